@@ -1,0 +1,1 @@
+//! The wire types between pbxctl and pbxd, and the client.

@@ -1,0 +1,1 @@
+//! What Asterisk is: its configuration language, its manager interface, and deployment that proves itself.

@@ -1,0 +1,1 @@
+//! How a call flows: one graph built from a catalog, read by the dialplan.

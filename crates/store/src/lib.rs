@@ -1,0 +1,1 @@
+//! What is kept: revisions, objects and secrets, in SQLite or PostgreSQL.
