@@ -1,0 +1,273 @@
+//! The key file, and what is derived from it.
+//!
+//! The file's 32 bytes are never used themselves: sealing, fingerprints and the key's public id each have a key of
+//! their own, derived by HMAC-SHA256. The id is kept in the database, so that a file from elsewhere is recognised when
+//! the database is opened, and not when the first secret fails to open.
+
+use std::{
+    io::{ErrorKind, Read as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use chacha20poly1305::{
+    KeyInit as _, XChaCha20Poly1305, XNonce,
+    aead::{Aead as _, Payload},
+};
+use fs_err::os::unix::fs::OpenOptionsExt as _;
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::{
+    db::{Db, writing},
+    error::{Result, StoreError, expect_rows},
+    revision::lock,
+    secret::{Secret, SecretId},
+};
+
+/// The first byte of what is sealed: how it was. Another algorithm will be another number.
+const XCHACHA20_POLY1305: u8 = 1;
+
+/// Bytes of a nonce. Long enough to be drawn at random for every value, for ever.
+const NONCE: usize = 24;
+
+type Key = Zeroizing<[u8; 32]>;
+
+/// What is derived from a key file.
+pub(crate) struct Keys {
+    path: PathBuf,
+    sealing: Key,
+    fingerprints: Key,
+    id: String,
+}
+
+impl Keys {
+    fn new(path: &Path, master: &Key) -> Self {
+        Self {
+            path: path.to_owned(),
+            sealing: mac(master, b"pbxd store: sealing"),
+            fingerprints: mac(master, b"pbxd store: fingerprints"),
+            id: hex(&mac(master, b"pbxd store: id")[..8]),
+        }
+    }
+
+    /// Which key this is; says nothing about it.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn fingerprint(&self, value: &[u8]) -> String {
+        hex(&mac(&self.fingerprints, value)[..6])
+    }
+
+    /// Seals a value for one place: what comes out opens there and nowhere else.
+    pub(crate) fn seal(&self, id: &SecretId, value: &Secret) -> Result<Vec<u8>> {
+        let mut nonce = [0; NONCE];
+        getrandom::fill(&mut nonce).map_err(std::io::Error::from)?;
+        let sealed = XChaCha20Poly1305::new(self.sealing.as_slice().into())
+            .encrypt(XNonce::from_slice(&nonce), Payload { msg: value.expose(), aad: &place(id) })
+            .map_err(|_| StoreError::Invalid { what: format!("the secret {id} is too long") })?;
+        Ok([&[XCHACHA20_POLY1305], nonce.as_slice(), &sealed].concat())
+    }
+
+    /// Opens what [`seal`](Self::seal) made; `None` when it was altered, moved, or sealed by another key.
+    pub(crate) fn open(&self, id: &SecretId, sealed: &[u8]) -> Option<Secret> {
+        let (&algorithm, rest) = sealed.split_first()?;
+        let (nonce, sealed) = rest.split_at_checked(NONCE)?;
+        if algorithm != XCHACHA20_POLY1305 {
+            return None;
+        }
+        XChaCha20Poly1305::new(self.sealing.as_slice().into())
+            .decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: &place(id) })
+            .ok()
+            .map(Secret::new)
+    }
+
+    /// Refuses to go on when the database has come to want another key than this one.
+    pub(crate) fn check(&self, wanted: Option<&str>) -> Result<()> {
+        if wanted == Some(&self.id) {
+            return Ok(());
+        }
+        Err(StoreError::Key {
+            path: self.path.clone(),
+            what: format!(
+                "it holds key {}, and the secrets of this database are sealed with key {}",
+                self.id,
+                wanted.unwrap_or("(none)")
+            ),
+            cure: "put the key file back that belongs to this database; it is in its backup, and on every other node \
+                   that uses it"
+                .to_owned(),
+        })
+    }
+}
+
+/// Where a secret belongs, without two places that read the same: `a/b` + `c` is not `a` + `b/c`.
+fn place(id: &SecretId) -> Vec<u8> {
+    format!("{}/{}/{}:{}:{}", id.kind, id.name, id.field, id.kind.len(), id.name.len()).into_bytes()
+}
+
+fn mac(key: &Key, what: &[u8]) -> Key {
+    let mut mac = <Hmac<Sha256> as hmac::Mac>::new(key.as_slice().into());
+    mac.update(what);
+    Zeroizing::new(mac.finalize().into_bytes().into())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+macro_rules! remember {
+    ($tx:ident, $keys:ident) => {{
+        let done = sqlx::query("UPDATE store SET key_id = $1 WHERE id = 1").bind(&$keys.id).execute(&mut *$tx).await?;
+        expect_rows(done.rows_affected(), 1, "store", 1)?;
+    }};
+}
+
+/// The keys for an open database, from a key file that is made if this can do no harm.
+pub(crate) async fn load(db: &Db, path: &Path) -> Result<Keys> {
+    Ok(writing!(db, tx => {
+        let store = lock!(tx);
+        if let Some(keys) = read(path)? {
+            match store.key_id {
+                Some(wanted) => keys.check(Some(&wanted))?,
+                None => remember!(tx, keys),
+            }
+            keys
+        } else {
+            let sealed: i64 = sqlx::query_scalar(
+                "SELECT (SELECT COUNT(*) FROM secrets) \
+                      + (SELECT COUNT(*) FROM secret_versions WHERE sealed IS NOT NULL)",
+            )
+            .fetch_one(&mut *tx)
+            .await?;
+            if sealed > 0 {
+                return Err(missing(path, &store.key_id.unwrap_or_default(), sealed));
+            }
+            // The file first: a key that the database knows and nobody has would be worse than one that nobody uses.
+            let keys = make(path)?;
+            remember!(tx, keys);
+            keys
+        }
+    }))
+}
+
+fn missing(path: &Path, id: &str, sealed: i64) -> StoreError {
+    StoreError::Key {
+        path: path.to_owned(),
+        what: format!(
+            "it is missing, and the database holds {sealed} secrets that only this file opens (key {id}); a new key \
+             would lock them away for ever, so none is made"
+        ),
+        cure: "put the file back from a backup, with mode 600".to_owned(),
+    }
+}
+
+/// The key file's keys; `None` when there is no such file.
+fn read(path: &Path) -> Result<Option<Keys>> {
+    let file = match fs_err::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let refuse = |what: String, cure: String| StoreError::Key { path: path.to_owned(), what, cure };
+    let mode = file.metadata()?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(refuse(
+            format!("others than its owner may use it (mode {mode:o})"),
+            format!("run: chmod 600 {}", path.display()),
+        ));
+    }
+
+    // One line of 44 characters; what is longer is something else, which is not read to its end.
+    let mut line = Zeroizing::new(Vec::with_capacity(64));
+    file.take(64).read_to_end(&mut line)?;
+    let mut master = Key::default();
+    match BASE64_STANDARD.decode_slice(line.trim_ascii(), master.as_mut_slice()) {
+        Ok(32) => Ok(Some(Keys::new(path, &master))),
+        _ => Err(refuse(
+            "it is not a key, that is 32 bytes as one line of base64".to_owned(),
+            "put it back from a backup, or name another file".to_owned(),
+        )),
+    }
+}
+
+/// Makes the key file, which is either complete or not there, whatever happens meanwhile.
+fn make(path: &Path) -> Result<Keys> {
+    let mut master = Key::default();
+    getrandom::fill(master.as_mut_slice()).map_err(std::io::Error::from)?;
+    let mut line = Zeroizing::new(BASE64_STANDARD.encode(master.as_slice()));
+    line.push('\n');
+
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| std::io::Error::new(error.kind(), format!("{}: {error}", folder.display())))?;
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!(".{:08x}", getrandom::u32().map_err(std::io::Error::from)?));
+    let draft = PathBuf::from(draft);
+    let mut file = fs_err::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let made = file
+        .write_all(line.as_bytes())
+        .and_then(|()| file.sync_all())
+        // Unlike a rename, a link does not replace a file that appeared meanwhile.
+        .and_then(|()| fs_err::hard_link(&draft, path));
+    fs_err::remove_file(&draft)?;
+    match made {
+        Ok(()) => {
+            fs_err::File::open(folder)?.sync_all()?;
+            tracing::info!(path = %path.display(), "key file made; back it up: without it no secret can be read");
+            Ok(Keys::new(path, &master))
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            read(path)?.ok_or_else(|| std::io::Error::other(format!("{} comes and goes", path.display())).into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(byte: u8) -> Keys {
+        Keys::new(Path::new("/key"), &Zeroizing::new([byte; 32]))
+    }
+
+    #[test]
+    fn what_is_sealed_opens_in_its_place_only() {
+        let here = SecretId::new("Extension", "1001", "password");
+        let sealed = keys(1).seal(&here, &Secret::new("hunter2")).unwrap();
+        assert_eq!(keys(1).open(&here, &sealed).unwrap().expose(), b"hunter2");
+        assert_ne!(keys(1).seal(&here, &Secret::new("hunter2")).unwrap(), sealed, "a nonce is used once");
+
+        for elsewhere in [
+            SecretId::new("Extension", "1002", "password"),
+            SecretId::new("Extension", "1001", "pin"),
+            SecretId::new("Extension/1001", "password", ""),
+            SecretId::new("", "Extension/1001", "password"),
+        ] {
+            assert!(keys(1).open(&elsewhere, &sealed).is_none(), "{elsewhere}");
+        }
+        assert!(keys(2).open(&here, &sealed).is_none());
+        for at in 0..sealed.len() {
+            let mut altered = sealed.clone();
+            altered[at] ^= 1;
+            assert!(keys(1).open(&here, &altered).is_none(), "byte {at}");
+            assert!(keys(1).open(&here, &sealed[..at]).is_none(), "the first {at} bytes");
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_depends_on_value_and_key() {
+        let fingerprint = keys(1).fingerprint(b"hunter2");
+        assert_eq!(fingerprint.len(), 12);
+        assert_eq!(keys(1).fingerprint(b"hunter2"), fingerprint);
+        assert_ne!(keys(1).fingerprint(b"hunter3"), fingerprint);
+        assert_ne!(keys(2).fingerprint(b"hunter2"), fingerprint);
+    }
+}
