@@ -1,1 +1,18 @@
-//! The wire types between pbxctl and pbxd, and the client.
+//! The wire types between pbxctl and pbxd, the table of routes, and the client.
+//!
+//! The table [`ROUTES`] is the API's one description: pbxd serves exactly its rows, checks the permission each names, and the
+//! OpenAPI document is made from it.
+
+mod client;
+mod openapi;
+mod route;
+mod types;
+
+pub use client::{Client, ClientError, Events};
+pub use openapi::openapi;
+pub use route::{Method, Permission, ROUTES, Route, RouteId};
+pub use types::{
+    ApplyRequest, AsteriskHealth, Blast, Declared, ErrorBody, ErrorCode, Event, Failure, FileAction, FileChange,
+    Health, ObjectList, ObjectView, Outcome, OutcomeResult, Plan, PlanRequest, Reload, RevisionChanges, RevisionList,
+    RevisionView, SourceInfo, Step, Verified,
+};

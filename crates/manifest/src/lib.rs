@@ -1,1 +1,40 @@
-//! What a PBX is: the kinds, read with positions, merged by field, checked and compared.
+//! What a PBX is: the kinds of objects, read with positions, merged by field, checked and compared.
+//!
+//! Pure: no files, no clock, no randomness. Text comes in, values come out; each stage is a type:
+//! [`Source`] → [`Document`] → [`Catalog`], and for what is kept, [`Record`]s that a set's documents are merged into.
+//!
+//! To add a kind: its type with [`Spec`] in a file of `kinds/`, and a line in the list of `kind.rs`. Reading, schema, `explain`,
+//! `get`, `diff`, `export` and completions follow from these; then render it where its calls go (crate `routing`) or where its
+//! files are made (crate `asterisk`).
+
+mod check;
+mod de;
+mod dest;
+mod diagnostic;
+mod document;
+mod kind;
+pub mod kinds;
+mod record;
+mod schema;
+mod secret;
+mod source;
+mod text;
+mod time;
+mod yaml;
+
+pub use check::{Checker, check};
+pub use dest::{Caller, Destination, Hangup};
+pub use diagnostic::{Diagnostic, Severity, nearest};
+pub use document::{API_VERSION, Document, Label, Locator, Metadata, Origin, Parsed, locate, parse};
+pub use kind::{AnySpec, Catalog, Kind, Object, ObjectRef, Spec};
+pub use record::{
+    Action, Conflict, Declaration, FieldChange, ObjectChange, Patch, Record, Records, catalog, changes, fields, plain,
+};
+pub use schema::{Explanation, Field, explain, schema, schema_of_all};
+pub use secret::{Secret, value_error as secret_error};
+pub use source::{Position, Source, Span};
+pub use text::{
+    Codec, DisplayName, Duration, Email, Endpoint, FeatureCode, FilePath, Host, Name, Network, Number, Pattern,
+    Permission, Place, Prefix, Refused, Text, TimeZone,
+};
+pub use time::{Date, Days, Hours};

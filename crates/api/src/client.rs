@@ -1,0 +1,210 @@
+//! The client: HTTP over pbxd's Unix socket.
+
+use std::path::{Path, PathBuf};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use crate::route::{Method, RouteId};
+use crate::types::{
+    ApplyRequest, ErrorBody, Event, Health, ObjectList, ObjectView, Plan, PlanRequest, RevisionChanges, RevisionList,
+    RevisionView,
+};
+
+/// Why a request got no answer, or a bad one.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// pbxd is not there.
+    #[error("pbxd cannot be reached at {}: {source}", path.display())]
+    Unreachable {
+        /// Its socket.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The connection broke.
+    #[error("the connection to pbxd broke: {0}")]
+    Broken(String),
+    /// pbxd refused.
+    #[error("{}", .0.message)]
+    Refused(Box<ErrorBody>),
+    /// pbxd answered something that is not understood; another version, perhaps.
+    #[error("pbxd's answer is not understood: {0}")]
+    Misunderstood(String),
+}
+
+/// Talks to the pbxd behind a socket.
+#[derive(Debug, Clone)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+/// The lines of a running apply.
+#[derive(Debug)]
+pub struct Events {
+    body: Incoming,
+    buffer: BytesMut,
+}
+
+impl Events {
+    /// The next line; nothing at the end.
+    pub async fn next(&mut self) -> Result<Option<Event>, ClientError> {
+        loop {
+            if let Some(at) = self.buffer.iter().position(|&b| b == b'\n') {
+                let line = self.buffer.split_to(at + 1);
+                return serde_json::from_slice(&line)
+                    .map(Some)
+                    .map_err(|error| ClientError::Misunderstood(error.to_string()));
+            }
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.buffer.extend_from_slice(&data);
+                    }
+                }
+                Some(Err(error)) => return Err(ClientError::Broken(error.to_string())),
+            }
+        }
+    }
+}
+
+impl Client {
+    /// A client for the pbxd behind a socket. Connects at each request.
+    pub fn new(socket: impl AsRef<Path>) -> Self {
+        Self { socket: socket.as_ref().to_owned() }
+    }
+
+    /// The socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    async fn send(&self, route: RouteId, path: &str, body: Vec<u8>) -> Result<hyper::Response<Incoming>, ClientError> {
+        let stream = UnixStream::connect(&self.socket)
+            .await
+            .map_err(|source| ClientError::Unreachable { path: self.socket.clone(), source })?;
+        let broken = |error: hyper::Error| ClientError::Broken(error.to_string());
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        tokio::spawn(connection);
+        let request = Request::builder()
+            .method(match route.route().method {
+                Method::Get => "GET",
+                Method::Post => "POST",
+            })
+            .uri(path)
+            .header("host", "pbxd")
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| ClientError::Misunderstood(error.to_string()))?;
+        let response = sender.send_request(request).await.map_err(broken)?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let bytes = response.into_body().collect().await.map_err(broken)?.to_bytes();
+        match serde_json::from_slice(&bytes) {
+            Ok(body) => Err(ClientError::Refused(Box::new(body))),
+            Err(_) => Err(ClientError::Misunderstood(format!("{status}: {}", String::from_utf8_lossy(&bytes)))),
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, route: RouteId, path: &str) -> Result<T, ClientError> {
+        self.read(self.send(route, path, Vec::new()).await?).await
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        route: RouteId,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.read(self.send(route, path, encode(body)?).await?).await
+    }
+
+    async fn read<T: DeserializeOwned>(&self, response: hyper::Response<Incoming>) -> Result<T, ClientError> {
+        let bytes =
+            response.into_body().collect().await.map_err(|error| ClientError::Broken(error.to_string()))?.to_bytes();
+        serde_json::from_slice(&bytes).map_err(|error| ClientError::Misunderstood(error.to_string()))
+    }
+
+    /// How pbxd and Asterisk are.
+    pub async fn health(&self) -> Result<Health, ClientError> {
+        self.get(RouteId::Health, "/v1/health").await
+    }
+
+    /// The objects of a kind (or all), with these labels.
+    pub async fn objects(
+        &self,
+        kind: Option<pbx_manifest::Kind>,
+        labels: &[String],
+    ) -> Result<ObjectList, ClientError> {
+        let mut query = Vec::new();
+        if let Some(kind) = kind {
+            query.push(format!("kind={kind}"));
+        }
+        if !labels.is_empty() {
+            query.push(format!("label={}", escaped(&labels.join(","))));
+        }
+        let separator = if query.is_empty() { "" } else { "?" };
+        self.get(RouteId::Objects, &format!("/v1/objects{separator}{}", query.join("&"))).await
+    }
+
+    /// One object.
+    pub async fn object(&self, object: &pbx_manifest::ObjectRef) -> Result<ObjectView, ClientError> {
+        self.get(RouteId::Object, &format!("/v1/objects/{}/{}", object.kind, escaped(object.name.as_str()))).await
+    }
+
+    /// Makes a plan.
+    pub async fn plan(&self, request: &PlanRequest) -> Result<Plan, ClientError> {
+        self.post(RouteId::Plan, "/v1/plans", request).await
+    }
+
+    /// Carries a plan out; the answer comes line by line.
+    pub async fn apply(&self, plan: &str, request: &ApplyRequest) -> Result<Events, ClientError> {
+        let response =
+            self.send(RouteId::Apply, &format!("/v1/plans/{}/apply", escaped(plan)), encode(request)?).await?;
+        Ok(Events { body: response.into_body(), buffer: BytesMut::new() })
+    }
+
+    /// The revisions, newest first.
+    pub async fn revisions(&self, limit: u32, before: Option<u64>) -> Result<RevisionList, ClientError> {
+        let before = before.map_or(String::new(), |before| format!("&before={before}"));
+        self.get(RouteId::Revisions, &format!("/v1/revisions?limit={limit}{before}")).await
+    }
+
+    /// One revision.
+    pub async fn revision(&self, id: u64) -> Result<RevisionView, ClientError> {
+        self.get(RouteId::Revision, &format!("/v1/revisions/{id}")).await
+    }
+
+    /// What a revision changed, or what differs from another to it.
+    pub async fn changes(&self, id: u64, from: Option<u64>) -> Result<RevisionChanges, ClientError> {
+        let from = from.map_or(String::new(), |from| format!("?from={from}"));
+        self.get(RouteId::Changes, &format!("/v1/revisions/{id}/changes{from}")).await
+    }
+}
+
+fn encode(body: &impl Serialize) -> Result<Vec<u8>, ClientError> {
+    serde_json::to_vec(body).map_err(|error| ClientError::Misunderstood(error.to_string()))
+}
+
+/// A path's or query's part, percent-encoded.
+fn escaped(text: &str) -> String {
+    text.bytes()
+        .map(|b| {
+            if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
+                (b as char).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect()
+}

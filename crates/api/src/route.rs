@@ -1,0 +1,190 @@
+//! The table of routes.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use crate::types;
+
+/// An HTTP method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Makes or starts something.
+    Post,
+}
+
+/// What a caller must be allowed in order to use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Permission {
+    /// To see how pbxd and Asterisk are.
+    HealthView,
+    /// To see objects.
+    ObjectView,
+    /// To see the history.
+    RevisionView,
+    /// To make plans: shows what would change, changes nothing.
+    PlanCreate,
+    /// To change the telephone system.
+    PlanApply,
+}
+
+impl Permission {
+    /// As roles name it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::HealthView => "health:view",
+            Self::ObjectView => "object:view",
+            Self::RevisionView => "revision:view",
+            Self::PlanCreate => "plan:create",
+            Self::PlanApply => "plan:apply",
+        }
+    }
+}
+
+/// Which route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RouteId {
+    /// How pbxd and Asterisk are.
+    Health,
+    /// The objects, by kind.
+    Objects,
+    /// One object.
+    Object,
+    /// Makes a plan.
+    Plan,
+    /// Carries a plan out.
+    Apply,
+    /// The revisions.
+    Revisions,
+    /// One revision.
+    Revision,
+    /// What a revision changed, or what differs between two.
+    Changes,
+}
+
+/// A row of the table.
+pub struct Route {
+    /// Which route.
+    pub id: RouteId,
+    /// Its method.
+    pub method: Method,
+    /// Its path, with `{names}`.
+    pub path: &'static str,
+    /// What it needs.
+    pub permission: Permission,
+    /// What it does.
+    pub summary: &'static str,
+    /// Its query's names, with what each is for.
+    pub query: &'static [(&'static str, &'static str)],
+    /// The schema of its request's body, where it takes one.
+    pub request: Option<fn(&mut SchemaGenerator) -> Schema>,
+    /// The schema of its answer's body.
+    pub response: fn(&mut SchemaGenerator) -> Schema,
+    /// The answer's media type: one JSON document, or one a line as things happen.
+    pub media: &'static str,
+}
+
+fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+const JSON: &str = "application/json";
+
+/// Every route that pbxd serves.
+pub const ROUTES: &[Route] = &[
+    Route {
+        id: RouteId::Health,
+        method: Method::Get,
+        path: "/v1/health",
+        permission: Permission::HealthView,
+        summary: "How pbxd and Asterisk are.",
+        query: &[],
+        request: None,
+        response: of::<types::Health>,
+        media: JSON,
+    },
+    Route {
+        id: RouteId::Objects,
+        method: Method::Get,
+        path: "/v1/objects",
+        permission: Permission::ObjectView,
+        summary: "The objects, by kind and name.",
+        query: &[("kind", "only of this kind"), ("label", "only with these labels: `key=value`, several by commas")],
+        request: None,
+        response: of::<types::ObjectList>,
+        media: JSON,
+    },
+    Route {
+        id: RouteId::Object,
+        method: Method::Get,
+        path: "/v1/objects/{kind}/{name}",
+        permission: Permission::ObjectView,
+        summary: "One object.",
+        query: &[],
+        request: None,
+        response: of::<types::ObjectView>,
+        media: JSON,
+    },
+    Route {
+        id: RouteId::Plan,
+        method: Method::Post,
+        path: "/v1/plans",
+        permission: Permission::PlanCreate,
+        summary: "Makes the plan that leads from what is to what should be. Changes nothing.",
+        query: &[],
+        request: Some(of::<types::PlanRequest>),
+        response: of::<types::Plan>,
+        media: JSON,
+    },
+    Route {
+        id: RouteId::Apply,
+        method: Method::Post,
+        path: "/v1/plans/{id}/apply",
+        permission: Permission::PlanApply,
+        summary: "Carries a plan out, and tells each step as it happens: a line of JSON each, the last one the outcome.",
+        query: &[],
+        request: Some(of::<types::ApplyRequest>),
+        response: of::<types::Event>,
+        media: "application/x-ndjson",
+    },
+    Route {
+        id: RouteId::Revisions,
+        method: Method::Get,
+        path: "/v1/revisions",
+        permission: Permission::RevisionView,
+        summary: "The revisions, newest first.",
+        query: &[("limit", "at most so many; 50 where nothing is said"), ("before", "only older ones than this")],
+        request: None,
+        response: of::<types::RevisionList>,
+        media: JSON,
+    },
+    Route {
+        id: RouteId::Revision,
+        method: Method::Get,
+        path: "/v1/revisions/{id}",
+        permission: Permission::RevisionView,
+        summary: "One revision.",
+        query: &[],
+        request: None,
+        response: of::<types::RevisionView>,
+        media: JSON,
+    },
+    Route {
+        id: RouteId::Changes,
+        method: Method::Get,
+        path: "/v1/revisions/{id}/changes",
+        permission: Permission::RevisionView,
+        summary: "What a revision changed; with `from`, what differs from that one to this.",
+        query: &[("from", "compare with this revision instead of the one before")],
+        request: None,
+        response: of::<types::RevisionChanges>,
+        media: JSON,
+    },
+];
+
+impl RouteId {
+    /// Its row.
+    pub fn route(self) -> &'static Route {
+        ROUTES.iter().find(|route| route.id == self).unwrap_or(&ROUTES[0])
+    }
+}

@@ -1,0 +1,463 @@
+//! What travels.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use pbx_manifest::{Declaration, Diagnostic, ObjectChange, ObjectRef, Patch};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+/// A declaration with the values of the secrets that were read where it was applied.
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Declared {
+    /// What the manifest says.
+    pub declaration: Declaration,
+    /// Secrets that came from an environment variable, a file or the manifest itself, by path below `spec`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Declared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Declared")
+            .field("declaration", &self.declaration)
+            .field("secrets", &self.secrets.keys())
+            .finish()
+    }
+}
+
+/// From where a change comes, for those who read the history.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct SourceInfo {
+    /// The files that were read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    /// The git commit that the first file's folder was at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Whether that folder had changes that were not committed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dirty: Option<bool>,
+    /// The command that was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+}
+
+/// What should be: asks for the plan that gets there.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PlanRequest {
+    /// The set that the declarations belong to, and that owns the fields they name.
+    pub set: String,
+    /// The objects that the set declares.
+    pub declarations: Vec<Declared>,
+    /// Single fields to change, owned by the set afterwards.
+    pub patches: Vec<Patch>,
+    /// Objects to delete.
+    pub deletes: Vec<ObjectRef>,
+    /// Also delete what the set made earlier and no longer declares.
+    pub prune: bool,
+    /// Take over fields that other sets own.
+    pub force_conflicts: bool,
+    /// How many objects may be deleted although it is a large part of their kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_deletes: Option<u32>,
+    /// Instead of all the above: go back to what a revision held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<u64>,
+    /// From where it comes.
+    pub source: SourceInfo,
+}
+
+/// What happens to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum FileAction {
+    /// It is new.
+    Create,
+    /// Some of its lines change.
+    Change,
+    /// It goes.
+    Delete,
+}
+
+/// A configuration file that changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FileChange {
+    /// Its name in the revision's folder.
+    pub name: String,
+    /// What happens to it.
+    pub action: FileAction,
+    /// Lines that are added.
+    pub added: usize,
+    /// Lines that are removed.
+    pub removed: usize,
+    /// A unified diff, secrets masked; cut after some hundred lines.
+    pub diff: String,
+}
+
+/// A module of Asterisk that is reloaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Reload {
+    /// The module, as `res_pjsip.so`.
+    pub module: String,
+    /// Which files ask for it.
+    pub files: Vec<String>,
+}
+
+/// Who notices.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Blast {
+    /// What happens to calls, registrations and carriers, a sentence each.
+    pub effects: Vec<String>,
+    /// Calls in progress when the plan was made; nothing when Asterisk could not be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_calls: Option<u64>,
+    /// Registered telephones among the extensions that change or go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered_phones: Option<u64>,
+}
+
+/// How to get from what is to what should be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// Its name, for applying it.
+    pub id: String,
+    /// The revision it starts from; nothing when there is none yet.
+    pub base: Option<u64>,
+    /// Objects that change, by kind and name.
+    pub changes: Vec<ObjectChange>,
+    /// How many objects stay as they are.
+    pub unchanged: usize,
+    /// Files that change.
+    pub files: Vec<FileChange>,
+    /// Modules that are reloaded, in order.
+    pub reloads: Vec<Reload>,
+    /// Who notices.
+    pub blast: Blast,
+    /// Warnings about the system as it would be.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.files.is_empty()
+    }
+}
+
+/// Asks to carry a plan out.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ApplyRequest {
+    /// A word for the history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Write the files and keep the revision without asking Asterisk: for building images.
+    pub no_reload: bool,
+}
+
+/// A step of an apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Step {
+    /// Writing the new revision's files.
+    Stage,
+    /// Having Asterisk's own parser read them.
+    Preflight,
+    /// Switching to the new revision.
+    Activate,
+    /// Reloading the modules whose files changed.
+    Reload,
+    /// Reading back what Asterisk now has.
+    Verify,
+    /// Keeping the revision.
+    Commit,
+    /// Going back to the revision before.
+    Rollback,
+}
+
+/// One line of a running apply.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Event {
+    /// A step begins or goes on.
+    Progress {
+        /// Which step.
+        step: Step,
+        /// What of it: a file, a module.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        what: String,
+        /// How much is done.
+        done: u64,
+        /// Of how much; 0 when that is not known.
+        total: u64,
+    },
+    /// The apply ended.
+    Outcome(Outcome),
+    /// The apply could not be carried out, and nothing changed.
+    Error(ErrorBody),
+}
+
+/// How an apply ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OutcomeResult {
+    /// Asterisk has what was meant, and said so.
+    Applied,
+    /// The files are written and the revision kept; Asterisk was not asked.
+    Written,
+    /// Asterisk has what it had before, and said so.
+    RolledBack,
+    /// Asterisk did not take the new revision, and could not be brought back either.
+    Failed,
+}
+
+/// Something that Asterisk did not take.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// The object, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectRef>,
+    /// The file in the revision's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Its line, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// What is not as it was meant.
+    pub message: String,
+    /// What Asterisk said about it, word for word.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asterisk: Vec<String>,
+}
+
+/// How much was compared with what was meant.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Verified {
+    /// SIP objects that were read back.
+    pub sip_objects: usize,
+    /// Dialplan contexts that were read back.
+    pub contexts: usize,
+    /// Voicemail boxes that were read back.
+    pub mailboxes: usize,
+}
+
+/// How an apply ended, and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// The revision that was made.
+    pub revision: u64,
+    /// How it ended.
+    pub result: OutcomeResult,
+    /// The revision that is live now; nothing when there is none.
+    pub live: Option<u64>,
+    /// What Asterisk did not take.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<Failure>,
+    /// What was compared.
+    pub verified: Verified,
+    /// Objects that changed.
+    pub changed: usize,
+    /// How long it took, in milliseconds.
+    pub milliseconds: u64,
+}
+
+/// An object as it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectView {
+    /// Which object.
+    pub object: ObjectRef,
+    /// Its labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The fields that were named.
+    pub spec: Json,
+    /// Every field, with the defaults.
+    pub effective: Json,
+    /// The set that made it.
+    pub owner: String,
+    /// Fields of another owner, by path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub owners: BTreeMap<String, String>,
+    /// The revision that last changed it.
+    pub revision: u64,
+}
+
+/// Objects, by kind and name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectList {
+    /// The revision they are of.
+    pub revision: Option<u64>,
+    /// The objects.
+    pub objects: Vec<ObjectView>,
+}
+
+/// A revision of the system.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionView {
+    /// Its number.
+    pub id: u64,
+    /// The revision it was made from.
+    pub base: Option<u64>,
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Who.
+    pub actor: String,
+    /// The set that was applied.
+    pub set: String,
+    /// From where.
+    pub source: SourceInfo,
+    /// Why, in the words of who did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// How it ended: `committed`, `rolledBack`, `failed`, `staged`, `activated`.
+    pub state: String,
+    /// What was said at the end, where it went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Objects made, changed and deleted.
+    pub created: u64,
+    /// Objects changed.
+    pub updated: u64,
+    /// Objects deleted.
+    pub deleted: u64,
+    /// Whether it is the one that is live.
+    pub live: bool,
+}
+
+/// Revisions, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionList {
+    /// The revisions.
+    pub revisions: Vec<RevisionView>,
+}
+
+/// What a revision changed, or what differs between two.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionChanges {
+    /// From which revision; nothing for the empty system.
+    pub from: Option<u64>,
+    /// To which.
+    pub to: u64,
+    /// The objects that differ.
+    pub changes: Vec<ObjectChange>,
+}
+
+/// How the connection to Asterisk stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AsteriskHealth {
+    /// Whether it answers.
+    pub connected: bool,
+    /// Its version, where it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Where it is looked for.
+    pub address: String,
+    /// Why it is not connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The folder that the configuration is written under, as pbxd sees it.
+    pub config_dir: String,
+    /// The revision that the files on disk are of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files_revision: Option<u64>,
+}
+
+/// How pbxd is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// pbxd's version.
+    pub version: String,
+    /// The revision that is live.
+    pub revision: Option<u64>,
+    /// How many objects there are.
+    pub objects: usize,
+    /// The kind of store: `sqlite` or `postgres`.
+    pub store: String,
+    /// How Asterisk is.
+    pub asterisk: AsteriskHealth,
+    /// Who is asking, as pbxd sees it.
+    pub you: String,
+}
+
+/// Why a request was refused, for scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ErrorCode {
+    /// The request itself is wrong.
+    BadRequest,
+    /// The caller may not do this.
+    NotAllowed,
+    /// There is no such thing.
+    NotFound,
+    /// The system as it would be has errors.
+    Invalid,
+    /// Another set owns a field and wants another value.
+    Conflict,
+    /// The plan's base is no longer the live revision.
+    Stale,
+    /// Another apply is running.
+    Busy,
+    /// A safety limit stands in the way.
+    Limit,
+    /// Asterisk cannot be reached.
+    AsteriskUnreachable,
+    /// Asterisk's parser refused the staged files; nothing was changed.
+    Preflight,
+    /// Files could not be written.
+    Files,
+    /// Something in pbxd failed.
+    Internal,
+}
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorBody {
+    /// For scripts.
+    pub code: ErrorCode,
+    /// For people: what is wrong.
+    pub message: String,
+    /// What to do, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub help: Vec<String>,
+    /// Findings, where the objects are at fault.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diagnostics: Vec<Diagnostic>,
+    /// What Asterisk did not take, where it is at fault.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<Failure>,
+}
+
+impl ErrorBody {
+    /// An error with a code and a message.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), help: Vec::new(), diagnostics: Vec::new(), failures: Vec::new() }
+    }
+
+    /// With a line of help.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+}

@@ -1,0 +1,219 @@
+//! What is wrong between objects: references to nothing, two of what must be one, numbers that collide.
+
+use std::collections::HashMap;
+
+use crate::dest::Destination;
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::kind::{Catalog, Kind, ObjectRef};
+use crate::text::{Name, Network, Pattern};
+
+/// Collects findings about one object after another.
+pub struct Checker<'c> {
+    catalog: &'c Catalog,
+    object: Option<(Kind, &'c Name)>,
+    found: Vec<Diagnostic>,
+}
+
+impl<'c> Checker<'c> {
+    pub(crate) fn enter(&mut self, kind: Kind, name: &'c Name) {
+        self.object = Some((kind, name));
+    }
+
+    /// The whole system, for checks that need more than one object.
+    pub fn catalog(&self) -> &'c Catalog {
+        self.catalog
+    }
+
+    /// Adds a finding about a field (`spec.…`) of the object being checked.
+    pub fn add(&mut self, path: &str, diagnostic: Diagnostic) {
+        let Some((kind, name)) = self.object else { return };
+        self.found.push(diagnostic.at(ObjectRef::new(kind, name.clone()), path));
+    }
+
+    /// A field names an object of a kind: it must be there, and should be turned on.
+    pub fn reference(&mut self, path: &str, kind: Kind, name: &Name) {
+        match self.catalog.enabled(kind, name.as_str()) {
+            Some(true) => {}
+            Some(false) => self.add(
+                path,
+                Diagnostic::warning("disabled-reference", format!("{kind} `{name}` is turned off"))
+                    .labelled("nothing answers there")
+                    .help(format!("set `enabled: true` on {kind}/{name}, or send calls elsewhere")),
+            ),
+            None => {
+                let names = self.catalog.names(kind);
+                let near = nearest(name.as_str(), names.iter().map(|name| name.as_str()));
+                let help = match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None if names.is_empty() => format!("there are no {}; add one", kind.plural()),
+                    None if names.len() <= 8 => format!(
+                        "the {} are {}",
+                        kind.plural(),
+                        names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+                    ),
+                    None => format!("`pbxctl get {}` lists the {} there are", kind.plural(), names.len()),
+                };
+                self.add(
+                    path,
+                    Diagnostic::error("missing-reference", format!("there is no {kind} `{name}`"))
+                        .labelled("not found")
+                        .help(help),
+                );
+            }
+        }
+    }
+
+    /// A field sends calls somewhere.
+    pub fn destination(&mut self, path: &str, destination: &Destination) {
+        if let Some((kind, name)) = destination.target() {
+            self.reference(path, kind, name);
+        }
+        match destination {
+            Destination::Voicemail(name)
+                if self.catalog.extensions.contains_key(name)
+                    && !self.catalog.phone(name).is_some_and(|phone| phone.voicemail) =>
+            {
+                self.add(
+                    path,
+                    Diagnostic::error("no-voicemail", format!("extension `{name}` has no voicemail box"))
+                        .help(format!("set `voicemail: {{ enabled: true }}` on extension/{name} or on its profile")),
+                );
+            }
+            Destination::External(number) => {
+                let matched = self
+                    .catalog
+                    .routes
+                    .values()
+                    .filter(|route| route.spec.enabled)
+                    .any(|route| route.spec.carries(number.as_str()));
+                if !matched {
+                    self.add(
+                        path,
+                        Diagnostic::error("no-route", format!("no outbound route carries `{number}`")).help(
+                            "add an OutboundRoute with a pattern that matches it as written here, as in `_+X.` for numbers with a `+`",
+                        ),
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Everything that is wrong in a system, errors and warnings, in the order of kinds and names.
+pub fn check(catalog: &Catalog) -> Vec<Diagnostic> {
+    let mut checker = Checker { catalog, object: None, found: Vec::new() };
+    catalog.check_each(&mut checker);
+    let mut found = checker.found;
+    numbers(catalog, &mut found);
+    did_digits(catalog, &mut found);
+    carrier_addresses(catalog, &mut found);
+    route_orders(catalog, &mut found);
+    found
+}
+
+/// What a phone dials must mean one thing: extensions, group numbers, feature codes and emergency numbers.
+fn numbers(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
+    let mut taken: HashMap<&str, ObjectRef> =
+        catalog.extensions.keys().map(|name| (name.as_str(), ObjectRef::new(Kind::Extension, name.clone()))).collect();
+    for (name, group) in &catalog.groups {
+        let Some(number) = &group.spec.number else { continue };
+        let this = ObjectRef::new(Kind::ExtensionGroup, name.clone());
+        if let Some(other) = taken.insert(number.as_str(), this.clone()) {
+            found.push(
+                Diagnostic::error("number-taken", format!("`{number}` is already {other}"))
+                    .at(this, "spec.number")
+                    .help("a number that phones dial must mean one thing; choose another"),
+            );
+        }
+    }
+    if let Some((name, settings)) = catalog.settings.iter().next() {
+        for (field, code) in settings.spec.feature_codes.all() {
+            if let Some(other) = taken.get(code.as_str()) {
+                found.push(
+                    Diagnostic::error("number-taken", format!("the code `{code}` is already {other}"))
+                        .at(ObjectRef::new(Kind::Settings, name.clone()), format!("spec.featureCodes.{field}"))
+                        .help("choose a code that starts with `*`"),
+                );
+            }
+        }
+    }
+    for (name, route) in catalog.routes.iter().filter(|(_, route)| route.spec.emergency) {
+        for (at, pattern) in route.spec.patterns.iter().enumerate() {
+            // Emergency numbers are short and few; literals are looked up, true patterns tried on every number.
+            let clash = if pattern.as_str().starts_with('_') {
+                taken.iter().find(|(number, _)| pattern.matches(number)).map(|(_, other)| other)
+            } else {
+                taken.get(pattern.as_str())
+            };
+            if let Some(other) = clash {
+                found.push(
+                    Diagnostic::error("number-taken", format!("the emergency number `{pattern}` is also {other}"))
+                        .at(ObjectRef::new(Kind::OutboundRoute, name.clone()), format!("spec.patterns[{at}]"))
+                        .help(format!("give {other} another number: an emergency call must never ring a desk")),
+                );
+            }
+        }
+    }
+}
+
+/// Two DIDs with the same digits would be one number.
+fn did_digits(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
+    let mut seen: HashMap<&str, &Name> = HashMap::with_capacity(catalog.dids.len());
+    for name in catalog.dids.keys() {
+        if let Some(other) = seen.insert(name.digits(), name) {
+            found.push(
+                Diagnostic::error("number-taken", format!("`{name}` and `{other}` are the same number"))
+                    .at(ObjectRef::new(Kind::Did, name.clone()), "metadata.name")
+                    .help("a carrier's calls are matched by digits; keep the one with the `+`"),
+            );
+        }
+    }
+}
+
+/// A call from an address must belong to one carrier.
+fn carrier_addresses(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
+    let mut seen: Vec<(Network, &Name)> = Vec::new();
+    for (name, carrier) in catalog.carriers.iter().filter(|(_, carrier)| carrier.spec.enabled) {
+        for (at, network) in carrier.spec.sources().into_iter().enumerate() {
+            if let Some((other, owner)) = seen.iter().find(|(other, owner)| *owner != name && other.overlaps(&network))
+            {
+                let path = if carrier.spec.addresses.is_empty() {
+                    "spec.hosts".to_owned()
+                } else {
+                    format!("spec.addresses[{at}]")
+                };
+                found.push(
+                    Diagnostic::error("address-taken", format!("`{network}` overlaps `{other}` of carrier/{owner}"))
+                        .at(ObjectRef::new(Kind::Carrier, name.clone()), path)
+                        .help(
+                            "a call's carrier is known by the address it comes from; keep the address at one of them",
+                        ),
+                );
+            }
+            seen.push((network, name));
+        }
+    }
+}
+
+/// Which route is tried first must be said, not guessed.
+fn route_orders(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
+    let mut seen: Vec<(u32, &Name, &[Pattern])> = Vec::new();
+    for (name, route) in catalog.routes.iter().filter(|(_, route)| route.spec.enabled) {
+        let clash = seen.iter().find(|(order, _, patterns)| {
+            *order == route.spec.order
+                && patterns.iter().any(|theirs| route.spec.patterns.iter().any(|ours| ours.overlaps(theirs)))
+        });
+        if let Some((order, other, _)) = clash {
+            found.push(
+                Diagnostic::error(
+                    "route-order",
+                    format!("routes `{other}` and `{name}` overlap and have the same order {order}"),
+                )
+                .at(ObjectRef::new(Kind::OutboundRoute, name.clone()), "spec.order")
+                .help("give the one that should be tried first the lower `order`"),
+            );
+        }
+        seen.push((route.spec.order, name, &route.spec.patterns));
+    }
+}

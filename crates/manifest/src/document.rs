@@ -1,0 +1,480 @@
+//! Manifests as they are written: one document after another, each an object of a kind.
+
+use std::collections::{BTreeMap, HashMap};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::de::{self, Problem, Step, path_text};
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::kind::{AnySpec, Catalog, Kind, ObjectRef};
+use crate::secret::Secret;
+use crate::source::{Source, Span};
+use crate::text::{Name, Refused, refuse, text_value};
+use crate::yaml::{self, Node, Value};
+
+/// The version of the manifest language.
+pub const API_VERSION: &str = "pbx/v1";
+
+/// How many mistakes of one document are reported before giving up on it.
+const MOST_ERRORS: usize = 100;
+
+/// A label's value: letters, digits and `. _ -`, at most 63.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Label(String);
+
+impl std::str::FromStr for Label {
+    type Err = Refused;
+    fn from_str(text: &str) -> Result<Self, Refused> {
+        if text.len() <= 63 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
+            return Ok(Self(text.to_owned()));
+        }
+        refuse(format!("`{}` is not a label's value", text.escape_debug()), "letters, digits and `. _ -`, at most 63")
+    }
+}
+
+impl std::fmt::Display for Label {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+text_value!(Label, "Label", "text", { "pattern": "^[A-Za-z0-9._-]{0,63}$" });
+
+/// What a document says of its object besides the spec.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Metadata {
+    /// The object's name.
+    pub name: Name,
+    /// Words to select objects by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<Name, Label>,
+}
+
+/// Where a document was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// Which of the sources.
+    pub source: usize,
+    /// Which of its documents.
+    pub index: usize,
+}
+
+/// One manifest, read and typed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// Where it was read.
+    pub origin: Origin,
+    /// The object it declares.
+    pub object: ObjectRef,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its spec, defaults included.
+    pub spec: AnySpec,
+    /// Only the fields that were written, in their normal form.
+    pub fields: Json,
+}
+
+/// What came out of reading manifests.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    /// The documents without mistakes of their own.
+    pub documents: Vec<Document>,
+    /// Every mistake, with positions.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Parsed {
+    /// The documents as a system of its own.
+    pub fn catalog(&self) -> Catalog {
+        let mut catalog = Catalog::default();
+        for document in &self.documents {
+            catalog.insert(document.object.name.clone(), document.labels.clone(), document.spec.clone());
+        }
+        catalog
+    }
+}
+
+/// Reads every document of every source. All mistakes are found, not only the first.
+pub fn parse(sources: &[Source]) -> Parsed {
+    let mut parsed = Parsed::default();
+    for (at, source) in sources.iter().enumerate() {
+        let (nodes, error) = yaml::read(&source.text);
+        let mut inherited = false;
+        for (index, node) in nodes.iter().enumerate() {
+            let mut reader = Reader { source, found: &mut parsed.diagnostics };
+            let document = reader.document(node, Origin { source: at, index }, inherited);
+            // The first document's version holds for those that say none.
+            inherited |= node.get("apiVersion").is_some();
+            parsed.documents.extend(document);
+        }
+        if let Some(error) = error {
+            let mut diagnostic = Diagnostic::error("yaml", error.message).positioned(source.position(error.span));
+            diagnostic.help.extend(error.help);
+            parsed.diagnostics.push(diagnostic);
+        }
+    }
+    refuse_repeated(sources, &mut parsed);
+    parsed
+}
+
+/// An object that is declared twice has no meaning: both places are named.
+fn refuse_repeated(sources: &[Source], parsed: &mut Parsed) {
+    let mut seen: HashMap<&ObjectRef, Origin> = HashMap::with_capacity(parsed.documents.len());
+    let mut locator = Locator::new(sources);
+    for document in &parsed.documents {
+        if let Some(first) = seen.insert(&document.object, document.origin) {
+            let mut diagnostic = Diagnostic::error("repeated-object", format!("{} is declared twice", document.object))
+                .at(document.object.clone(), "metadata.name")
+                .help("keep one of them");
+            if let Some(at) = locator.locate(first, "metadata.name") {
+                diagnostic.help.insert(0, format!("first declared at {}:{}:{}", at.file, at.line, at.column));
+            }
+            diagnostic.position = locator.locate(document.origin, "metadata.name");
+            parsed.diagnostics.push(diagnostic);
+        }
+    }
+}
+
+struct Reader<'s> {
+    source: &'s Source,
+    found: &'s mut Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn add(&mut self, span: Span, diagnostic: Diagnostic) {
+        self.found.push(diagnostic.positioned(self.source.position(span)));
+    }
+
+    fn document(&mut self, node: &Node<'_>, origin: Origin, inherited: bool) -> Option<Document> {
+        let Value::Map(entries) = &node.value else {
+            self.add(
+                node.span,
+                Diagnostic::error("not-a-manifest", "this is not a manifest")
+                    .labelled("expected a map with `kind`, `metadata` and `spec`")
+                    .help("`pbxctl explain extension` shows one"),
+            );
+            return None;
+        };
+        let before = self.found.len();
+        for (key, _) in entries {
+            const KNOWN: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
+            if !KNOWN.contains(&key.text.as_ref()) {
+                self.add(key.span, unknown_field(&key.text, &KNOWN));
+            }
+        }
+        self.version(node, inherited);
+        let kind = self.kind(node);
+        let metadata = match node.get("metadata") {
+            Some(metadata) => self.value(metadata, "metadata", de::from_node::<Metadata>),
+            None => {
+                let at = entries.first().map_or(node.span, |(key, _)| key.span);
+                self.add(
+                    at,
+                    Diagnostic::error("missing-field", "field `metadata` is missing")
+                        .help("add `metadata: { name: … }`"),
+                );
+                None
+            }
+        };
+        let (kind, metadata) = (kind?, metadata);
+        if let Some(metadata) = &metadata
+            && let Err(refused) = kind.check_name(&metadata.name)
+        {
+            let span =
+                node.get("metadata").and_then(|metadata| metadata.get("name")).map_or(node.span, |name| name.span);
+            self.add(span, refusal("name", &refused.0));
+        }
+        let nothing = Node { span: node.span, value: Value::Map(Vec::new()) };
+        let spec_node = node.get("spec").unwrap_or(&nothing);
+        let named = |found: &mut Vec<Diagnostic>, from: usize| {
+            if let Some(metadata) = &metadata {
+                for diagnostic in &mut found[from..] {
+                    diagnostic.object.get_or_insert_with(|| ObjectRef::new(kind, metadata.name.clone()));
+                }
+            }
+        };
+        let spec = self.value(spec_node, "spec", |node| AnySpec::from_node(kind, node));
+        named(self.found, before);
+        let (metadata, spec) = (metadata?, spec?);
+        if self.found[before..].iter().any(Diagnostic::is_error) {
+            return None;
+        }
+        for (path, secret) in spec.secrets() {
+            if matches!(secret, Secret::Literal(_)) {
+                let path = format!("spec.{path}");
+                let span = find(node, &path).map_or(node.span, |found| found.1);
+                self.add(
+                    span,
+                    Diagnostic::warning("literal-secret", "a secret stands in the open here")
+                        .at(ObjectRef::new(kind, metadata.name.clone()), path)
+                        .labelled("everyone who reads this file can read it")
+                        .help("use `{ generate: true }`, `{ env: NAME }` or `{ file: PATH }`"),
+                );
+            }
+        }
+        let fields = given(&spec.to_json(), spec_node);
+        Some(Document {
+            origin,
+            object: ObjectRef::new(kind, metadata.name),
+            labels: metadata.labels.into_iter().map(|(key, value)| (key.to_string(), value.0)).collect(),
+            spec,
+            fields,
+        })
+    }
+
+    fn version(&mut self, node: &Node<'_>, inherited: bool) {
+        match node.get("apiVersion") {
+            Some(Node { value: Value::Scalar { text, .. }, .. }) if text == API_VERSION => {}
+            Some(version) => self.add(
+                version.span,
+                Diagnostic::error("api-version", "this version of manifests is not known")
+                    .help(format!("write `apiVersion: {API_VERSION}`")),
+            ),
+            None if inherited => {}
+            None => {
+                let at = node.key("kind").map_or(node.span, |key| key.span);
+                self.add(
+                    at,
+                    Diagnostic::error("missing-field", "field `apiVersion` is missing").help(format!(
+                        "add `apiVersion: {API_VERSION}`; in the first document of a file, it holds for all of them"
+                    )),
+                );
+            }
+        }
+    }
+
+    fn kind(&mut self, node: &Node<'_>) -> Option<Kind> {
+        match node.get("kind") {
+            Some(Node { value: Value::Scalar { text, .. }, span }) => {
+                let kind = Kind::ALL.iter().copied().find(|kind| kind.title() == text);
+                if kind.is_none() {
+                    let near = Kind::find(text).map(Kind::title).or_else(|| Kind::nearest(text));
+                    let help = match near {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None => format!(
+                            "the kinds are {}",
+                            Kind::ALL.iter().map(|kind| kind.title()).collect::<Vec<_>>().join(", ")
+                        ),
+                    };
+                    self.add(
+                        *span,
+                        Diagnostic::error("unknown-kind", format!("there is no kind `{}`", text.escape_debug()))
+                            .labelled("not a kind")
+                            .help(help),
+                    );
+                }
+                kind
+            }
+            Some(other) => {
+                self.add(
+                    other.span,
+                    Diagnostic::error("unknown-kind", "a kind is a word").help("as in `kind: Extension`"),
+                );
+                None
+            }
+            None => {
+                let Value::Map(entries) = &node.value else { return None };
+                let at = entries.first().map_or(node.span, |(key, _)| key.span);
+                self.add(
+                    at,
+                    Diagnostic::error("missing-field", "field `kind` is missing")
+                        .help("add `kind: Extension`, or another kind"),
+                );
+                None
+            }
+        }
+    }
+
+    /// Reads a typed value; where that fails, takes the bad part out and reads on, so that every mistake is found.
+    fn value<T>(&mut self, node: &Node<'_>, root: &str, read: impl Fn(&Node<'_>) -> Result<T, de::Error>) -> Option<T> {
+        let first = match read(node) {
+            Ok(value) => return Some(value),
+            Err(error) => error,
+        };
+        let mut rest = node.clone();
+        let mut taken_out: Vec<Vec<Step>> = Vec::new();
+        let mut error = first;
+        for _ in 0..MOST_ERRORS {
+            let path = error.path();
+            // A field that is missing only because its bad value was taken out has been reported.
+            let consequence = matches!(&error.problem, Problem::MissingField(field)
+                if taken_out.iter().any(|taken| taken.len() == path.len() + 1 && taken.starts_with(&path)
+                    && taken.last() == Some(&Step::Key((*field).to_owned()))));
+            if !consequence {
+                let full: Vec<Step> = std::iter::once(Step::Key(root.to_owned())).chain(path.iter().cloned()).collect();
+                let span = error.span.unwrap_or(node.span);
+                let mut diagnostic = describe(&error);
+                diagnostic.path = path_text(&full);
+                self.add(span, diagnostic);
+            }
+            if !take_out(&mut rest, &path) {
+                break;
+            }
+            taken_out.push(path);
+            match read(&rest) {
+                Ok(_) => break,
+                Err(next) => error = next,
+            }
+        }
+        None
+    }
+}
+
+/// Removes the value at a path; false when there is nothing to remove.
+fn take_out(node: &mut Node<'_>, path: &[Step]) -> bool {
+    let Some((first, rest)) = path.split_first() else { return false };
+    match (&mut node.value, first) {
+        (Value::Map(entries), Step::Key(key)) => {
+            let Some(at) = entries.iter().position(|(k, _)| k.text == *key) else { return false };
+            if rest.is_empty() || !take_out(&mut entries[at].1, rest) {
+                entries.remove(at);
+            }
+            true
+        }
+        (Value::List(items), Step::Index(at)) if *at < items.len() => {
+            // An item that is replaced keeps the indexes of those behind it; but its type is unknown here, so it goes.
+            if rest.is_empty() || !take_out(&mut items[*at], rest) {
+                items.remove(*at);
+            }
+            true
+        }
+        _ => false,
+    }
+}
+
+fn unknown_field(field: &str, known: &[&str]) -> Diagnostic {
+    let diagnostic = Diagnostic::error("unknown-field", format!("unknown field `{}`", field.escape_debug()));
+    match nearest(field, known.iter().copied()) {
+        Some(near) => diagnostic.labelled("no such field").help(format!("did you mean `{near}`?")),
+        None if known.is_empty() => diagnostic.labelled("no such field").help("there are no fields here"),
+        None => diagnostic.labelled("no such field").help(format!(
+            "the fields here are {}",
+            known.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>().join(", ")
+        )),
+    }
+}
+
+/// A refused value: the first line is the message, the others are help.
+fn refusal(code: &str, text: &str) -> Diagnostic {
+    let mut lines = text.lines();
+    let mut diagnostic = Diagnostic::error(code, lines.next().unwrap_or_default());
+    diagnostic.help.extend(lines.map(str::to_owned));
+    diagnostic
+}
+
+fn describe(error: &de::Error) -> Diagnostic {
+    match &error.problem {
+        Problem::Refused(text) => refusal("value", text),
+        Problem::UnknownField { field, known } => unknown_field(field, known),
+        Problem::UnknownVariant { variant, known } => {
+            let diagnostic = Diagnostic::error(
+                "value",
+                format!("`{}` is not one of the words that stand here", variant.escape_debug()),
+            );
+            match nearest(variant, known.iter().copied()) {
+                Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                None => diagnostic.help(format!(
+                    "one of {}",
+                    known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+                )),
+            }
+        }
+        Problem::MissingField(field) => Diagnostic::error("missing-field", format!("field `{field}` is missing")),
+        Problem::WrongType { found, expected } => {
+            Diagnostic::error("type", format!("expected {expected}, found {found}"))
+                .labelled(format!("expected {expected}"))
+        }
+    }
+}
+
+/// The part of a value's full form that was written: its own normal form, without the defaults around it.
+fn given(full: &Json, node: &Node<'_>) -> Json {
+    match (full, &node.value) {
+        (Json::Object(fields), Value::Map(entries)) => Json::Object(
+            entries
+                .iter()
+                .filter_map(|(key, value)| {
+                    fields.get(key.text.as_ref()).map(|field| (key.text.to_string(), given(field, value)))
+                })
+                .collect(),
+        ),
+        _ => full.clone(),
+    }
+}
+
+/// Finds a path (`spec.members[2]`) in a document: its node, and the words to point at.
+fn find<'n, 't>(document: &'n Node<'t>, path: &str) -> Option<(&'n Node<'t>, Span)> {
+    let mut node = document;
+    let mut span = document.span;
+    for part in path.split('.').filter(|part| !part.is_empty()) {
+        let (key, indexes) = part.split_once('[').map_or((part, None), |(key, rest)| (key, Some(rest)));
+        if !key.is_empty() {
+            let at = node.key(key)?.span;
+            node = node.get(key)?;
+            span = match node.value {
+                // A map or list is long: its key says it.
+                Value::Map(_) => at,
+                _ if node.is_null() => at,
+                _ => node.span,
+            };
+        }
+        for index in indexes.into_iter().flat_map(|rest| rest.split('[')) {
+            let Value::List(items) = &node.value else { return None };
+            node = items.get(index.trim_end_matches(']').parse::<usize>().ok()?)?;
+            span = node.span;
+        }
+    }
+    Some((node, span))
+}
+
+/// Finds where a field of a document stands, reading each source again at most once: positions are needed only when
+/// something is wrong, and keeping them would cost every run that is right.
+pub struct Locator<'s> {
+    sources: &'s [Source],
+    read: HashMap<usize, Vec<Node<'s>>>,
+}
+
+impl<'s> Locator<'s> {
+    /// A locator in the sources that were parsed.
+    pub fn new(sources: &'s [Source]) -> Self {
+        Self { sources, read: HashMap::new() }
+    }
+
+    /// Where a path stands; when it was not written, the nearest enclosing field that was.
+    pub fn locate(&mut self, origin: Origin, path: &str) -> Option<crate::source::Position> {
+        let source = self.sources.get(origin.source)?;
+        let nodes = self.read.entry(origin.source).or_insert_with(|| yaml::read(&source.text).0);
+        let document = nodes.get(origin.index)?;
+        let mut path = path;
+        loop {
+            if let Some((_, span)) = find(document, path)
+                && !path.is_empty()
+            {
+                return Some(source.position(span));
+            }
+            let shorter = path.rfind(['.', '[']).map(|at| &path[..at]);
+            match shorter {
+                Some(shorter) => path = shorter,
+                None => return find(document, "metadata.name").map(|(_, span)| source.position(span)),
+            }
+        }
+    }
+}
+
+/// Gives findings about objects the positions of the documents that declare them.
+pub fn locate(sources: &[Source], documents: &[Document], diagnostics: &mut [Diagnostic]) {
+    if diagnostics.iter().all(|diagnostic| diagnostic.position.is_some()) {
+        return;
+    }
+    let origins: HashMap<&ObjectRef, Origin> =
+        documents.iter().map(|document| (&document.object, document.origin)).collect();
+    let mut locator = Locator::new(sources);
+    for diagnostic in diagnostics.iter_mut().filter(|diagnostic| diagnostic.position.is_none()) {
+        if let Some(origin) = diagnostic.object.as_ref().and_then(|object| origins.get(object)) {
+            diagnostic.position = locator.locate(*origin, &diagnostic.path);
+        }
+    }
+}

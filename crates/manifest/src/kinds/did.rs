@@ -1,0 +1,109 @@
+//! Numbers that callers dial from outside.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::yes;
+use crate::check::Checker;
+use crate::dest::{Caller, Destination};
+use crate::diagnostic::Diagnostic;
+use crate::kind::{Kind, Spec};
+use crate::text::{Name, Refused, Text, refuse};
+
+/// Callers who go elsewhere than the others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CallerRule {
+    /// Who calls.
+    pub from: Caller,
+    /// Where they go, at any hour.
+    pub destination: Destination,
+}
+
+/// A number that callers dial from outside, and where its calls go.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Did {
+    /// Turned off, the number is refused as unknown.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// For those who read manifests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Text>,
+    /// The carrier whose calls are accepted for it. Default: any carrier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<Name>,
+    /// Callers who go elsewhere; the first rule that matches counts, before the schedule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub callers: Vec<CallerRule>,
+    /// When it is open. Default: always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Name>,
+    /// Where calls go.
+    pub destination: Destination,
+    /// Where calls go when the schedule is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_hours: Option<Destination>,
+}
+
+impl Spec for Did {
+    fn check_name(name: &Name) -> Result<(), Refused> {
+        if (3..=20).contains(&name.digits().len()) && name.digits().bytes().all(|b| b.is_ascii_digit()) {
+            return Ok(());
+        }
+        refuse(
+            format!("`{name}` cannot be a DID"),
+            "the number as the carrier knows it, 3 to 20 digits, as in `\"+351210001000\"`",
+        )
+    }
+
+    fn check(&self, _: &Name, checker: &mut Checker<'_>) {
+        if let Some(carrier) = &self.carrier {
+            checker.reference("spec.carrier", Kind::Carrier, carrier);
+            if checker.catalog().carriers.get(carrier).is_some_and(|carrier| !carrier.spec.direction.inbound()) {
+                checker.add(
+                    "spec.carrier",
+                    Diagnostic::error("direction", format!("carrier `{carrier}` takes no calls in"))
+                        .help(format!("set `direction: both` on carrier/{carrier}")),
+                );
+            }
+        } else if checker.catalog().carriers.is_empty() {
+            checker.add("", Diagnostic::warning("no-carrier", "there is no carrier: nobody can call this number"));
+        }
+        for (at, rule) in self.callers.iter().enumerate() {
+            checker.destination(&format!("spec.callers[{at}].destination"), &rule.destination);
+            if self.callers[..at].iter().any(|earlier| earlier.from == rule.from) {
+                checker.add(
+                    &format!("spec.callers[{at}].from"),
+                    Diagnostic::warning("unreachable", format!("an earlier rule already takes `{}`", rule.from))
+                        .help("the first rule that matches counts"),
+                );
+            }
+        }
+        checker.destination("spec.destination", &self.destination);
+        match (&self.schedule, &self.after_hours) {
+            (Some(schedule), Some(destination)) => {
+                checker.reference("spec.schedule", Kind::Schedule, schedule);
+                checker.destination("spec.afterHours", destination);
+            }
+            (Some(schedule), None) => {
+                checker.reference("spec.schedule", Kind::Schedule, schedule);
+                checker.add(
+                    "spec.schedule",
+                    Diagnostic::error("missing-field", "where do calls go when the schedule is closed?")
+                        .help("add `afterHours: voicemail/…`, or `afterHours: hangup` to end them"),
+                );
+            }
+            (None, Some(_)) => checker.add(
+                "spec.afterHours",
+                Diagnostic::error("missing-field", "`afterHours` without a `schedule` never happens")
+                    .help("add `schedule: …`, or remove `afterHours`"),
+            ),
+            (None, None) => {}
+        }
+    }
+
+    fn enabled(&self) -> bool {
+        self.enabled
+    }
+}

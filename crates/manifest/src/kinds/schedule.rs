@@ -1,0 +1,109 @@
+//! Opening hours.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::yes;
+use crate::check::Checker;
+use crate::diagnostic::Diagnostic;
+use crate::kind::Spec;
+use crate::text::{Name, Text, TimeZone};
+use crate::time::{Date, Days, Hours};
+
+/// Hours on some days of the week.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OpenHours {
+    /// On which days.
+    pub days: Days,
+    /// In which hours.
+    pub hours: Vec<Hours>,
+}
+
+/// A day that is closed whatever the week says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClosedDay {
+    /// Which day.
+    pub date: Date,
+    /// What it is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Text>,
+}
+
+/// Opening hours by weekday in a time zone, with holidays.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Schedule {
+    /// Turned off, it is always open.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// For those who read manifests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Text>,
+    /// The zone of its hours and dates. Default: the settings'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<TimeZone>,
+    /// When it is open.
+    pub open: Vec<OpenHours>,
+    /// Days that are closed all day.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<ClosedDay>,
+}
+
+/// What a schedule says of an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ScheduleState {
+    /// Within the opening hours.
+    Open,
+    /// Outside of them, or on a closed day.
+    Closed,
+}
+
+impl Schedule {
+    /// What it says of an instant, in the given zone (its own, or the settings').
+    pub fn at(&self, instant: Timestamp, zone: &TimeZone) -> ScheduleState {
+        if !self.enabled {
+            return ScheduleState::Open;
+        }
+        let local = instant.to_zoned(zone.rules());
+        let open = !self.closed.iter().any(|day| day.date.0 == local.date())
+            && self.open.iter().any(|hours| {
+                hours.days.contains(local.weekday()) && hours.hours.iter().any(|hours| hours.contains(local.time()))
+            });
+        if open { ScheduleState::Open } else { ScheduleState::Closed }
+    }
+}
+
+impl Spec for Schedule {
+    fn check(&self, _: &Name, checker: &mut Checker<'_>) {
+        if self.open.iter().all(|open| open.hours.is_empty()) {
+            checker.add("spec.open", Diagnostic::warning("never-open", "this schedule is never open"));
+        }
+        for (at, open) in self.open.iter().enumerate() {
+            for (index, hours) in open.hours.iter().enumerate() {
+                if let Some(other) =
+                    open.hours[..index].iter().find(|other| other.from < hours.until && hours.from < other.until)
+                {
+                    checker.add(
+                        &format!("spec.open[{at}].hours[{index}]"),
+                        Diagnostic::warning("overlap", format!("`{hours}` overlaps `{other}`")),
+                    );
+                }
+            }
+        }
+        for (at, day) in self.closed.iter().enumerate() {
+            if self.closed[..at].iter().any(|other| other.date == day.date) {
+                checker.add(
+                    &format!("spec.closed[{at}].date"),
+                    Diagnostic::warning("repeated", format!("`{}` is given twice", day.date)),
+                );
+            }
+        }
+    }
+
+    fn enabled(&self) -> bool {
+        self.enabled
+    }
+}

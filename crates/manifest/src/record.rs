@@ -1,0 +1,361 @@
+//! What is kept of an object, and how a set of manifests is merged into it.
+//!
+//! A record holds only the fields that someone named, and who named each. So a field that a set stops naming falls back to its
+//! default, a field it never named stays, and two sets that want different values are told about each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use crate::diagnostic::Diagnostic;
+use crate::kind::{AnySpec, Catalog, ObjectRef};
+
+/// What is kept of an object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// Its labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The fields that were named.
+    pub spec: Json,
+    /// The set that made it, which owns every field that is not in `owners`.
+    pub owner: String,
+    /// Fields of another owner, by path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub owners: BTreeMap<String, String>,
+    /// A keyed fingerprint of each secret, by path below `spec`: tells that it changed, not what it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
+}
+
+/// Every object, as it is kept.
+pub type Records = BTreeMap<ObjectRef, Record>;
+
+/// What a set says of an object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Declaration {
+    /// Which object.
+    pub object: ObjectRef,
+    /// Its labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The fields that it names.
+    pub spec: Json,
+}
+
+/// A change of single fields, whoever owns them: what `edit`, `enable` and `set` do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Patch {
+    /// Which object.
+    pub object: ObjectRef,
+    /// Fields to set, by path (`spec.displayName`, `metadata.labels.team`).
+    #[serde(default)]
+    pub set: BTreeMap<String, Json>,
+    /// Fields to fall back to their defaults.
+    #[serde(default)]
+    pub unset: BTreeSet<String>,
+}
+
+/// Two owners want different values of a field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Conflict {
+    /// Of which object.
+    pub object: ObjectRef,
+    /// Which field.
+    pub path: String,
+    /// Who owns it.
+    pub owner: String,
+    /// Its value.
+    pub value: String,
+    /// Who wants another.
+    pub set: String,
+    /// Which one.
+    pub wanted: String,
+}
+
+impl Conflict {
+    /// As a finding.
+    pub fn diagnostic(&self) -> Diagnostic {
+        Diagnostic::error(
+            "conflict",
+            format!("`{}` wants {} here, but `{}` has set {}", self.set, self.wanted, self.owner, self.value),
+        )
+        .at(self.object.clone(), &self.path)
+        .help(format!("agree on one value, or take the field over with `--force-conflicts`"))
+    }
+}
+
+/// Whether a value is one field rather than a group of them: lists are one field, and so is a secret's form.
+fn is_leaf(value: &Json) -> bool {
+    match value {
+        Json::Object(map) => {
+            map.len() == 1 && map.keys().all(|key| matches!(key.as_str(), "generate" | "env" | "file" | "stored"))
+        }
+        _ => true,
+    }
+}
+
+fn collect(prefix: &str, value: &Json, into: &mut BTreeMap<String, Json>) {
+    match value {
+        Json::Object(map) if !is_leaf(value) => {
+            for (key, value) in map {
+                collect(&format!("{prefix}.{key}"), value, into);
+            }
+        }
+        _ => {
+            into.insert(prefix.to_owned(), value.clone());
+        }
+    }
+}
+
+/// The fields of labels and a spec, by path.
+pub fn fields(labels: &BTreeMap<String, String>, spec: &Json) -> BTreeMap<String, Json> {
+    let mut into = BTreeMap::new();
+    for (key, value) in labels {
+        into.insert(format!("metadata.labels.{key}"), Json::String(value.clone()));
+    }
+    collect("spec", spec, &mut into);
+    into
+}
+
+fn set_in(value: &mut Json, path: &[&str], new: Json) {
+    let Some((first, rest)) = path.split_first() else {
+        *value = new;
+        return;
+    };
+    if !value.is_object() || is_leaf(value) {
+        *value = Json::Object(Map::new());
+    }
+    if let Json::Object(map) = value {
+        set_in(map.entry((*first).to_owned()).or_insert(Json::Null), rest, new);
+    }
+}
+
+fn unset_in(value: &mut Json, path: &[&str]) {
+    let (Json::Object(map), Some((first, rest))) = (value, path.split_first()) else { return };
+    if rest.is_empty() {
+        map.shift_remove(*first);
+    } else if let Some(inner) = map.get_mut(*first) {
+        unset_in(inner, rest);
+        if inner.as_object().is_some_and(Map::is_empty) {
+            map.shift_remove(*first);
+        }
+    }
+}
+
+impl Record {
+    /// A new object, wholly of one set.
+    pub fn new(declaration: Declaration, set: &str) -> Self {
+        Self {
+            labels: declaration.labels,
+            spec: declaration.spec,
+            owner: set.to_owned(),
+            owners: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+        }
+    }
+
+    /// Who owns a field.
+    pub fn owner_of(&self, path: &str) -> &str {
+        self.owners.get(path).unwrap_or(&self.owner)
+    }
+
+    /// Its fields, by path.
+    pub fn fields(&self) -> BTreeMap<String, Json> {
+        fields(&self.labels, &self.spec)
+    }
+
+    /// Sets a field for an owner.
+    pub fn set(&mut self, path: &str, value: Json, owner: &str) {
+        if let Some(label) = path.strip_prefix("metadata.labels.") {
+            self.labels.insert(label.to_owned(), value.as_str().unwrap_or_default().to_owned());
+        } else if let Some(path) = path.strip_prefix("spec.") {
+            set_in(&mut self.spec, &path.split('.').collect::<Vec<_>>(), value);
+        }
+        if owner == self.owner {
+            self.owners.remove(path);
+        } else {
+            self.owners.insert(path.to_owned(), owner.to_owned());
+        }
+    }
+
+    /// Lets a field fall back to its default.
+    pub fn unset(&mut self, path: &str) {
+        if let Some(label) = path.strip_prefix("metadata.labels.") {
+            self.labels.remove(label);
+        } else if let Some(path) = path.strip_prefix("spec.") {
+            unset_in(&mut self.spec, &path.split('.').collect::<Vec<_>>());
+        }
+        self.owners.remove(path);
+    }
+
+    /// Applies what a set says now: the fields it names are set and its own, those it no longer names fall back, and those of
+    /// others stay. With `force`, fields of others are taken over instead of conflicting.
+    pub fn merge(&mut self, declaration: &Declaration, set: &str, force: bool) -> Vec<Conflict> {
+        let wanted = fields(&declaration.labels, &declaration.spec);
+        let present = self.fields();
+        let mut conflicts = Vec::new();
+        for path in present.keys().filter(|path| !wanted.contains_key(*path)) {
+            if self.owner_of(path) == set {
+                self.unset(path);
+            }
+        }
+        for (path, value) in wanted {
+            match present.get(&path) {
+                Some(there) if *there == value => {}
+                Some(there) if self.owner_of(&path) != set && !force => conflicts.push(Conflict {
+                    object: declaration.object.clone(),
+                    owner: self.owner_of(&path).to_owned(),
+                    value: plain(there),
+                    set: set.to_owned(),
+                    wanted: plain(&value),
+                    path,
+                }),
+                _ => self.set(&path, value, set),
+            }
+        }
+        conflicts
+    }
+
+    /// Applies a patch; every field it names is then owned by `owner`.
+    pub fn patch(&mut self, patch: &Patch, owner: &str) {
+        for path in &patch.unset {
+            self.unset(path);
+        }
+        for (path, value) in &patch.set {
+            self.set(path, value.clone(), owner);
+        }
+    }
+}
+
+/// A value as people write it: text without quotes, the rest as JSON.
+pub fn plain(value: &Json) -> String {
+    match value {
+        Json::String(text) => format!("`{text}`"),
+        other => format!("`{other}`"),
+    }
+}
+
+/// What happens to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It is new.
+    Create,
+    /// Some of its fields change.
+    Update,
+    /// It goes.
+    Delete,
+}
+
+/// A field that changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldChange {
+    /// Which field.
+    pub path: String,
+    /// What it was; nothing when it was not named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Json>,
+    /// What it will be; nothing when it falls back to its default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Json>,
+    /// Its value is a secret that changes; neither value is shown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub secret: bool,
+}
+
+/// An object that changes, field by field.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectChange {
+    /// Which object.
+    pub object: ObjectRef,
+    /// What happens to it.
+    pub action: Action,
+    /// Its fields that change, by path.
+    pub fields: Vec<FieldChange>,
+}
+
+fn changed_fields(before: Option<&Record>, after: Option<&Record>) -> Vec<FieldChange> {
+    let old = before.map(Record::fields).unwrap_or_default();
+    let new = after.map(Record::fields).unwrap_or_default();
+    let mut changes: Vec<FieldChange> = old
+        .keys()
+        .chain(new.keys())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .filter(|path| old.get(*path) != new.get(*path))
+        .map(|path| FieldChange {
+            path: path.clone(),
+            before: old.get(path).cloned(),
+            after: new.get(path).cloned(),
+            secret: false,
+        })
+        .collect();
+    if let (Some(before), Some(after)) = (before, after) {
+        for (path, fingerprint) in &after.secrets {
+            if before.secrets.get(path).is_some_and(|old| old != fingerprint) {
+                let path = format!("spec.{path}");
+                changes.retain(|change| change.path != path);
+                changes.push(FieldChange { path, before: None, after: None, secret: true });
+            }
+        }
+    }
+    changes
+}
+
+/// What changes between two states of a system, by kind and name.
+pub fn changes(before: &Records, after: &Records) -> Vec<ObjectChange> {
+    let mut all = Vec::new();
+    for (object, old) in before {
+        match after.get(object) {
+            None => all.push(ObjectChange {
+                object: object.clone(),
+                action: Action::Delete,
+                fields: changed_fields(Some(old), None),
+            }),
+            Some(new) if new != old => {
+                let fields = changed_fields(Some(old), Some(new));
+                // An owner that changes is kept, and is no change of the telephone system.
+                all.push(ObjectChange { object: object.clone(), action: Action::Update, fields });
+            }
+            Some(_) => {}
+        }
+    }
+    for (object, new) in after.iter().filter(|(object, _)| !before.contains_key(*object)) {
+        all.push(ObjectChange {
+            object: object.clone(),
+            action: Action::Create,
+            fields: changed_fields(None, Some(new)),
+        });
+    }
+    all.sort_by(|a, b| a.object.cmp(&b.object));
+    all
+}
+
+/// The typed system that records describe, and what cannot be read of them.
+pub fn catalog(records: &Records) -> (Catalog, Vec<Diagnostic>) {
+    let mut catalog = Catalog::default();
+    let mut found = Vec::new();
+    for (object, record) in records {
+        match AnySpec::from_json(object.kind, &record.spec) {
+            Ok(spec) => catalog.insert(object.name.clone(), record.labels.clone(), spec),
+            Err(error) => {
+                let text = error.to_string();
+                let mut lines = text.lines();
+                let mut diagnostic =
+                    Diagnostic::error("value", lines.next().unwrap_or_default()).at(object.clone(), "spec");
+                diagnostic.help.extend(lines.map(str::to_owned));
+                found.push(diagnostic);
+            }
+        }
+    }
+    (catalog, found)
+}

@@ -1,0 +1,175 @@
+//! The language's own description: JSON Schemas for editors and pipelines, and the words of `explain`.
+
+use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value as Json, json};
+
+use crate::document::{API_VERSION, Metadata};
+use crate::kind::Kind;
+
+/// The JSON Schema (2020-12) of one kind's manifest.
+pub fn schema(kind: Kind) -> Json {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let document = document(kind, &mut generator);
+    let mut schema = Map::new();
+    schema.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
+    schema.insert("title".into(), json!(kind.title()));
+    schema.insert("description".into(), json!(kind.about()));
+    if let Json::Object(document) = document {
+        schema.extend(document);
+    }
+    schema.insert("$defs".into(), Json::Object(generator.take_definitions(true).into_iter().collect()));
+    Json::Object(schema)
+}
+
+/// The JSON Schema of any manifest, for an editor that opens a file of them.
+pub fn schema_of_all() -> Json {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let kinds: Vec<Json> = Kind::ALL.iter().map(|kind| document(*kind, &mut generator)).collect();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "pbx manifest",
+        "oneOf": kinds,
+        "$defs": generator.take_definitions(true),
+    })
+}
+
+fn document(kind: Kind, generator: &mut SchemaGenerator) -> Json {
+    let metadata = generator.subschema_for::<Metadata>();
+    let spec: Schema = kind.spec_schema(generator);
+    json!({
+        "type": "object",
+        "properties": {
+            "apiVersion": { "const": API_VERSION },
+            "kind": { "const": kind.title() },
+            "metadata": metadata,
+            "spec": spec,
+        },
+        "required": ["kind", "metadata"],
+        "additionalProperties": false,
+    })
+}
+
+/// One field, as `explain` shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// Its name.
+    pub name: String,
+    /// What its values are: `text`, `a duration`, `list of codecs`.
+    pub values: String,
+    /// What it is for.
+    pub about: String,
+    /// Whether it must be given.
+    pub required: bool,
+    /// Its default, where the schema knows one.
+    pub default: Option<Json>,
+    /// Whether it has fields of its own.
+    pub nested: bool,
+}
+
+/// What `explain` shows of a kind or a field: its description, its values, its fields.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explanation {
+    /// What it is for.
+    pub about: String,
+    /// What its values are.
+    pub values: String,
+    /// Its fields, in the order of the manifest.
+    pub fields: Vec<Field>,
+}
+
+/// Explains `spec` of a kind, or a field below it (`callForward.busy`). `Err` names the fields there are at the first unknown step.
+pub fn explain(kind: Kind, path: &str) -> Result<Explanation, Vec<String>> {
+    let schema = schema(kind);
+    let definitions = &schema["$defs"];
+    let mut at = resolve(&schema["properties"]["spec"], definitions).clone();
+    let mut about = kind.about().to_owned();
+    for step in path.split('.').filter(|step| !step.is_empty() && *step != "spec") {
+        let properties = properties(&at, definitions);
+        let Some((_, next)) = properties.iter().find(|(name, _)| name == step) else {
+            return Err(properties.into_iter().map(|(name, _)| name).collect());
+        };
+        about = words(next, definitions);
+        at = next.clone();
+    }
+    let item = inner(&at, definitions);
+    let required: Vec<&str> = item["required"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+    let fields = properties(&at, definitions)
+        .into_iter()
+        .map(|(name, schema)| Field {
+            values: values(&schema, definitions),
+            about: words(&schema, definitions),
+            required: required.contains(&name.as_str()),
+            default: schema.get("default").filter(|value| !value.is_null() && !value.is_object()).cloned(),
+            nested: !properties(&schema, definitions).is_empty(),
+            name,
+        })
+        .collect();
+    Ok(Explanation { about, values: values(&at, definitions), fields })
+}
+
+/// Follows `$ref` and `anyOf [.., null]` to the schema that says something.
+fn resolve<'s>(schema: &'s Json, definitions: &'s Json) -> &'s Json {
+    if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+        return resolve(&definitions[name], definitions);
+    }
+    for key in ["anyOf", "allOf"] {
+        if let Some(first) = schema[key].as_array().and_then(|any| any.iter().find(|schema| schema["type"] != "null")) {
+            return resolve(first, definitions);
+        }
+    }
+    schema
+}
+
+/// The schema whose properties are a field's fields: its own, or its list's items'.
+fn inner<'s>(schema: &'s Json, definitions: &'s Json) -> &'s Json {
+    let schema = resolve(schema, definitions);
+    if schema["items"].is_object() { resolve(&schema["items"], definitions) } else { schema }
+}
+
+fn properties(schema: &Json, definitions: &Json) -> Vec<(String, Json)> {
+    let item = inner(schema, definitions);
+    item["properties"].as_object().into_iter().flatten().map(|(name, schema)| (name.clone(), schema.clone())).collect()
+}
+
+fn words(schema: &Json, definitions: &Json) -> String {
+    let own = schema["description"].as_str().or_else(|| resolve(schema, definitions)["description"].as_str());
+    own.unwrap_or_default().replace('\n', " ")
+}
+
+fn values(schema: &Json, definitions: &Json) -> String {
+    let named = schema["$ref"]
+        .as_str()
+        .or_else(|| schema["anyOf"].as_array().and_then(|any| any.iter().find_map(|schema| schema["$ref"].as_str())))
+        .and_then(|path| path.rsplit('/').next());
+    let schema = resolve(schema, definitions);
+    if let Some(items) = schema.get("items") {
+        return format!("list of {}", values(items, definitions));
+    }
+    let words: Vec<&str> = schema["enum"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .chain(schema["oneOf"].as_array().into_iter().flatten().map(|one| &one["const"]))
+        .filter_map(Json::as_str)
+        .collect();
+    if !words.is_empty() {
+        return words.join("|");
+    }
+    match (named, schema["type"].as_str().or_else(|| schema["type"][0].as_str())) {
+        (Some("Secret"), _) => "secret".into(),
+        (_, Some("object")) => "fields".into(),
+        (_, Some("boolean")) => "true|false".into(),
+        (_, Some("integer")) => "number".into(),
+        (Some(name), _) => {
+            let mut text = String::new();
+            for (at, c) in name.char_indices() {
+                if c.is_uppercase() && at > 0 {
+                    text.push(' ');
+                }
+                text.extend(c.to_lowercase());
+            }
+            text
+        }
+        (None, _) => "text".into(),
+    }
+}

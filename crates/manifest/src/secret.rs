@@ -1,0 +1,124 @@
+//! Secrets: what a manifest says of them, never their value in the open.
+
+use std::fmt;
+
+use serde::de::{MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Where a secret comes from: `{generate: true}`, `{env: NAME}`, `{file: PATH}`, or a literal, which is accepted with a warning.
+///
+/// A literal is never written back: wherever a manifest is shown again, it reads `{stored: true}`, which keeps what is stored.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub enum Secret {
+    /// Made by pbxd the first time, kept afterwards.
+    #[default]
+    Generate,
+    /// Read from an environment variable of whoever applies the manifest.
+    Env(String),
+    /// Read from a file on the machine of whoever applies the manifest.
+    File(String),
+    /// Whatever is stored stays.
+    Stored,
+    /// Written in the manifest.
+    Literal(String),
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Generate => f.write_str("Generate"),
+            Self::Env(name) => write!(f, "Env({name})"),
+            Self::File(path) => write!(f, "File({path})"),
+            Self::Stored => f.write_str("Stored"),
+            Self::Literal(_) => f.write_str("Literal(..)"),
+        }
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1))?;
+        match self {
+            Self::Generate => map.serialize_entry("generate", &true)?,
+            Self::Env(name) => map.serialize_entry("env", name)?,
+            Self::File(path) => map.serialize_entry("file", path)?,
+            Self::Stored | Self::Literal(_) => map.serialize_entry("stored", &true)?,
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Forms;
+        impl<'de> Visitor<'de> for Forms {
+            type Value = Secret;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`{generate: true}`, `{env: NAME}`, `{file: PATH}`, or the secret in quotes")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
+                value_error(text).map_or_else(|| Ok(Secret::Literal(text.to_owned())), |why| Err(E::custom(why)))
+            }
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<Secret, E> {
+                Err(E::custom("a secret of digits must be in quotes\nor its leading zeros would be lost"))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
+                let Some(form) = map.next_key::<String>()? else {
+                    return Err(de::Error::custom(
+                        "a secret needs a form\n`{generate: true}`, `{env: NAME}` or `{file: PATH}`",
+                    ));
+                };
+                let secret = match form.as_str() {
+                    "generate" | "stored" if !map.next_value::<bool>()? => {
+                        return Err(de::Error::custom(format!(
+                            "`{form}: false` says nothing\nleave it out, or use `env` or `file`"
+                        )));
+                    }
+                    "generate" => Secret::Generate,
+                    "stored" => Secret::Stored,
+                    "env" => Secret::Env(map.next_value()?),
+                    "file" => Secret::File(map.next_value()?),
+                    other => return Err(de::Error::unknown_field(other, &["generate", "env", "file", "stored"])),
+                };
+                if map.next_key::<de::IgnoredAny>()?.is_some() {
+                    return Err(de::Error::custom("a secret has one form\neither `generate`, `env` or `file`"));
+                }
+                Ok(secret)
+            }
+        }
+        deserializer.deserialize_any(Forms)
+    }
+}
+
+/// Why a value cannot be carried to Asterisk as a secret, if it cannot. Never repeats the value.
+pub fn value_error(value: &str) -> Option<String> {
+    if value.is_empty() {
+        return Some("a secret cannot be empty\nleave the field out for a generated one".into());
+    }
+    if value.len() > 128 {
+        return Some("a secret of more than 128 bytes is not accepted by telephones".into());
+    }
+    if value.trim() != value || value.chars().any(|c| !c.is_ascii_graphic() && c != ' ') {
+        return Some("a secret has letters, digits and punctuation of ASCII only, and no blanks at its ends\nAsterisk's files cannot carry others unchanged".into());
+    }
+    None
+}
+
+impl schemars::JsonSchema for Secret {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Secret".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A secret: `{generate: true}`, `{env: NAME}`, `{file: PATH}`, or a literal (accepted, warned about, never shown).",
+            "oneOf": [
+                { "type": "object", "properties": { "generate": { "const": true } }, "required": ["generate"], "additionalProperties": false },
+                { "type": "object", "properties": { "env": { "type": "string" } }, "required": ["env"], "additionalProperties": false },
+                { "type": "object", "properties": { "file": { "type": "string" } }, "required": ["file"], "additionalProperties": false },
+                { "type": "object", "properties": { "stored": { "const": true } }, "required": ["stored"], "additionalProperties": false },
+                { "type": "string" }
+            ]
+        })
+    }
+}

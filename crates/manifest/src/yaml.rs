@@ -1,0 +1,256 @@
+//! YAML text to a tree of nodes that know where they stand.
+//!
+//! One pass, and the tree keeps what people wrote: `+351210001000` stays text, `0123` keeps its zero, and a quoted `"true"`
+//! can be told from a plain one. What a scalar means is decided where its type is known, in [`crate::de`].
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use saphyr_parser::{Event, Parser, ScalarStyle};
+
+use crate::source::Span;
+
+/// How deep maps and lists may nest: far beyond any manifest, far below a stack's end.
+const MAX_DEPTH: usize = 64;
+/// How many nodes aliases may add to a file, so that a few lines cannot grow into a billion nodes.
+const MAX_ALIASED_NODES: usize = 1_000_000;
+
+/// A value and where it stands.
+#[derive(Debug, Clone)]
+pub struct Node<'t> {
+    /// Its words in the source.
+    pub span: Span,
+    /// What was written.
+    pub value: Value<'t>,
+}
+
+/// What was written, before anyone asked for a type.
+#[derive(Debug, Clone)]
+pub enum Value<'t> {
+    /// A scalar, `plain` when it was written without quotes or block markers.
+    Scalar {
+        /// The text after unquoting.
+        text: Cow<'t, str>,
+        /// Without quotes: may be read as a number, a boolean or null.
+        plain: bool,
+    },
+    /// A sequence.
+    List(Vec<Node<'t>>),
+    /// A mapping, in the order written, its keys unique.
+    Map(Vec<(Key<'t>, Node<'t>)>),
+}
+
+/// A mapping's key.
+#[derive(Debug, Clone)]
+pub struct Key<'t> {
+    /// The key.
+    pub text: Cow<'t, str>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// What is wrong with the YAML itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct YamlError {
+    /// What is wrong.
+    pub message: String,
+    /// Where.
+    pub span: Span,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Node<'_> {
+    /// The node's nodes, itself included: what an alias to it costs.
+    fn weight(&self) -> usize {
+        match &self.value {
+            Value::Scalar { .. } => 1,
+            Value::List(items) => 1 + items.iter().map(Node::weight).sum::<usize>(),
+            Value::Map(entries) => 1 + entries.iter().map(|(_, value)| value.weight()).sum::<usize>(),
+        }
+    }
+
+    /// Whether this is what YAML calls null: nothing, `~` or `null`, unquoted.
+    pub fn is_null(&self) -> bool {
+        matches!(&self.value, Value::Scalar { text, plain: true } if matches!(text.as_ref(), "" | "~" | "null"))
+    }
+
+    /// The value of a key, if this is a map that has it.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        let Value::Map(entries) = &self.value else { return None };
+        entries.iter().find(|(k, _)| k.text == key).map(|(_, value)| value)
+    }
+
+    /// The key as written, if this is a map that has it.
+    pub fn key(&self, key: &str) -> Option<&Key<'_>> {
+        let Value::Map(entries) = &self.value else { return None };
+        entries.iter().map(|(k, _)| k).find(|k| k.text == key)
+    }
+}
+
+/// Reads every document of a text. Documents with nothing in them are left out.
+///
+/// A file that cannot be read to its end still gives the documents before the error, and the error.
+pub fn read(text: &str) -> (Vec<Node<'_>>, Option<YamlError>) {
+    let mut reader = Reader { parser: Parser::new_from_str(text), anchors: Vec::new(), aliased: 0 };
+    let mut documents = Vec::new();
+    loop {
+        match reader.next() {
+            Ok((Event::DocumentStart(_), _)) => match reader.document() {
+                Ok(node) if node.is_null() => {}
+                Ok(node) => documents.push(node),
+                Err(error) => return (documents, Some(error)),
+            },
+            Ok((Event::StreamEnd, _)) => return (documents, None),
+            Ok(_) => {}
+            Err(error) => return (documents, Some(error)),
+        }
+    }
+}
+
+struct Reader<'t> {
+    parser: Parser<'t, saphyr_parser::StrInput<'t>>,
+    /// The anchors of the document so far, by the parser's id.
+    anchors: Vec<(usize, Node<'t>)>,
+    aliased: usize,
+}
+
+impl<'t> Reader<'t> {
+    fn next(&mut self) -> Result<(Event<'t>, Span), YamlError> {
+        match self.parser.next_event() {
+            Some(Ok((event, span))) => {
+                Ok((event, Span { start: span.start.index() as u32, end: span.end.index() as u32 }))
+            }
+            Some(Err(error)) => {
+                let at = error.marker().index() as u32;
+                let help =
+                    error.info().contains("tab").then(|| "YAML is indented with spaces; a tab is not one".to_owned());
+                Err(YamlError {
+                    message: format!("not YAML: {}", error.info()),
+                    span: Span { start: at, end: at + 1 },
+                    help,
+                })
+            }
+            None => Ok((Event::StreamEnd, Span::default())),
+        }
+    }
+
+    fn document(&mut self) -> Result<Node<'t>, YamlError> {
+        self.anchors.clear();
+        let (event, span) = self.next()?;
+        self.node(event, span, 0)
+    }
+
+    fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node<'t>, YamlError> {
+        if depth > MAX_DEPTH {
+            return Err(YamlError { message: format!("nested deeper than {MAX_DEPTH} levels"), span, help: None });
+        }
+        let (anchor, node) = match event {
+            Event::Scalar(text, style, anchor, _tag) => {
+                (anchor, Node { span, value: Value::Scalar { text, plain: style == ScalarStyle::Plain } })
+            }
+            Event::SequenceStart(anchor, _) => {
+                let mut items = Vec::new();
+                let end = loop {
+                    match self.next()? {
+                        (Event::SequenceEnd, end) => break end,
+                        (event, span) => items.push(self.node(event, span, depth + 1)?),
+                    }
+                };
+                (anchor, Node { span: Span { start: span.start, end: end.end }, value: Value::List(items) })
+            }
+            Event::MappingStart(anchor, _) => {
+                let (entries, end) = self.entries(depth)?;
+                (anchor, Node { span: Span { start: span.start, end: end.end }, value: Value::Map(entries) })
+            }
+            Event::Alias(id) => return self.alias(id, span),
+            _ => return Err(YamlError { message: "a value is missing here".into(), span, help: None }),
+        };
+        if anchor != 0 {
+            self.anchors.push((anchor, node.clone()));
+        }
+        Ok(node)
+    }
+
+    fn alias(&mut self, id: usize, span: Span) -> Result<Node<'t>, YamlError> {
+        let Some((_, node)) = self.anchors.iter().rev().find(|(anchor, _)| *anchor == id) else {
+            return Err(YamlError {
+                message: "an alias to an anchor that is not in this document".into(),
+                span,
+                help: None,
+            });
+        };
+        self.aliased += node.weight();
+        if self.aliased > MAX_ALIASED_NODES {
+            return Err(YamlError {
+                message: format!("aliases add more than {MAX_ALIASED_NODES} values to this file"),
+                span,
+                help: None,
+            });
+        }
+        // The value stands where its anchor stands, so that a message about it points at words that can be mended.
+        Ok(node.clone())
+    }
+
+    fn entries(&mut self, depth: usize) -> Result<(Vec<(Key<'t>, Node<'t>)>, Span), YamlError> {
+        let mut entries: Vec<(Key<'t>, Node<'t>)> = Vec::new();
+        let mut merged = Vec::new();
+        let end = loop {
+            let (event, span) = self.next()?;
+            let text = match event {
+                Event::MappingEnd => break span,
+                Event::Scalar(text, ..) => text,
+                _ => {
+                    return Err(YamlError { message: "a key must be a plain word".into(), span, help: None });
+                }
+            };
+            let (event, value_span) = self.next()?;
+            let value = self.node(event, value_span, depth + 1)?;
+            if text == "<<" {
+                merged.push(value);
+            } else {
+                entries.push((Key { text, span }, value));
+            }
+        };
+        refuse_duplicates(&entries)?;
+        for node in merged {
+            let maps = match node.value {
+                Value::Map(map) => vec![map],
+                Value::List(items) => items
+                    .into_iter()
+                    .filter_map(|item| if let Value::Map(map) = item.value { Some(map) } else { None })
+                    .collect(),
+                Value::Scalar { .. } => {
+                    return Err(YamlError {
+                        message: "`<<` merges a map, and this is not one".into(),
+                        span: node.span,
+                        help: Some("write `<<: *name`, where `&name` marks a map above".into()),
+                    });
+                }
+            };
+            for (key, value) in maps.into_iter().flatten() {
+                if !entries.iter().any(|(own, _)| own.text == key.text) {
+                    entries.push((key, value));
+                }
+            }
+        }
+        Ok((entries, end))
+    }
+}
+
+fn refuse_duplicates(entries: &[(Key<'_>, Node<'_>)]) -> Result<(), YamlError> {
+    let repeated = if entries.len() <= 16 {
+        entries.iter().enumerate().find(|(at, (key, _))| entries[..*at].iter().any(|(other, _)| other.text == key.text))
+    } else {
+        let mut seen = HashSet::with_capacity(entries.len());
+        entries.iter().enumerate().find(|(_, (key, _))| !seen.insert(key.text.as_ref()))
+    };
+    match repeated {
+        None => Ok(()),
+        Some((_, (key, _))) => Err(YamlError {
+            message: format!("`{}` is given twice", key.text),
+            span: key.span,
+            help: Some("remove one of them: which one counts would be a guess".into()),
+        }),
+    }
+}
