@@ -1,1 +1,3 @@
 //! What Asterisk is: its configuration language, its manager interface, and deployment that proves itself.
+
+pub mod ami;
