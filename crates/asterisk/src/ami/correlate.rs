@@ -80,9 +80,10 @@ impl Correlator {
     pub(super) fn take(&mut self, message: Message) -> Option<Message> {
         let id = message.action_id().and_then(|id| self.id_of(&id));
         if message.response().is_some() {
-            match id {
-                Some(id) => self.answer(id, message),
-                None => tracing::debug!(?message, "an answer to nothing that was asked"),
+            if let Some(id) = id {
+                self.answer(id, message);
+            } else {
+                tracing::debug!(?message, "an answer to nothing that was asked");
             }
             return None;
         }
