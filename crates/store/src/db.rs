@@ -113,8 +113,7 @@ async fn open_sqlite(path: &Path) -> Result<Db> {
             .test_before_acquire(false)
     };
 
-    let writer =
-        pool().max_connections(1).connect_with(options.clone().journal_mode(SqliteJournalMode::Wal)).await?;
+    let writer = pool().max_connections(1).connect_with(options.clone().journal_mode(SqliteJournalMode::Wal)).await?;
     migrate::sqlite(&writer).await?;
     let reader = pool().max_connections(4).connect_with(options.pragma("query_only", "ON")).await?;
     Ok(Db::Sqlite { writer, reader })

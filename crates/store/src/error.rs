@@ -132,6 +132,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    #[expect(clippy::needless_pass_by_value, reason = "an error is made from what is at hand, without ceremony")]
     pub(crate) fn inconsistent(table: &'static str, row: impl ToString, what: impl ToString) -> Self {
         Self::Inconsistent { table, row: row.to_string(), what: what.to_string() }
     }

@@ -12,7 +12,7 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chacha20poly1305::{
-    KeyInit as _, XChaCha20Poly1305, XNonce,
+    KeyInit as _, XChaCha20Poly1305,
     aead::{Aead as _, Payload},
 };
 use fs_err::os::unix::fs::OpenOptionsExt as _;
@@ -66,8 +66,8 @@ impl Keys {
     pub(crate) fn seal(&self, id: &SecretId, value: &Secret) -> Result<Vec<u8>> {
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).map_err(std::io::Error::from)?;
-        let sealed = XChaCha20Poly1305::new(self.sealing.as_slice().into())
-            .encrypt(XNonce::from_slice(&nonce), Payload { msg: value.expose(), aad: &place(id) })
+        let sealed = XChaCha20Poly1305::new((&*self.sealing).into())
+            .encrypt((&nonce).into(), Payload { msg: value.expose(), aad: &place(id) })
             .map_err(|_| StoreError::Invalid { what: format!("the secret {id} is too long") })?;
         Ok([&[XCHACHA20_POLY1305], nonce.as_slice(), &sealed].concat())
     }
@@ -75,12 +75,12 @@ impl Keys {
     /// Opens what [`seal`](Self::seal) made; `None` when it was altered, moved, or sealed by another key.
     pub(crate) fn open(&self, id: &SecretId, sealed: &[u8]) -> Option<Secret> {
         let (&algorithm, rest) = sealed.split_first()?;
-        let (nonce, sealed) = rest.split_at_checked(NONCE)?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE>()?;
         if algorithm != XCHACHA20_POLY1305 {
             return None;
         }
-        XChaCha20Poly1305::new(self.sealing.as_slice().into())
-            .decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: &place(id) })
+        XChaCha20Poly1305::new((&*self.sealing).into())
+            .decrypt(nonce.into(), Payload { msg: sealed, aad: &place(id) })
             .ok()
             .map(Secret::new)
     }
@@ -110,13 +110,13 @@ fn place(id: &SecretId) -> Vec<u8> {
 }
 
 fn mac(key: &Key, what: &[u8]) -> Key {
-    let mut mac = <Hmac<Sha256> as hmac::Mac>::new(key.as_slice().into());
+    let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(key.as_slice()).expect("HMAC takes keys of any length");
     mac.update(what);
     Zeroizing::new(mac.finalize().into_bytes().into())
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 macro_rules! remember {
@@ -131,9 +131,10 @@ pub(crate) async fn load(db: &Db, path: &Path) -> Result<Keys> {
     Ok(writing!(db, tx => {
         let store = lock!(tx);
         if let Some(keys) = read(path)? {
-            match store.key_id {
-                Some(wanted) => keys.check(Some(&wanted))?,
-                None => remember!(tx, keys),
+            if store.key_id.is_some() {
+                keys.check(store.key_id.as_deref())?;
+            } else {
+                remember!(tx, keys);
             }
             keys
         } else {
@@ -144,7 +145,7 @@ pub(crate) async fn load(db: &Db, path: &Path) -> Result<Keys> {
             .fetch_one(&mut *tx)
             .await?;
             if sealed > 0 {
-                return Err(missing(path, &store.key_id.unwrap_or_default(), sealed));
+                return Err(missing(path, &store.key_id.unwrap_or_default()));
             }
             // The file first: a key that the database knows and nobody has would be worse than one that nobody uses.
             let keys = make(path)?;
@@ -154,11 +155,11 @@ pub(crate) async fn load(db: &Db, path: &Path) -> Result<Keys> {
     }))
 }
 
-fn missing(path: &Path, id: &str, sealed: i64) -> StoreError {
+fn missing(path: &Path, id: &str) -> StoreError {
     StoreError::Key {
         path: path.to_owned(),
         what: format!(
-            "it is missing, and the database holds {sealed} secrets that only this file opens (key {id}); a new key \
+            "it is missing, and the database holds secrets that only this file opens (key {id}); a new key \
              would lock them away for ever, so none is made"
         ),
         cure: "put the file back from a backup, with mode 600".to_owned(),

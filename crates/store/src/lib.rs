@@ -13,7 +13,7 @@
 //!   latest committed version before.
 //! - **Secrets** are sealed with a key file that stays outside of the database, and have the same history.
 //!
-//! Both engines run the same SQL text; [`db`] holds what differs. To add a table: one more pair of files in
+//! Both engines run the same SQL text; `db.rs` holds what differs. To add a table: one more pair of files in
 //! `migrations/sqlite` and `migrations/postgres` (never change one that was released), a row type that derives
 //! `FromRow` next to its queries, and a part in the story that `tests/story.rs` tells to both engines.
 
@@ -83,6 +83,6 @@ impl Store {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("location", &self.location).field("key", &self.keys.id()).finish()
+        f.debug_struct("Store").field("location", &self.location).field("key", &self.keys.id()).finish_non_exhaustive()
     }
 }

@@ -30,11 +30,10 @@ macro_rules! run {
                 Ok(())
             }
             Err(MigrateError::VersionMissing(_)) => {
-                let (found, description) = sqlx::query_as(
-                    "SELECT version, description FROM _sqlx_migrations ORDER BY version DESC LIMIT 1",
-                )
-                .fetch_one(&mut *connection)
-                .await?;
+                let (found, description) =
+                    sqlx::query_as("SELECT version, description FROM _sqlx_migrations ORDER BY version DESC LIMIT 1")
+                        .fetch_one(&mut *connection)
+                        .await?;
                 // The newer schema may have moved this; then the number must do.
                 let migrated_by = sqlx::query_scalar("SELECT migrated_by FROM store WHERE id = 1")
                     .fetch_optional(connection)

@@ -1,5 +1,6 @@
 //! Objects: opaque JSON under a kind and a name, now and as of every revision.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
@@ -21,20 +22,34 @@ pub struct Change {
 }
 
 /// An object.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Its body is the text that is kept: ten thousand of them as [`Value`]s take several times as long to make, and then to
+/// drop, as they take to read, and most callers want a type of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectRow {
     /// Its kind.
     pub kind: String,
     /// Its name.
     pub name: String,
-    /// Its value.
-    pub body: Value,
+    /// Its value, as JSON without white space.
+    pub body: String,
     /// The revision that made it what it is.
     pub revision: RevisionId,
 }
 
+impl ObjectRow {
+    /// The body as a type of the caller's, be it [`Value`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Inconsistent`], which names the object, when the body is not one.
+    pub fn read<'row, T: Deserialize<'row>>(&'row self) -> Result<T> {
+        json("objects", &self.kind, &self.name, &self.body)
+    }
+}
+
 /// What is in force, all of one revision.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// The revision in force; `None` before the first. The `base` of a plan made from this.
     pub head: Option<RevisionId>,
@@ -178,7 +193,6 @@ impl Store {
 }
 
 fn object(table: &'static str, (kind, name, body, revision): Row) -> Result<ObjectRow> {
-    let body = json(table, &kind, &name, &body)?;
     Ok(ObjectRow { kind, name, body, revision: RevisionId::stored(revision, table)? })
 }
 
@@ -186,7 +200,6 @@ fn version(kind: &str, name: &str, body: Option<String>) -> Result<Option<Value>
     body.map(|body| json("object_versions", kind, name, &body)).transpose()
 }
 
-fn json(table: &'static str, kind: &str, name: &str, body: &str) -> Result<Value> {
-    serde_json::from_str(body)
-        .map_err(|error| StoreError::inconsistent(table, format!("{kind}/{name}"), format!("not JSON: {error}")))
+fn json<'body, T: Deserialize<'body>>(table: &'static str, kind: &str, name: &str, body: &'body str) -> Result<T> {
+    serde_json::from_str(body).map_err(|error| StoreError::inconsistent(table, format!("{kind}/{name}"), error))
 }

@@ -591,7 +591,9 @@ impl Store {
                     return Err(StoreError::Invalid { what: format!("it changes the secret {id} twice") });
                 }
                 if change.after.is_some() && deleted.contains(&(id.kind.as_str(), id.name.as_str())) {
-                    return Err(StoreError::Invalid { what: format!("it sets the secret {id} of an object it deletes") });
+                    return Err(StoreError::Invalid {
+                        what: format!("it sets the secret {id} of an object it deletes"),
+                    });
                 }
                 Ok(SecretValues {
                     change,
@@ -624,15 +626,15 @@ fn object_values(new: &NewRevision) -> Result<Vec<(&Change, Option<String>)>> {
         .collect()
 }
 
-/// PostgreSQL's text has no NUL. In a name it is refused,
+/// A name with control characters cannot be shown, and PostgreSQL's text has no NUL. In a name they are refused,
 fn name(parts: &[&str]) -> Result<()> {
-    if parts.iter().any(|part| part.contains('\0')) {
-        return Err(StoreError::Invalid { what: format!("there is a NUL character in {:?}", parts.join("/")) });
+    if parts.iter().any(|part| part.contains(char::is_control)) {
+        return Err(StoreError::Invalid { what: format!("there is a control character in {:?}", parts.join("/")) });
     }
     Ok(())
 }
 
-/// and in what people and programs say it is shown: a rollback must not fail over what Asterisk had to say about it.
+/// and in what people and programs say NUL is replaced: a rollback must not fail over what Asterisk had to say about it.
 fn printable(text: &str) -> String {
     text.replace('\0', "\u{FFFD}")
 }

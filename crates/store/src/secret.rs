@@ -82,7 +82,11 @@ pub struct SecretChangeRow {
     pub after: Option<String>,
 }
 
+/// Kind, name, field, and the sealed value.
 type Row = (String, String, String, Vec<u8>);
+
+/// Kind, name, field, and the fingerprints after and before.
+type VersionRow = (String, String, String, Option<String>, Option<String>);
 
 impl Store {
     /// Every secret in force, in clear.
@@ -126,7 +130,7 @@ impl Store {
     ///
     /// [`StoreError::Missing`].
     pub async fn secret_changes(&self, revision: RevisionId) -> Result<Vec<SecretChangeRow>> {
-        let rows: Vec<(String, String, String, Option<String>, Option<String>)> = reading!(&self.db, pool => {
+        let rows: Vec<VersionRow> = reading!(&self.db, pool => {
             sqlx::query_as(
                 "SELECT v.kind, v.name, v.field, v.fingerprint, \
                         (SELECT b.fingerprint FROM secret_versions b JOIN revisions r ON r.id = b.revision \
