@@ -178,7 +178,7 @@ pub enum Event {
     Shutdown(Shutdown),
     /// A module was reloaded, by anybody.
     Reload {
-        /// The module, without `.so`; `All` for all of them.
+        /// The module as whoever asked named it (`pbx_config.so`, `logger`); `All` for all of them.
         module: String,
         /// How it went.
         status: ReloadStatus,
