@@ -1,2 +1,47 @@
-//! xtask
-fn main() {}
+//! The project's own chores: `cargo xtask <chore>`. One file for each.
+
+mod lab;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// The project's own chores
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    #[command(subcommand)]
+    Lab(lab::Lab),
+}
+
+#[expect(clippy::print_stderr, reason = "errors of a command line go to the terminal")]
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // What the lab does meanwhile, as building a root folder, is talk: it belongs to stderr.
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).without_time().init();
+    let done = match cli.chore {
+        Chore::Lab(lab) => lab.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

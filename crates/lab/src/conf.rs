@@ -168,7 +168,10 @@ pub(crate) fn small(setup: &Setup<'_>) -> BTreeMap<String, String> {
     file("extensions.conf", "[general]\nstatic = yes\nwriteprotect = yes\n".to_owned());
     file("voicemail.conf", "[general]\nformat = wav\nminsecs = 1\n".to_owned());
     file("indications.conf", indications());
-    file("cdr.conf", "[general]\nenable = yes\n\n[csv]\nusegmtime = yes\nloguniqueid = yes\nloguserfield = yes\n".to_owned());
+    file(
+        "cdr.conf",
+        "[general]\nenable = yes\n\n[csv]\nusegmtime = yes\nloguniqueid = yes\nloguserfield = yes\n".to_owned(),
+    );
     file("prometheus.conf", "[general]\nenabled = no\n".to_owned());
     file("musiconhold.conf", format!("[default]\nmode = files\ndirectory = {dir}/lib/moh\n"));
     // Present and empty: their modules then load without a complaint.
@@ -227,7 +230,10 @@ pub(crate) fn stock(setup: &Setup<'_>, mut read: impl FnMut(&str) -> String) -> 
         let _ = writeln!(text, "noload => {module}.so");
         text
     });
-    edited.insert("modules.conf".to_owned(), read("modules.conf").replacen("[global]", &format!("{noload}\n[global]"), 1));
+    edited.insert(
+        "modules.conf".to_owned(),
+        read("modules.conf").replacen("[global]", &format!("{noload}\n[global]"), 1),
+    );
     edited
 }
 

@@ -7,6 +7,7 @@ use crate::root::AsteriskRoot;
 use crate::wait::until;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use rustix::process::{Pid, Signal, test_kill_process};
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Long enough for a machine that builds the workspace at the same time; a boot takes under a second.
-const BOOT: Duration = Duration::from_secs(60);
+const BOOT: Duration = Duration::from_mins(1);
 
 /// In the folder of an instance: what [`Kept`] must know to talk to it.
 const FACTS: &str = "facts";
@@ -52,7 +53,6 @@ pub struct Builder {
     files: BTreeMap<String, String>,
     stock: bool,
     clock: Option<String>,
-    timezone: String,
     secret: String,
     rtp: Option<RangeInclusive<u16>>,
 }
@@ -84,16 +84,13 @@ impl Builder {
         self
     }
 
-    /// The time at which the instance believes it starts, in its own time zone: `2026-12-25 03:00:00`. Its clock runs
-    /// on from there, and begins there again at the next start.
+    /// The time at which the instance believes it starts: `2026-12-25 03:00:00` in UTC, or with an offset behind it.
+    /// Its clock runs on from there, and begins there again at the next start.
+    ///
+    /// Its time *zone* stays the machine's: Asterisk reads `/etc/localtime` whatever `TZ` says, so a dialplan that
+    /// means another zone has to name it.
     pub fn clock(mut self, clock: impl Into<String>) -> Self {
         self.clock = Some(clock.into());
-        self
-    }
-
-    /// The instance's time zone, as in `Europe/Madrid`; otherwise UTC, whatever the machine has.
-    pub fn timezone(mut self, timezone: impl Into<String>) -> Self {
-        self.timezone = timezone.into();
         self
     }
 
@@ -129,7 +126,16 @@ impl Builder {
         for name in ["etc", "lib", "log", "log/cdr-csv", "log/cdr-custom", "log/cel-custom", "run", "cache"] {
             place.writable(name)?;
         }
-        for name in ["lib/agi-bin", "lib/keys", "lib/moh", "spool", "spool/monitor", "spool/outgoing", "spool/tmp", "spool/voicemail"] {
+        for name in [
+            "lib/agi-bin",
+            "lib/keys",
+            "lib/moh",
+            "spool",
+            "spool/monitor",
+            "spool/outgoing",
+            "spool/tmp",
+            "spool/voicemail",
+        ] {
             place.writable(name)?;
         }
         let rtp = self.rtp.unwrap_or_else(|| rtp_ports(place.ip()));
@@ -147,14 +153,7 @@ impl Builder {
         keys::write(&place.writable("etc/keys")?, place.ip())?;
         fs::write(place.dir().join(FACTS), format!("{}\n{}\n", root.dir().display(), self.secret))?;
         let console = Console { root, conf: etc.join("asterisk.conf"), run: place.dir().join("run") };
-        let asterisk = Asterisk {
-            process: None,
-            console,
-            clock: self.clock,
-            timezone: self.timezone,
-            secret: self.secret,
-            place,
-        };
+        let asterisk = Asterisk { process: None, console, clock: self.clock, secret: self.secret, place };
         for (name, text) in &self.files {
             asterisk.write(name, text)?;
         }
@@ -169,7 +168,6 @@ pub struct Asterisk {
     process: Option<Process>,
     console: Console,
     clock: Option<String>,
-    timezone: String,
     secret: String,
     place: Place,
 }
@@ -184,7 +182,6 @@ impl Asterisk {
             files: BTreeMap::new(),
             stock: false,
             clock: None,
-            timezone: "UTC".to_owned(),
             secret: "lab-secret".to_owned(),
             rtp: None,
         }
@@ -312,12 +309,12 @@ impl Asterisk {
             }
         }
         let mut command = self.console.root.asterisk(&self.console.conf, self.clock.is_some())?;
-        command.arg("-f").env("TZ", &self.timezone).env("HOME", self.dir()).env_remove("LD_LIBRARY_PATH");
+        command.arg("-f").env("HOME", self.dir()).env_remove("LD_LIBRARY_PATH");
         if let Some(clock) = &self.clock {
             // Only the wall clock moves: with a false monotonic clock the waits of threads last for ever or no time.
-            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-            // Seconds, because libfaketime reads a date in a zone with summer time an hour off.
-            command.env("FAKETIME_FMT", "%s").env("FAKETIME", format!("@{}", seconds(clock, &self.timezone)?));
+            // An offset, because it means the same in every time zone.
+            let offset = seconds(clock)? - now();
+            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME", format!("{offset:+}"));
         }
         self.process = Some(self.place.spawn("asterisk", command)?);
         self.wait_booted()
@@ -423,10 +420,19 @@ impl Console {
     }
 }
 
-/// A date and time of a zone as seconds since 1970.
-fn seconds(clock: &str, timezone: &str) -> Result<i64> {
-    let time: DateTime = clock.trim_start_matches('@').parse().with_context(|| format!("{clock:?} is no time"))?;
-    Ok(time.in_tz(timezone)?.timestamp().as_second())
+/// A date and time, in UTC unless it says otherwise, as seconds since 1970.
+fn seconds(clock: &str) -> Result<i64> {
+    let text = clock.trim_start_matches('@');
+    let time = text
+        .parse::<Timestamp>()
+        .or_else(|_| Ok::<_, jiff::Error>(text.parse::<DateTime>()?.in_tz("UTC")?.timestamp()));
+    Ok(time.with_context(|| format!("{clock:?} is no time: expected as 2026-12-25 03:00:00"))?.as_second())
+}
+
+/// The machine's time in seconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "the offset of a false clock is one from the true clock")]
+fn now() -> i64 {
+    Timestamp::now().as_second()
 }
 
 /// Ports of its own for the audio of an address. Overlaps of far addresses are harmless: Asterisk tries the next port.

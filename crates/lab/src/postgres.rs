@@ -30,7 +30,7 @@ impl Postgres {
         let programs = postgres_programs().context("no initdb below /usr/lib/postgresql")?;
         let place = Place::take()?;
         let data = place.dir().join("data");
-        std::fs::create_dir(&data)?;
+        fs_err::create_dir(&data)?;
         if geteuid().is_root() {
             // As the package's user: initdb asks for a user that has a name.
             run(Command::new("chown").arg("postgres:postgres").arg(&data))?;
@@ -50,7 +50,7 @@ impl Postgres {
         command.args(["-c", "synchronous_commit=off", "-c", "max_connections=200"]);
         let mut process = place.spawn("postgres", command)?;
         let ready = programs.join("pg_isready");
-        until("the start of PostgreSQL", Duration::from_secs(60), || {
+        until("the start of PostgreSQL", Duration::from_mins(1), || {
             process.ensure_running()?;
             let status = Command::new(&ready)
                 .args(["-q", "-h", &place.ip().to_string()])

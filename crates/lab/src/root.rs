@@ -23,6 +23,8 @@ const RECIPE: &[&str] = &[
     "--aptopt=Acquire::Check-Valid-Until \"false\"",
     "--aptopt=APT::Install-Recommends \"false\"",
     "--include=asterisk,asterisk-modules,asterisk-core-sounds-en-gsm,libfaketime",
+    // Debian links the prompts by absolute paths, which lead out of the folder.
+    "--customize-hook=for name in en en_US; do ln -sfn en_US_f_Allison \"$1/usr/share/asterisk/sounds/$name\"; done",
     "sid",
 ];
 

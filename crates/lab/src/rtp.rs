@@ -18,6 +18,9 @@ const ULAW: u8 = 0;
 /// The payload type of keys that our session descriptions announce.
 pub(crate) const EVENTS: u8 = 101;
 
+/// The volume of keys: 10 dB below the loudest.
+const VOLUME: u8 = 0x0a;
+
 /// A key is down for this many packets, and then up for as many.
 const KEY_FRAMES: u16 = 6;
 
@@ -182,7 +185,7 @@ impl Stream {
         // The end is said three times, since any packet may be lost.
         let end = if n + 3 >= KEY_FRAMES { 0x80 } else { 0 };
         let mut packet = self.header(EVENTS | marker, begin);
-        packet.extend([key, end | 10]);
+        packet.extend([key, end | VOLUME]);
         let length = (n + 1).min(KEY_FRAMES - 2) * 160;
         packet.extend(length.to_be_bytes());
         packet

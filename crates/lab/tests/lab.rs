@@ -3,9 +3,10 @@
 use anyhow::Result;
 use fs_err as fs;
 use pbx_lab::{
-    Asterisk, AsteriskRoot, Behaviour, Caller, Floor, FloorPhone, Mail, Outcome, Phone, PhoneSpec, Place, Postgres, Sound,
-    Uas, tone, until,
+    Asterisk, AsteriskRoot, Behaviour, Caller, Floor, FloorPhone, Mail, Outcome, Phone, PhoneSpec, Place, Postgres,
+    Sound, Transport, Uas, tone, until,
 };
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
@@ -23,7 +24,8 @@ fn pjsip(stranger: Ipv4Addr) -> String {
          cert_file = {etc}/keys/lab.crt\npriv_key_file = {etc}/keys/lab.key\n\n"
         .to_owned();
     for user in ["101", "102", "103", "104"] {
-        text += &format!(
+        let _ = write!(
+            text,
             "[{user}]\ntype = auth\nauth_type = digest\nusername = {user}\npassword = secret-{user}\n\n\
              [{user}]\ntype = aor\nmax_contacts = 1\nremove_existing = yes\nqualify_frequency = 1\n\n\
              [{user}]\ntype = endpoint\ncontext = internal\nauth = {user}\naors = {user}\ndisallow = all\n\
@@ -82,7 +84,7 @@ fn everybody_gets_the_same_root_folder() {
         threads.into_iter().map(|thread| thread.join().unwrap().dir().to_owned()).collect::<Vec<_>>()
     });
     assert!(roots.iter().all(|root| *root == roots[0]));
-    assert!(roots[0].join("usr/share/asterisk/sounds/en/beep.gsm").exists() || roots[0].join("usr/share/asterisk/sounds/en_US_f_Allison/beep.gsm").exists());
+    assert!(roots[0].join("usr/share/asterisk/sounds/en/beep.gsm").exists());
 }
 
 #[test]
@@ -110,10 +112,10 @@ fn an_instance_boots_answers_and_starts_again() -> Result<()> {
 #[test]
 fn instances_run_side_by_side_with_clocks_of_their_own() -> Result<()> {
     let stock = Asterisk::builder().stock().start()?;
-    let christmas = Asterisk::builder().clock("2026-12-25 03:00:00").timezone("Europe/Madrid").start()?;
+    let christmas = Asterisk::builder().clock("2026-12-25 03:00:00").start()?;
     assert_ne!(stock.address(), christmas.address());
-    let time = christmas.cli("dialplan eval function STRFTIME(,,%F_%H:%M_%Z)")?;
-    assert!(time.contains("2026-12-25_03:0") && time.contains("CET"), "{time}");
+    let time = christmas.cli("dialplan eval function STRFTIME(,Europe/Madrid,%F_%H:%M)")?;
+    assert!(time.contains("2026-12-25_04:0"), "{time}");
     assert!(stock.cli("module show like chan_pjsip")?.contains("1 modules loaded"));
     Ok(())
 }
@@ -187,7 +189,8 @@ fn phones_register_ring_in_order_answer_and_refuse() -> Result<()> {
 
     // Both at once: the second answers, and the first hears that somebody did.
     caller.call("201", pbx.address())?.expect_answer()?;
-    let calls = first.wait("the end of the first's call", SOON, |c| c.iter().any(|c| c.outcome == Outcome::Cancelled))?;
+    let calls =
+        first.wait("the end of the first's call", SOON, |c| c.iter().any(|c| c.outcome == Outcome::Cancelled))?;
     assert_eq!(calls[0].from, "+34911222333");
     assert_eq!(calls[0].from_name.as_deref(), Some("Ana"));
     assert_eq!(second.calls()?[0].outcome, Outcome::Answered);
@@ -216,10 +219,9 @@ fn phones_register_ring_in_order_answer_and_refuse() -> Result<()> {
 }
 
 #[test]
-fn a_phone_calls_with_its_password_and_over_tcp() -> Result<()> {
+fn a_phone_calls_with_its_password() -> Result<()> {
     let pbx = pbx(Ipv4Addr::new(127, 9, 9, 9))?;
-    let spec = PhoneSpec { tcp: true, ..PhoneSpec::new("101", "secret-101", pbx.address()) };
-    let called = Phone::register(&spec, &Behaviour::answer_after(Duration::ZERO))?;
+    let called = phone(&pbx, "101", &Behaviour::answer_after(Duration::ZERO))?;
     let caller = Caller::new()?.as_phone("102", "secret-102");
     caller.call("101", pbx.address())?.expect_answer()?;
     assert_eq!(called.wait_calls(1, SOON)?[0].from, "102");
@@ -282,13 +284,17 @@ fn a_carrier_sees_what_is_dialled() -> Result<()> {
 #[test]
 fn a_floor_registers_over_tls_and_hears() -> Result<()> {
     let pbx = pbx(Ipv4Addr::new(127, 9, 9, 9))?;
-    let phones = [FloorPhone::new("101", "secret-101", 400), FloorPhone::new("104", "secret-104", 800).tls()];
+    let tcp = FloorPhone { transport: Transport::Tcp, ..FloorPhone::new("102", "secret-102", 600) };
+    let phones = [FloorPhone::new("101", "secret-101", 400), tcp, FloorPhone::new("104", "secret-104", 800).tls()];
     let floor = Floor::start(pbx.address(), &phones)?;
     floor.wait_registered(SOON)?;
     floor.call("101", "104")?;
     floor.wait_tone("104", 400, SOON)?;
     floor.wait_tone("101", 800, SOON)?;
     floor.hang_up()?;
+    floor.call("104", "102")?;
+    floor.wait_tone("102", 800, SOON)?;
+    floor.wait_tone("104", 600, SOON)?;
     Ok(())
 }
 

@@ -150,7 +150,7 @@ impl Caller {
         });
         let login = self.login.as_ref().map(|(user, password)| (user.as_str(), password.as_str()));
         let to = SocketAddrV4::new(server, SIP);
-        let start = Start { name: "call", scenario: &scenario, to: Some(to), tcp: false, login };
+        let start = Start { name: "call", scenario: &scenario, to: Some(to), login };
         let sipp = Sipp::start(&self.place, &start)?;
         let patience = hold_for.map(|time| self.ring_for + time + MARGIN);
         Ok(Calling { sipp, media, script: self.script.clone(), talk: None, patience, number: number.to_owned() })
@@ -175,7 +175,7 @@ impl Calling {
     /// When it has no end in time, or SIPp did not understand an answer.
     pub fn wait(mut self) -> Result<CallResult> {
         // Five minutes for a call that the other side shall end.
-        let patience = self.patience.unwrap_or(Duration::from_secs(300));
+        let patience = self.patience.unwrap_or(Duration::from_mins(5));
         self.advance("the end of", patience, |events| events.iter().any(|event| event.name == "end"))?;
         let events = self.sipp.events()?;
         let heard = self.talk.take().map(Talk::end).unwrap_or_default();
@@ -208,7 +208,8 @@ impl Calling {
             if talk.is_none()
                 && let Some(answered) = events.iter().find(|event| event.name == "answered")
             {
-                let peer = peer_of(answered.message.body()).with_context(|| format!("an answer without a session description: {}", answered.message.text))?;
+                let peer = peer_of(answered.message.body())
+                    .with_context(|| format!("an answer without a session description: {}", answered.message.text))?;
                 *talk = Some(media.talk(peer, script.clone())?);
             }
             if wish(&events) {

@@ -100,7 +100,6 @@ pub(crate) struct Start<'a> {
     pub(crate) scenario: &'a str,
     /// The other side; `None` for a scenario that waits for it.
     pub(crate) to: Option<SocketAddrV4>,
-    pub(crate) tcp: bool,
     /// User and password for digest authentication.
     pub(crate) login: Option<(&'a str, &'a str)>,
 }
@@ -128,7 +127,7 @@ impl Sipp {
             // Without -bind_local a waiting SIPp listens on all addresses; without -ci its control port, too, is
             // shared by all.
             .args(["-i", &ip, "-bind_local", "-p", &SIP.to_string(), "-ci", &ip, "-mi", &ip])
-            .args(["-t", if start.tcp { "t1" } else { "u1" }, "-nostdin", "-skip_rlimit", "-aa"])
+            .args(["-t", "u1", "-nostdin", "-skip_rlimit", "-aa"])
             .arg("-sf")
             .arg(&scenario)
             .arg("-trace_logs")

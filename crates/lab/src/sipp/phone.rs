@@ -5,7 +5,7 @@ use crate::place::{Place, udp_is_bound};
 use crate::rtp::Media;
 use crate::wait::until;
 use anyhow::{Result, bail, ensure};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, SystemTime};
 
 /// What the called side does with a call.
@@ -60,19 +60,18 @@ pub struct PhoneSpec {
     pub user: String,
     /// Its password.
     pub password: String,
-    /// The registrar: UDP or TCP port 5060 of this address.
+    /// The registrar: UDP port 5060 of this address. Phones over TCP and TLS are on a [`crate::Floor`]: SIPp registers
+    /// from a passing port there, which is where `rewrite_contact` would send the calls.
     pub server: Ipv4Addr,
-    /// Over TCP instead of UDP.
-    pub tcp: bool,
     /// How long the registration shall last. It is not renewed: a test is shorter than that.
     pub expires: Duration,
 }
 
 impl PhoneSpec {
-    /// Over UDP, for an hour.
+    /// For an hour.
     pub fn new(user: impl Into<String>, password: impl Into<String>, server: Ipv4Addr) -> Self {
         let (user, password) = (user.into(), password.into());
-        Self { user, password, server, tcp: false, expires: Duration::from_secs(3600) }
+        Self { user, password, server, expires: Duration::from_hours(1) }
     }
 }
 
@@ -132,22 +131,17 @@ impl Uas {
     /// # Errors
     /// When SIPp cannot start.
     pub fn listen(place: Place, behaviour: &Behaviour) -> Result<Self> {
-        Self::listen_by(place, behaviour, false)
-    }
-
-    fn listen_by(place: Place, behaviour: &Behaviour, tcp: bool) -> Result<Self> {
         if let Behaviour::Reject { reason, .. } = behaviour {
             plain(reason)?;
         }
         let media = Media::open(place.ip())?;
         let scenario = scenario::answer(behaviour, &media.sdp()?.replace("\r\n", "\n"));
-        let start = Start { name: "uas", scenario: &scenario, to: None, tcp, login: None };
+        let start = Start { name: "uas", scenario: &scenario, to: None, login: None };
         let mut sipp = Sipp::start(&place, &start)?;
         let address = SocketAddrV4::new(place.ip(), SIP);
         until(&format!("SIPp listening at {address}"), Duration::from_secs(20), || {
             sipp.ensure_running()?;
-            let bound = if tcp { TcpStream::connect(address).is_ok() } else { udp_is_bound(address)? };
-            Ok(bound.then_some(()))
+            Ok(udp_is_bound(address)?.then_some(()))
         })?;
         Ok(Self { sipp, place, _media: media })
     }
@@ -181,16 +175,21 @@ impl Uas {
         self.wait(&format!("call {count} to {}", self.ip()), timeout, |calls| calls.len() >= count)
     }
 
+    /// Waits until that many calls have come in and none of them is pending, and gives them.
+    ///
+    /// # Errors
+    /// When they are not decided in time.
+    pub fn wait_decided(&self, count: usize, timeout: Duration) -> Result<Vec<RangCall>> {
+        self.wait(&format!("the outcome of call {count} to {}", self.ip()), timeout, |calls| {
+            calls.len() >= count && calls.iter().all(|call| call.outcome != Outcome::Pending)
+        })
+    }
+
     /// Waits until the calls are as wished, as "the last one was cancelled", and gives them.
     ///
     /// # Errors
     /// When they are not in time.
-    pub fn wait(
-        &self,
-        what: &str,
-        timeout: Duration,
-        wish: impl Fn(&[RangCall]) -> bool,
-    ) -> Result<Vec<RangCall>> {
+    pub fn wait(&self, what: &str, timeout: Duration, wish: impl Fn(&[RangCall]) -> bool) -> Result<Vec<RangCall>> {
         until(what, timeout, || Ok(Some(self.calls()?).filter(|calls| wish(calls))))
     }
 
@@ -253,7 +252,7 @@ impl Phone {
     /// As [`Phone::register`].
     pub fn register_at(place: Place, spec: &PhoneSpec, behaviour: &Behaviour) -> Result<Self> {
         bind(&place, spec, spec.expires)?;
-        let uas = Uas::listen_by(place, behaviour, spec.tcp)?;
+        let uas = Uas::listen(place, behaviour)?;
         Ok(Self { spec: spec.clone(), uas })
     }
 
@@ -278,16 +277,19 @@ impl Phone {
         self.uas.wait_calls(count, timeout)
     }
 
+    /// As [`Uas::wait_decided`].
+    ///
+    /// # Errors
+    /// When they are not decided in time.
+    pub fn wait_decided(&self, count: usize, timeout: Duration) -> Result<Vec<RangCall>> {
+        self.uas.wait_decided(count, timeout)
+    }
+
     /// As [`Uas::wait`].
     ///
     /// # Errors
     /// When they are not in time.
-    pub fn wait(
-        &self,
-        what: &str,
-        timeout: Duration,
-        wish: impl Fn(&[RangCall]) -> bool,
-    ) -> Result<Vec<RangCall>> {
+    pub fn wait(&self, what: &str, timeout: Duration, wish: impl Fn(&[RangCall]) -> bool) -> Result<Vec<RangCall>> {
         self.uas.wait(what, timeout, wish)
     }
 
@@ -313,7 +315,7 @@ fn bind(place: &Place, spec: &PhoneSpec, expires: Duration) -> Result<()> {
     let scenario = scenario::register(plain(&spec.user)?, expires);
     let to = SocketAddrV4::new(spec.server, SIP);
     let login = Some((spec.user.as_str(), spec.password.as_str()));
-    let start = Start { name: "register", scenario: &scenario, to: Some(to), tcp: spec.tcp, login };
+    let start = Start { name: "register", scenario: &scenario, to: Some(to), login };
     let mut sipp = Sipp::start(place, &start)?;
     let what = format!("an answer of {} to the registration of {}", spec.server, spec.user);
     until(&what, Duration::from_secs(30), || Ok(sipp.ended()?.then_some(())))?;

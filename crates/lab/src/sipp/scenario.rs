@@ -23,9 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Logs an event with the message that was received last. It is a step of its own, because within the action of a
 /// `recv` SIPp still has the message before.
 fn log(event: &str) -> String {
-    format!(
-        "<nop><action><log message=\"@@{event} [timestamp] [call_id]\n[last_message]\n@@end\"/></action></nop>\n"
-    )
+    format!("<nop><action><log message=\"@@{event} [timestamp] [call_id]\n[last_message]\n@@end\"/></action></nop>\n")
 }
 
 fn document(name: &str, body: &str) -> String {
@@ -141,9 +139,8 @@ pub(super) fn call(call: &Call<'_>) -> String {
         );
         send(" retrans=\"500\"", &request("INVITE", &uri, branch, cseq, &to, &rest))
     };
-    let ack_failure = |branch: &str, cseq: u32| {
-        send("", &request("ACK", &uri, branch, cseq, "[last_To:]", "Content-Length: 0\n"))
-    };
+    let ack_failure =
+        |branch: &str, cseq: u32| send("", &request("ACK", &uri, branch, cseq, "[last_To:]", "Content-Length: 0\n"));
     // Labels of an attempt: base+1 refused, base+2 nobody answers in time, base+3 waiting, base+4 progress.
     let mut body = String::new();
     for (base, branch, cseq) in [(10, "a", 1), (20, "b", 2)] {
@@ -158,10 +155,10 @@ pub(super) fn call(call: &Call<'_>) -> String {
         }
         body += &invite(branch, cseq, if second { "[authentication]\n" } else { "" });
         body += &label(base + 3);
-        body += &format!(
-            "<recv response=\"100\" optional=\"true\" timeout=\"{}\" ontimeout=\"{}\"></recv>\n",
-            call.ring_for.as_millis(),
-            base + 2
+        body += &received(
+            100,
+            &format!(" optional=\"true\" ontimeout=\"{}\"", base + 2),
+            call.ring_for.max(Duration::from_millis(1)),
         );
         for code in PROGRESS {
             let next = format!(" optional=\"true\" next=\"{}\"", base + 4);
@@ -213,11 +210,8 @@ pub(super) fn call(call: &Call<'_>) -> String {
 fn hold(hold_for: Option<Duration>, sdp: &str) -> String {
     let mut body = label(4);
     let timeout = hold_for.map(|time| format!(" timeout=\"{}\" ontimeout=\"6\"", time.as_millis().max(1)));
-    let _ = writeln!(
-        body,
-        "<recv request=\"INVITE\" optional=\"true\" next=\"5\"{}></recv>",
-        timeout.unwrap_or_default()
-    );
+    let _ =
+        writeln!(body, "<recv request=\"INVITE\" optional=\"true\" next=\"5\"{}></recv>", timeout.unwrap_or_default());
     body += "<recv request=\"ACK\" optional=\"true\" next=\"4\"></recv>\n";
     body += "<recv request=\"BYE\"></recv>\n";
     body += &log("hung-up");
