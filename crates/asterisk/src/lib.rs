@@ -1,3 +1,4 @@
 //! What Asterisk is: its configuration language, its manager interface, and deployment that proves itself.
 
 pub mod ami;
+pub mod config;

@@ -73,10 +73,10 @@ impl Spec for ExtensionGroup {
         if self.members.is_empty() {
             checker.add("spec.members", Diagnostic::error("empty", "a group needs a member"));
         }
-        if self.members.len() > 100 {
+        if self.members.len() > 50 {
             checker.add(
                 "spec.members",
-                Diagnostic::error("range", format!("{} members are too many", self.members.len())).help("at most 100"),
+                Diagnostic::error("range", format!("{} members are too many", self.members.len())).help("at most 50: more telephones than that do not fit into one Dial"),
             );
         }
         if !(1..=600).contains(&self.timeout.seconds()) {

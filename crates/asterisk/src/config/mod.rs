@@ -1,0 +1,90 @@
+//! The configuration that a system needs: from a catalog, its graph and its secrets to files.
+
+mod dialplan;
+mod file;
+mod pjsip;
+mod rtp;
+mod voicemail;
+
+use std::collections::{BTreeMap, HashMap};
+
+use pbx_manifest::{Catalog, Kind, Name};
+use pbx_routing::CallGraph;
+
+pub use file::{ConfigFile, MASK, Section};
+
+/// The values of secrets, by kind, name and path below `spec`.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    values: HashMap<(Kind, Name), Vec<(String, String)>>,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secrets({} objects)", self.values.len())
+    }
+}
+
+impl Secrets {
+    /// Puts a value in.
+    pub fn insert(&mut self, kind: Kind, name: Name, path: impl Into<String>, value: impl Into<String>) {
+        self.values.entry((kind, name)).or_default().push((path.into(), value.into()));
+    }
+
+    /// The value of a secret. One that is missing reads as empty, which Asterisk takes for "no password is accepted".
+    pub fn get(&self, kind: Kind, name: &Name, path: &str) -> &str {
+        // One lookup by value: names are short, and a borrowed key of two parts is not worth its ceremony.
+        self.values
+            .get(&(kind, name.clone()))
+            .and_then(|all| all.iter().rev().find(|(own, _)| own == path))
+            .map_or("", |(_, value)| value)
+    }
+}
+
+/// The files of a revision, by name. Each is included once by the main file of the same name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfigTree {
+    files: BTreeMap<&'static str, ConfigFile>,
+}
+
+/// The files that every revision has, with the module that each is read by, in the order in which modules are reloaded: where
+/// calls go must be there before the telephones that send them.
+pub const FILES: [(&str, &str); 4] = [
+    ("rtp.conf", "res_rtp_asterisk.so"),
+    ("voicemail.conf", "app_voicemail.so"),
+    ("extensions.conf", "pbx_config.so"),
+    ("pjsip.conf", "res_pjsip.so"),
+];
+
+impl ConfigTree {
+    /// The files, by name.
+    pub fn files(&self) -> impl Iterator<Item = (&'static str, &ConfigFile)> {
+        self.files.iter().map(|(name, file)| (*name, file))
+    }
+
+    /// A file by its name.
+    pub fn file(&self, name: &str) -> Option<&ConfigFile> {
+        self.files.get(name)
+    }
+
+    /// The modules that must be reloaded to get from one tree to another, in order, with the files that ask for it.
+    pub fn reloads(&self, from: &Self) -> Vec<(&'static str, &'static str)> {
+        FILES
+            .into_iter()
+            .filter(|(name, _)| self.file(name).map(ConfigFile::text) != from.file(name).map(ConfigFile::text))
+            .collect()
+    }
+}
+
+/// Writes the configuration of a checked system. Deterministic: the same input gives the same bytes.
+pub fn render(catalog: &Catalog, secrets: &Secrets) -> ConfigTree {
+    let graph = CallGraph::new(catalog);
+    ConfigTree {
+        files: BTreeMap::from([
+            ("pjsip.conf", pjsip::render(catalog, secrets)),
+            ("extensions.conf", dialplan::render(catalog, &graph)),
+            ("voicemail.conf", voicemail::render(catalog, secrets)),
+            ("rtp.conf", rtp::render(catalog, secrets)),
+        ]),
+    }
+}
