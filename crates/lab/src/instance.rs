@@ -469,6 +469,7 @@ fn copy_tree(from: &Path, to: &Path) -> Result<()> {
             copy_tree(&entry.path(), &target)?;
         } else {
             fs::copy(entry.path(), &target)?;
+            fs::set_permissions(&target, std::fs::Permissions::from_mode(0o640))?;
         }
         give(&target)?;
     }

@@ -25,6 +25,8 @@ const RECIPE: &[&str] = &[
     "--include=asterisk,asterisk-modules,asterisk-core-sounds-en-gsm,libfaketime",
     // Debian links the prompts by absolute paths, which lead out of the folder.
     "--customize-hook=for name in en en_US; do ln -sfn en_US_f_Allison \"$1/usr/share/asterisk/sounds/$name\"; done",
+    // The stock configuration is for everybody who starts from it, not only for root.
+    "--customize-hook=chmod -R a+rX \"$1/etc/asterisk\"",
     "sid",
 ];
 
