@@ -31,7 +31,7 @@ pub use record::{
     Action, Conflict, Declaration, FieldChange, ObjectChange, Patch, Record, Records, catalog, changes, fields, plain,
 };
 pub use schema::{Explanation, Field, explain, schema, schema_of_all};
-pub use secret::{Secret, value_error as secret_error};
+pub use secret::{Secret, value_error as secret_error, value_error_at as secret_error_at};
 pub use source::{Position, Source, Span};
 pub use text::{
     Codec, DisplayName, Duration, Email, Endpoint, FeatureCode, FilePath, Host, Name, Network, Number, Pattern,

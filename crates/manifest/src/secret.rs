@@ -105,6 +105,15 @@ pub fn value_error(value: &str) -> Option<String> {
     None
 }
 
+/// Why a value cannot be the secret of a field, by the field's path: a PIN is typed on a telephone.
+pub fn value_error_at(path: &str, value: &str) -> Option<String> {
+    let pin = path.rsplit('.').next() == Some("pin");
+    if pin && !((4..=10).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit())) {
+        return Some("a PIN has 4 to 10 digits\nit is typed on a telephone".into());
+    }
+    value_error(value)
+}
+
 impl schemars::JsonSchema for Secret {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Secret".into()

@@ -10,7 +10,7 @@ use crate::check::Checker;
 use crate::dest::Destination;
 use crate::diagnostic::Diagnostic;
 use crate::kind::{Catalog, Kind, Object, Spec};
-use crate::secret::Secret;
+use crate::secret::{Secret, value_error_at};
 use crate::text::{Codec, DisplayName, Duration, Email, Name, Network, Number, Permission, Refused, Text, refuse};
 
 /// What others see when this telephone calls.
@@ -422,9 +422,12 @@ impl Spec for Extension {
             to_itself(checker, "spec.noAnswer", name, destination);
         }
         if let Secret::Literal(pin) = &self.voicemail.pin
-            && !((4..=10).contains(&pin.len()) && pin.bytes().all(|b| b.is_ascii_digit()))
+            && value_error_at("pin", pin).is_some()
         {
-            checker.add("spec.voicemail.pin", Diagnostic::error("range", "a PIN has 4 to 10 digits"));
+            checker.add(
+                "spec.voicemail.pin",
+                Diagnostic::error("range", "a PIN has 4 to 10 digits").help("it is typed on a telephone"),
+            );
         }
         let Some(phone) = checker.catalog().phone(name) else { return };
         let transports = checker

@@ -1,0 +1,179 @@
+//! What can be typed, before it means anything.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, ValueEnum};
+
+use crate::commands::Command;
+
+/// Declare what a telephone system should be, and have pbxd make it so
+///
+/// Manifests in files say what should be. `plan` shows what would change, `apply` does it and proves that Asterisk has it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pbxctl",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    infer_subcommands = false
+)]
+#[command(after_help = "Examples:
+  pbxctl validate -f office/           Find every mistake in manifests, without pbxd
+  pbxctl diff -f office/               What an apply would change
+  pbxctl apply -f office/              Show it, ask, do it, prove it
+  pbxctl get extensions -l team=sales  What there is
+  pbxctl explain extension             Which fields there are
+
+Exit status: 0 done, 1 failed, 2 differences (diff), 3 not allowed, 4 rolled back, 5 conflict, 6 unreachable,
+7 refused by a safety limit, 64 wrong usage")]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Global {
+    /// pbxd's socket
+    #[arg(
+        long,
+        global = true,
+        env = "PBXCTL_SOCKET",
+        hide_env_values = true,
+        default_value = "/run/pbxd/pbxd.sock",
+        value_name = "PATH"
+    )]
+    pub socket: PathBuf,
+    /// When to colour
+    #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
+    pub color: When,
+    /// Show no progress
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+    /// Never page long output
+    #[arg(long, global = true)]
+    pub no_pager: bool,
+}
+
+/// When something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The form of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// For people with room.
+    Wide,
+    /// For scripts.
+    Json,
+    /// Manifests.
+    Yaml,
+    /// For spreadsheets.
+    Csv,
+    /// One `kind/name` a line.
+    Name,
+}
+
+const FORMATS: [(&str, Format); 6] = [
+    ("table", Format::Table),
+    ("wide", Format::Wide),
+    ("json", Format::Json),
+    ("yaml", Format::Yaml),
+    ("csv", Format::Csv),
+    ("name", Format::Name),
+];
+
+/// The forms that a command has, by their words.
+pub fn formats(words: &'static [&'static str]) -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(words)
+        .map(|word| FORMATS.iter().find(|(known, _)| *known == word).map_or(Format::Table, |(_, format)| *format))
+}
+
+/// Where manifests are read.
+#[derive(Debug, Clone, Args)]
+pub struct Files {
+    /// Files, folders (with everything below), globs, or `-` for standard input; may be repeated
+    #[arg(short = 'f', long = "file", value_name = "PATH", required = true, num_args = 1.., value_hint = clap::ValueHint::AnyPath)]
+    pub file: Vec<PathBuf>,
+}
+
+/// Whether to ask.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Consent {
+    /// Do it without asking; needed where there is no terminal
+    #[arg(short = 'y', long)]
+    pub yes: bool,
+}
+
+/// Selects by labels.
+#[derive(Debug, Clone, Args)]
+pub struct Selector {
+    /// Only objects with this label; may be repeated, or several by commas
+    #[arg(short = 'l', long = "label", value_name = "KEY=VALUE", value_delimiter = ',', value_parser = label)]
+    pub label: Vec<String>,
+}
+
+fn label(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((key, _)) if !key.is_empty() => Ok(text.to_owned()),
+        _ => Err("a label is written `key=value`, as in `team=sales`".into()),
+    }
+}
+
+/// Whether the command line asks for JSON: known before it is parsed, for errors in it have to be JSON too.
+pub fn wants_json(args: &[OsString]) -> bool {
+    let words: Vec<&str> =
+        args.iter().skip(1).filter_map(|word| word.to_str()).take_while(|word| *word != "--").collect();
+    // `render -o` names a folder.
+    words.iter().find(|word| !word.starts_with('-')) != Some(&"render")
+        && (words.iter().any(|word| matches!(*word, "-ojson" | "-o=json" | "--output=json"))
+            || words.windows(2).any(|pair| matches!(pair, ["-o" | "--output", "json"])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_is_sound() {
+        crate::command().debug_assert();
+    }
+
+    #[test]
+    fn json_is_recognised_in_every_spelling() {
+        let asks = |line: &str| wants_json(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        for line in [
+            "pbxctl get ext -o json",
+            "pbxctl get -ojson",
+            "pbxctl get -o=json",
+            "pbxctl plan --output json",
+            "pbxctl x --output=json",
+        ] {
+            assert!(asks(line), "{line}");
+        }
+        for line in [
+            "pbxctl get ext",
+            "pbxctl get json",
+            "pbxctl render -f a -o json",
+            "pbxctl get -o yaml",
+            "pbxctl get -- -o json",
+        ] {
+            assert!(!asks(line), "{line}");
+        }
+    }
+}

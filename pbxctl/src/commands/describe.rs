@@ -1,0 +1,95 @@
+//! `describe`: everything about an object.
+
+use clap_complete::engine::ArgValueCompleter;
+use pbx_api::ObjectView;
+use pbx_manifest::fields;
+use serde_json::Value as Json;
+
+use crate::app::App;
+use crate::cli::{Format, formats};
+use crate::failure::{Exit, Failure};
+use crate::table::table;
+use crate::ui::{Look, Style};
+use crate::{complete, nouns, objects, show};
+
+/// Show every field of an object: its value, and who set it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  pbxctl describe extension/1001
+  pbxctl describe did +351210001000")]
+pub struct Describe {
+    /// Objects as `extension/1001`, or a kind and names
+    #[arg(value_name = "OBJECT", required = true, add = ArgValueCompleter::new(complete::nouns))]
+    what: Vec<String>,
+    /// The form of the result
+    #[arg(short, long, value_parser = formats(&["table", "json", "yaml"]), default_value = "table", value_name = "FORM")]
+    output: Format,
+}
+
+/// Runs it.
+pub fn run(args: &Describe, app: &mut App) -> Result<Exit, Failure> {
+    let named = nouns::objects(&args.what)?;
+    let mut views = Vec::new();
+    for object in &named {
+        views.push(super::get::one(app, object)?);
+    }
+    match (args.output, views.as_slice()) {
+        (Format::Json, [one]) => app.ui.json(one),
+        (Format::Json, all) => app.ui.json(&all),
+        (Format::Yaml, all) => {
+            let text = objects::yaml(&all)?;
+            app.ui.text(&text);
+        }
+        (_, all) => {
+            app.ui.page();
+            for (at, view) in all.iter().enumerate() {
+                if at > 0 {
+                    app.ui.line("");
+                }
+                let text = described(view, app.ui.look());
+                app.ui.text(&text);
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn described(view: &ObjectView, look: Look) -> String {
+    let mut text = format!("{}\n", look.paint(Style::Heading, &view.object.to_string()));
+    let labels: Vec<String> = view.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    text.push_str(&format!("  made by set   {}\n  last changed  revision {}\n", view.owner, view.revision));
+    if !labels.is_empty() {
+        text.push_str(&format!("  labels        {}\n", labels.join(", ")));
+    }
+    text.push('\n');
+    let named = fields(&view.labels, &view.spec);
+    let every = fields(&std::collections::BTreeMap::new(), &view.effective);
+    // In the order of the manifest's own fields, as `explain` shows them.
+    let order: Vec<String> = pbx_manifest::explain(view.object.kind, "")
+        .map(|explanation| explanation.fields.into_iter().map(|field| field.name).collect())
+        .unwrap_or_default();
+    let mut rows: Vec<(usize, Vec<String>)> = Vec::new();
+    for (path, value) in &every {
+        let set_by = named.get(path).map(|_| format!("set {}", view.owners.get(path).unwrap_or(&view.owner)));
+        let name = show::field(path);
+        let at = order.iter().position(|field| name == field || name.starts_with(&format!("{field}.")));
+        let from = set_by.unwrap_or_else(|| "built in".into());
+        rows.push((at.unwrap_or(usize::MAX), vec![name.to_owned(), shown(value), from]));
+    }
+    for (at, field) in order.iter().enumerate() {
+        let top = format!("spec.{field}");
+        if !every.keys().any(|path| *path == top || path.starts_with(&format!("{top}."))) {
+            rows.push((at, vec![field.clone(), String::new(), "not set".into()]));
+        }
+    }
+    rows.sort_by_key(|(at, _)| *at);
+    text.push_str(&table(&["FIELD", "VALUE", "FROM"], rows.into_iter().map(|(_, row)| row).collect(), look));
+    text
+}
+
+fn shown(value: &Json) -> String {
+    match value {
+        Json::Array(items) if items.is_empty() => "[]".into(),
+        other => show::value(other),
+    }
+}

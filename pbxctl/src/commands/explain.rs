@@ -1,0 +1,230 @@
+//! `explain`: the language of manifests, without leaving the terminal.
+
+use clap_complete::engine::ArgValueCompleter;
+use pbx_manifest::{Explanation, Field, Kind, nearest};
+use serde_json::json;
+
+use crate::app::App;
+use crate::cli::{Format, formats};
+use crate::failure::{Exit, Failure};
+use crate::table::table;
+use crate::ui::Style;
+use crate::{complete, nouns, show};
+
+/// Explain a kind or a field: what it is for, what it takes, an example
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  pbxctl explain                        The kinds there are
+  pbxctl explain extension
+  pbxctl explain extension.callForward.busy")]
+pub struct Explain {
+    /// A kind, with a field's path behind it
+    #[arg(value_name = "KIND[.FIELD]", add = ArgValueCompleter::new(complete::fields))]
+    what: Option<String>,
+    /// The form of the result
+    #[arg(short, long, value_parser = formats(&["table", "json"]), default_value = "table", value_name = "FORM")]
+    output: Format,
+}
+
+/// Runs it.
+pub fn run(args: &Explain, app: &mut App) -> Result<Exit, Failure> {
+    let Some(what) = &args.what else {
+        kinds(app, args.output);
+        return Ok(Exit::Done);
+    };
+    let (kind_word, path) = what.split_once(['.', '/']).unwrap_or((what, ""));
+    let kind = nouns::kind(kind_word)?;
+    let path = path.strip_prefix("spec.").unwrap_or(if path == "spec" { "" } else { path });
+    let explanation = pbx_manifest::explain(kind, path).map_err(|known| unknown_field(kind, path, &known))?;
+    if args.output == Format::Json {
+        app.ui.json(&json!({
+            "kind": kind.title(),
+            "path": path,
+            "description": explanation.about,
+            "values": explanation.values,
+            "fields": explanation.fields.iter().map(|field| json!({
+                "name": field.name,
+                "values": field.values,
+                "description": field.about,
+                "required": field.required,
+                "default": field.default,
+                "nested": field.nested,
+            })).collect::<Vec<_>>(),
+            "example": if path.is_empty() { Some(example(kind)) } else { None },
+        }));
+        return Ok(Exit::Done);
+    }
+    app.ui.page();
+    print(app, kind, path, &explanation);
+    Ok(Exit::Done)
+}
+
+fn kinds(app: &mut App, output: Format) {
+    if output == Format::Json {
+        let all: Vec<_> = Kind::ALL
+            .iter()
+            .map(|kind| json!({ "kind": kind.title(), "plural": kind.plural(), "short": kind.short(), "description": kind.about() }))
+            .collect();
+        app.ui.json(&all);
+        return;
+    }
+    let rows = Kind::ALL
+        .iter()
+        .map(|kind| vec![kind.title().into(), kind.plural().into(), kind.short().into(), kind.about().into()])
+        .collect();
+    let text = table(&["KIND", "NAME", "SHORT", "WHAT IT IS"], rows, app.ui.look());
+    app.ui.text(&text);
+    app.ui.talk("`pbxctl explain extension` explains one of them.");
+}
+
+fn unknown_field(kind: Kind, path: &str, known: &[String]) -> Failure {
+    // The first step that is not known is the one to mend: as many as can be walked are right.
+    let steps: Vec<&str> = path.split('.').collect();
+    let good = (0..steps.len()).take_while(|at| pbx_manifest::explain(kind, &steps[..=*at].join(".")).is_ok()).count();
+    let (above, wrong) = (steps[..good].join("."), steps.get(good).copied().unwrap_or_default());
+    let whole = |field: &str| {
+        let dot = if above.is_empty() { "" } else { "." };
+        format!("{}.{above}{dot}{field}", kind.singular())
+    };
+    let failure = Failure::usage(format!("there is no field `{}`", whole(wrong)));
+    match nearest(wrong, known.iter().map(String::as_str)) {
+        Some(near) => failure.help(format!("did you mean `{}`?", whole(near))),
+        None if known.is_empty() => {
+            failure.help(format!("`{}` has no fields of its own", whole("").trim_end_matches('.')))
+        }
+        None => failure.help(format!("the fields there are {}", known.join(", "))),
+    }
+}
+
+fn print(app: &mut App, kind: Kind, path: &str, explanation: &Explanation) {
+    let look = app.ui.look();
+    let name = if path.is_empty() { kind.title().to_owned() } else { format!("{}.{path}", kind.singular()) };
+    app.ui.line(&look.paint(Style::Heading, &name));
+    if path.is_empty() {
+        app.ui.line(&format!("  also written {}, {}, {}", kind.singular(), kind.plural(), kind.short()));
+    } else {
+        app.ui.line(&format!("  takes {}", explanation.values));
+    }
+    app.ui.line("");
+    let width = look.width.unwrap_or(100).clamp(40, 100);
+    let text = wrapped(&explanation.about, width, "");
+    app.ui.text(&text);
+    if !explanation.fields.is_empty() {
+        app.ui.line("");
+        app.ui.line(&look.paint(Style::Heading, "FIELDS"));
+        for field in &explanation.fields {
+            let text = described(field, width);
+            let (head, about) = text.split_once('\n').unwrap_or((&text, ""));
+            let (name, takes) = head.trim_start().split_once("  ").unwrap_or((head.trim_start(), ""));
+            let head = format!("  {}  {}", look.paint(Style::Heading, name), look.paint(Style::Faint, takes));
+            app.ui.line(head.trim_end());
+            app.ui.text(about);
+        }
+    }
+    if path.is_empty() {
+        app.ui.line("");
+        app.ui.line(&look.paint(Style::Heading, "EXAMPLE"));
+        for line in example(kind).lines() {
+            app.ui.line(format!("  {line}").trim_end());
+        }
+    }
+    if let Some(nested) = explanation.fields.iter().find(|field| field.nested) {
+        let path = if path.is_empty() { String::new() } else { format!("{path}.") };
+        app.ui.line("");
+        app.ui.line(&format!(
+            "`pbxctl explain {}.{path}{}` shows the fields below `{}`.",
+            kind.singular(),
+            nested.name,
+            nested.name
+        ));
+    }
+}
+
+/// A field: its name, what it takes, and below them what it is for.
+fn described(field: &Field, width: usize) -> String {
+    let mut takes =
+        if field.nested && field.values == "fields" { "fields of its own".to_owned() } else { field.values.clone() };
+    if field.required {
+        takes.push_str(", required");
+    }
+    // A default that is a list of nothing says nothing; where the words already tell it, twice is too often.
+    if let Some(default) =
+        field.default.as_ref().filter(|default| !field.about.contains("Default:") && **default != json!([]))
+    {
+        takes.push_str(&format!(", default {}", show::value(default)));
+    }
+    format!("  {}  {takes}\n{}", field.name, wrapped(&field.about, width, "      "))
+}
+
+/// A text in lines of a width.
+fn wrapped(text: &str, width: usize, indent: &str) -> String {
+    let mut out = String::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && indent.len() + line.chars().count() + 1 + word.chars().count() > width {
+            out.push_str(&format!("{indent}{line}\n"));
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    if !line.is_empty() {
+        out.push_str(&format!("{indent}{line}\n"));
+    }
+    out
+}
+
+/// A manifest of a kind that works together with the other kinds' ones.
+fn example(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Settings => include_str!("../../examples/settings.yaml"),
+        Kind::Schedule => include_str!("../../examples/schedule.yaml"),
+        Kind::ExtensionProfile => include_str!("../../examples/profile.yaml"),
+        Kind::Extension => include_str!("../../examples/extension.yaml"),
+        Kind::ExtensionGroup => include_str!("../../examples/group.yaml"),
+        Kind::Carrier => include_str!("../../examples/carrier.yaml"),
+        Kind::OutboundRoute => include_str!("../../examples/route.yaml"),
+        Kind::Did => include_str!("../../examples/did.yaml"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pbx_manifest::Source;
+
+    #[test]
+    fn the_examples_are_one_good_system() {
+        let all = Kind::ALL.iter().map(|kind| Source { name: kind.title().into(), text: example(*kind).into() });
+        let parsed = pbx_manifest::parse(&all.collect::<Vec<_>>());
+        assert_eq!(parsed.diagnostics, []);
+        assert_eq!(pbx_manifest::check(&parsed.catalog()), []);
+        let kinds: Vec<Kind> = parsed.documents.iter().map(|document| document.object.kind).collect();
+        assert!(Kind::ALL.iter().all(|kind| kinds.contains(kind)), "{kinds:?}");
+    }
+
+    #[test]
+    fn every_field_of_every_kind_is_explained() {
+        fn walk(kind: Kind, path: &str, missing: &mut Vec<String>) {
+            let Ok(explanation) = pbx_manifest::explain(kind, path) else {
+                return missing.push(format!("{kind} {path}"));
+            };
+            for field in explanation.fields {
+                let below = if path.is_empty() { field.name.clone() } else { format!("{path}.{}", field.name) };
+                if field.about.is_empty() {
+                    missing.push(format!("{kind} {below}"));
+                }
+                if field.nested {
+                    walk(kind, &below, missing);
+                }
+            }
+        }
+        let mut missing = Vec::new();
+        for kind in Kind::ALL {
+            walk(*kind, "", &mut missing);
+        }
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+}

@@ -1,0 +1,60 @@
+//! One file per verb.
+
+mod apply;
+mod completion;
+mod delete;
+mod describe;
+mod diff;
+mod edit;
+mod explain;
+mod export;
+mod get;
+mod history;
+mod plan;
+mod rollback;
+mod schema;
+mod validate;
+
+use clap::Subcommand;
+
+use crate::app::App;
+use crate::failure::{Exit, Failure};
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Validate(validate::Validate),
+    Plan(plan::PlanArgs),
+    Diff(diff::Diff),
+    Apply(apply::Apply),
+    Get(get::Get),
+    Describe(describe::Describe),
+    Edit(edit::Edit),
+    Delete(delete::Delete),
+    Export(export::Export),
+    Explain(explain::Explain),
+    Schema(schema::Schema),
+    History(history::History),
+    Rollback(rollback::Rollback),
+    Completion(completion::Completion),
+}
+
+/// Does it.
+pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
+    match command {
+        Command::Validate(args) => validate::run(&args, app),
+        Command::Plan(args) => plan::run(&args, app),
+        Command::Diff(args) => diff::run(&args, app),
+        Command::Apply(args) => apply::run(args, app),
+        Command::Get(args) => get::run(&args, app),
+        Command::Describe(args) => describe::run(&args, app),
+        Command::Edit(args) => edit::run(&args, app),
+        Command::Delete(args) => delete::run(&args, app),
+        Command::Export(args) => export::run(&args, app),
+        Command::Explain(args) => explain::run(&args, app),
+        Command::Schema(args) => schema::run(&args, app),
+        Command::History(args) => history::run(&args, app),
+        Command::Rollback(args) => rollback::run(args, app),
+        Command::Completion(args) => completion::run(args, app),
+    }
+}

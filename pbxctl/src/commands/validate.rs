@@ -1,0 +1,83 @@
+//! `validate`: every mistake in manifests, without pbxd.
+
+use serde_json::json;
+
+use crate::app::App;
+use crate::cli::{Files, Format, formats};
+use crate::failure::{Exit, Failure};
+use crate::{input, show, snippet};
+
+/// Find every mistake in manifests
+///
+/// Reads the manifests and checks them as one whole system, without asking pbxd: references to objects that are declared
+/// elsewhere are mistakes here.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  pbxctl validate -f office/
+  pbxctl validate -f 'sites/*/*.yaml' --strict
+  git show HEAD:office.yaml | pbxctl validate -f - -o json")]
+pub struct Validate {
+    #[command(flatten)]
+    files: Files,
+    /// Warnings are mistakes too
+    #[arg(long)]
+    strict: bool,
+    /// The form of the result
+    #[arg(short, long, value_parser = formats(&["table", "json"]), default_value = "table", value_name = "FORM")]
+    output: Format,
+}
+
+/// Runs it.
+pub fn run(args: &Validate, app: &mut App) -> Result<Exit, Failure> {
+    app.sources = input::read(&args.files.file)?;
+    let mut parsed = pbx_manifest::parse(&app.sources);
+    if parsed.documents.is_empty() && parsed.diagnostics.is_empty() {
+        return Err(input::nothing(&app.sources));
+    }
+    // What is wrong between objects is worth saying only of objects that could all be read.
+    if !parsed.diagnostics.iter().any(pbx_manifest::Diagnostic::is_error) {
+        let mut found = pbx_manifest::check(&parsed.catalog());
+        pbx_manifest::locate(&app.sources, &parsed.documents, &mut found);
+        parsed.diagnostics.append(&mut found);
+    }
+    let found = snippet::sorted(&app.sources, &parsed.diagnostics);
+    let errors = found.iter().filter(|diagnostic| diagnostic.is_error()).count();
+    let warnings = found.len() - errors;
+    let good = errors == 0 && (warnings == 0 || !args.strict);
+    if args.output == Format::Json {
+        app.ui.json(&json!({
+            "valid": good,
+            "documents": parsed.documents.len(),
+            "errors": errors,
+            "warnings": warnings,
+            "diagnostics": found,
+        }));
+    } else {
+        for (at, diagnostic) in found.iter().enumerate() {
+            if at > 0 {
+                app.ui.line("");
+            }
+            let text = snippet::one(&app.sources, diagnostic, app.ui.look());
+            app.ui.text(&text);
+        }
+        if !found.is_empty() {
+            app.ui.flush();
+            app.ui.talk("");
+        }
+        let what = [(errors, "error", "errors"), (warnings, "warning", "warnings")];
+        let what: Vec<String> = what
+            .into_iter()
+            .filter(|(count, _, _)| *count > 0)
+            .map(|(count, one, many)| show::plural(count, one, many))
+            .collect();
+        let what = if what.is_empty() { "nothing wrong".to_owned() } else { what.join(" and ") };
+        let objects = show::plural(parsed.documents.len(), "object", "objects");
+        let files = show::plural(app.sources.len(), "file", "files");
+        app.ui.talk(&if errors == 0 {
+            format!("{objects} in {files}: {what}.")
+        } else {
+            format!("{what} in {files}.")
+        });
+    }
+    Ok(if good { Exit::Done } else { Exit::Failed })
+}

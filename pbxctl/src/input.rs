@@ -1,0 +1,224 @@
+//! `-f`: from what was named to the texts of manifests.
+//!
+//! Nothing found is an error everywhere: an empty input must never read as "nothing should exist".
+
+use std::collections::HashSet;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use pbx_manifest::{Document, Source};
+
+use crate::app::App;
+use crate::failure::Failure;
+use crate::git;
+use crate::snippet;
+
+/// The name of standard input in messages.
+const STDIN: &str = "<stdin>";
+
+/// Reads every manifest that was named, in the order of the command line and, inside a folder, of the names.
+pub fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
+    let mut sources = Vec::new();
+    let mut seen = HashSet::new();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            if seen.insert(PathBuf::from(STDIN)) {
+                let mut bytes = Vec::new();
+                std::io::stdin()
+                    .lock()
+                    .read_to_end(&mut bytes)
+                    .map_err(|error| Failure::failed("input", format!("standard input cannot be read: {error}")))?;
+                sources.push(text(STDIN.to_owned(), bytes)?);
+            }
+            continue;
+        }
+        for file in files(path)? {
+            if seen.insert(fs_err::canonicalize(&file).unwrap_or_else(|_| file.clone())) {
+                let bytes = fs_err::read(&file).map_err(|error| unreadable(&file, &error))?;
+                sources.push(text(file.display().to_string(), bytes)?);
+            }
+        }
+    }
+    Ok(sources)
+}
+
+/// Reads manifests for a command that acts on them: mistakes end it, and an input without a manifest is one.
+pub fn documents(app: &mut App, paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
+    app.sources = read(paths)?;
+    let parsed = pbx_manifest::parse(&app.sources);
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        parsed.diagnostics.into_iter().partition(pbx_manifest::Diagnostic::is_error);
+    if !errors.is_empty() {
+        let failure = Failure::failed(
+            "invalid",
+            crate::show::plural(errors.len(), "error in the manifests", "errors in the manifests"),
+        );
+        return Err(failure.help("nothing was sent to pbxd; mend them, and run the command again").with(errors));
+    }
+    if parsed.documents.is_empty() {
+        return Err(nothing(&app.sources));
+    }
+    if !warnings.is_empty() {
+        let text = snippet::all(&app.sources, &warnings, app.ui.style_of_errors());
+        app.ui.talk(text.trim_end());
+        app.ui.talk("");
+    }
+    Ok(parsed.documents)
+}
+
+/// An input without a manifest.
+pub fn nothing(sources: &[Source]) -> Failure {
+    let what = match sources {
+        [one] => format!("there is no manifest in {}", one.name),
+        _ => format!("there is no manifest in the {} files that were read", sources.len()),
+    };
+    Failure::failed("empty", what).help("an empty input never means that nothing should exist; `pbxctl delete` deletes")
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    let name = path.display();
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Failure::failed("input", format!("there is no file or folder `{name}`"))
+            .help("`-f` takes files, folders, globs in quotes, and `-` for standard input"),
+        std::io::ErrorKind::PermissionDenied => Failure::failed("input", format!("`{name}` may not be read by you"))
+            .help(format!("`ls -l {name}` shows who may")),
+        _ => Failure::failed("input", format!("`{name}` cannot be read: {error}")),
+    }
+}
+
+fn text(name: String, bytes: Vec<u8>) -> Result<Source, Failure> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(Failure::failed("encoding", format!("{name}: this file is UTF-16, not UTF-8"))
+            .help(format!("`iconv -f UTF-16 -t UTF-8 {name}` converts it")));
+    }
+    Source::from_bytes(&name, bytes).map_err(|(line, column)| {
+        Failure::failed("encoding", format!("{name}:{line}:{column}: this byte is not UTF-8"))
+            .help(format!("if the file was written on an old system, `iconv -f LATIN1 -t UTF-8 {name}` converts it"))
+    })
+}
+
+fn is_manifest(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("yaml") || ending.eq_ignore_ascii_case("yml"))
+}
+
+/// The files that one `-f` names.
+fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let name = path.display().to_string();
+    match fs_err::metadata(path) {
+        Ok(about) if about.is_dir() => {
+            let mut found = Vec::new();
+            walk(path, &mut found)?;
+            if found.is_empty() {
+                return Err(Failure::failed("empty", format!("there is no manifest in the folder `{name}`"))
+                    .help("manifests are files that end in .yaml or .yml; hidden ones are left out"));
+            }
+            Ok(found)
+        }
+        Ok(_) => match path.extension().and_then(|ending| ending.to_str()) {
+            Some("csv" | "xlsx" | "json") => Err(Failure::failed("input", format!("`{name}` is not YAML"))
+                .help("manifests are YAML files, which end in .yaml or .yml")),
+            _ => Ok(vec![path.to_owned()]),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && name.contains(['*', '?', '[']) => glob(&name),
+        Err(error) => Err(unreadable(path, &error)),
+    }
+}
+
+fn glob(pattern: &str) -> Result<Vec<PathBuf>, Failure> {
+    let matches = glob::glob(pattern).map_err(|error| {
+        Failure::failed("input", format!("`{pattern}` is not a glob: {}", error.msg)).help("as in `-f 'office/*.yaml'`")
+    })?;
+    let mut found = Vec::new();
+    for path in matches.filter_map(Result::ok) {
+        if path.is_dir() {
+            walk(&path, &mut found)?;
+        } else if is_manifest(&path) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    if found.is_empty() {
+        return Err(Failure::failed("empty", format!("no manifest matches `{pattern}`"))
+            .help("manifests are files that end in .yaml or .yml"));
+    }
+    Ok(found)
+}
+
+/// Every manifest below a folder, by name. Links to folders are not followed, so that there is no way in circles.
+fn walk(folder: &Path, into: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let mut entries = fs_err::read_dir(folder)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unreadable(folder, &error))?;
+    entries.sort_by_key(fs_err::DirEntry::file_name);
+    for entry in entries {
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let path = entry.path();
+        let kind = entry.file_type().map_err(|error| unreadable(&path, &error))?;
+        if kind.is_dir() {
+            walk(&path, into)?;
+        } else if is_manifest(&path) && (kind.is_file() || path.is_file()) {
+            into.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The folder that a source's relative paths start from.
+pub fn folder(source: &Source) -> PathBuf {
+    if source.name == STDIN {
+        return PathBuf::from(".");
+    }
+    match Path::new(&source.name).parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// From where a change comes, for the history.
+pub fn origin(app: &mut App) -> pbx_api::SourceInfo {
+    let files: Vec<String> = app.sources.iter().map(|source| source.name.clone()).collect();
+    let command = std::env::args().take(200).collect::<Vec<_>>().join(" ");
+    let folder = app.sources.iter().find(|source| source.name != STDIN).map(folder);
+    let state = folder.and_then(|folder| app.wait(git::state(folder)).ok().flatten());
+    pbx_api::SourceInfo {
+        files,
+        commit: state.as_ref().map(|state| state.commit.clone()),
+        dirty: state.and_then(|state| state.dirty),
+        command: Some(command.chars().take(1000).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(paths: &[&str], root: &Path) -> Result<Vec<String>, String> {
+        let paths: Vec<PathBuf> = paths.iter().map(|path| root.join(path)).collect();
+        let short = |name: &str| name.replace(&format!("{}/", root.display()), "");
+        match read(&paths) {
+            Ok(sources) => Ok(sources.iter().map(|source| short(&source.name)).collect()),
+            Err(failure) => Err(short(&failure.message)),
+        }
+    }
+
+    #[test]
+    fn folders_are_read_in_order_without_what_is_hidden() {
+        let root = tempfile::tempdir().unwrap();
+        for path in ["b.yml", "a.yaml", "sub/z.YAML", "sub/.hidden.yaml", ".git/x.yaml", "notes.txt"] {
+            let path = root.path().join(path);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, "kind: x\n").unwrap();
+        }
+        assert_eq!(names(&["."], root.path()).unwrap().len(), 3);
+        assert_eq!(names(&["*.y*ml"], root.path()).unwrap(), ["a.yaml", "b.yml"]);
+        assert_eq!(names(&["sub", "a.yaml", "sub"], root.path()).unwrap(), ["sub/z.YAML", "a.yaml"]);
+        assert_eq!(names(&["nothing.yaml"], root.path()).unwrap_err(), "there is no file or folder `nothing.yaml`");
+        assert_eq!(names(&["x*.yaml"], root.path()).unwrap_err(), "no manifest matches `x*.yaml`");
+        fs_err::create_dir_all(root.path().join("empty")).unwrap();
+        assert_eq!(names(&["empty"], root.path()).unwrap_err(), "there is no manifest in the folder `empty`");
+        fs_err::write(root.path().join("latin.yaml"), b"kind: Did\nname: Jos\xe9\n").unwrap();
+        assert_eq!(names(&["latin.yaml"], root.path()).unwrap_err(), "latin.yaml:2:10: this byte is not UTF-8");
+    }
+}

@@ -1,0 +1,217 @@
+//! Objects as rows, as manifests, and as a spreadsheet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pbx_api::ObjectView;
+use pbx_manifest::{API_VERSION, Kind, fields};
+use serde_json::{Value as Json, json};
+
+use crate::failure::Failure;
+use crate::show;
+use crate::table::table;
+use crate::ui::Look;
+
+/// A column: its heading and the field it shows.
+type Column = (&'static str, &'static str);
+
+/// The columns of a kind, beside its name.
+fn columns(kind: Kind) -> &'static [Column] {
+    match kind {
+        Kind::Settings => &[("TIME ZONE", "timeZone"), ("LANGUAGE", "language"), ("ADDRESS", "nat.externalAddress")],
+        Kind::Schedule => &[("TIME ZONE", "timeZone"), ("OPEN", "open"), ("CLOSED", "closed")],
+        Kind::ExtensionProfile => &[("CODECS", "codecs"), ("TRANSPORT", "transport"), ("PERMISSIONS", "permissions")],
+        Kind::Extension => &[("DISPLAY NAME", "displayName"), ("PROFILE", "profile"), ("NUMBER", "callerId.number")],
+        Kind::ExtensionGroup => &[("STRATEGY", "strategy"), ("MEMBERS", "members"), ("FAILOVER", "failover")],
+        Kind::Carrier => {
+            &[("DIRECTION", "direction"), ("PRESET", "preset"), ("HOSTS", "hosts"), ("CHANNELS", "maxChannels")]
+        }
+        Kind::OutboundRoute => {
+            &[("ORDER", "order"), ("PATTERNS", "patterns"), ("CARRIERS", "carriers"), ("PERMISSION", "permission")]
+        }
+        Kind::Did => &[
+            ("DESTINATION", "destination"),
+            ("SCHEDULE", "schedule"),
+            ("AFTER HOURS", "afterHours"),
+            ("CARRIER", "carrier"),
+        ],
+    }
+}
+
+/// What a wide table adds.
+fn more(kind: Kind) -> &'static [Column] {
+    match kind {
+        Kind::Extension => &[("EMAIL", "email"), ("PERMISSIONS", "permissions"), ("VOICEMAIL", "voicemail.enabled")],
+        Kind::ExtensionGroup => &[("NUMBER", "number"), ("TIMEOUT", "timeout")],
+        Kind::Carrier => &[("TRANSPORT", "transport"), ("CODECS", "codecs"), ("ADDRESSES", "addresses")],
+        Kind::OutboundRoute => &[("STRIP", "strip"), ("PREPEND", "prepend"), ("EMERGENCY", "emergency")],
+        Kind::ExtensionProfile => &[("RING", "ringTimeout"), ("RECORD", "record"), ("VOICEMAIL", "voicemail.enabled")],
+        Kind::Settings | Kind::Schedule | Kind::Did => &[("DESCRIPTION", "description")],
+    }
+}
+
+/// A value inside a spec.
+pub fn at<'j>(spec: &'j Json, path: &str) -> Option<&'j Json> {
+    path.split('.').try_fold(spec, |value, step| value.get(step))
+}
+
+/// A value in a cell: lists by commas, long ones by their count.
+fn cell(value: Option<&Json>) -> String {
+    match value {
+        None | Some(Json::Null) => String::new(),
+        Some(Json::Bool(true)) => "yes".into(),
+        Some(Json::Bool(false)) => "no".into(),
+        Some(Json::Array(items)) if items.iter().any(Json::is_object) => show::plural(items.len(), "entry", "entries"),
+        Some(Json::Array(items)) => items.iter().map(show::value).collect::<Vec<_>>().join(","),
+        Some(other) => show::value(other),
+    }
+}
+
+fn labels(object: &ObjectView) -> String {
+    object.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+}
+
+/// Objects as tables, one for each kind among them.
+pub fn tables(objects: &[ObjectView], wide: bool, look: Look) -> String {
+    let kinds: BTreeSet<Kind> = objects.iter().map(|object| object.object.kind).collect();
+    let mut text = String::new();
+    for kind in &kinds {
+        let own: Vec<&ObjectView> = objects.iter().filter(|object| object.object.kind == *kind).collect();
+        let mut shown = columns(*kind).to_vec();
+        if wide {
+            shown.extend(more(*kind));
+        }
+        let off = own.iter().any(|object| object.effective["enabled"] == json!(false));
+        let mut headings = vec!["NAME"];
+        headings.extend(shown.iter().map(|(heading, _)| *heading));
+        if off {
+            headings.push("ENABLED");
+        }
+        if wide {
+            headings.extend(["OWNER", "REVISION", "LABELS"]);
+        }
+        let rows = own.iter().map(|object| {
+            // With several kinds, a name alone would not say whose it is.
+            let name = object.object.name.to_string();
+            let mut row = vec![if kinds.len() > 1 { object.object.to_string() } else { name }];
+            row.extend(shown.iter().map(|(_, path)| cell(at(&object.effective, path))));
+            if off {
+                row.push(cell(object.effective.get("enabled")));
+            }
+            if wide {
+                row.extend([object.owner.clone(), object.revision.to_string(), labels(object)]);
+            }
+            row
+        });
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&table(&headings, rows.collect(), look));
+    }
+    text
+}
+
+/// An object as the manifest that would declare it.
+pub fn document(object: &ObjectView) -> Json {
+    let mut metadata = json!({ "name": object.object.name });
+    if !object.labels.is_empty() {
+        metadata["labels"] = json!(object.labels);
+    }
+    json!({
+        "apiVersion": API_VERSION,
+        "kind": object.object.kind.title(),
+        "metadata": metadata,
+        "spec": object.spec,
+    })
+}
+
+/// An object as the text of its manifest.
+pub fn manifest(object: &ObjectView) -> Result<String, Failure> {
+    yaml(&document(object))
+}
+
+/// A value as YAML.
+pub fn yaml(value: &impl serde::Serialize) -> Result<String, Failure> {
+    serde_yaml::to_string(value)
+        .map_err(|error| Failure::failed("internal", format!("it cannot be written as YAML: {error}")))
+}
+
+/// Objects as manifests, one after another.
+pub fn manifests(objects: &[ObjectView]) -> Result<String, Failure> {
+    let all: Vec<String> = objects.iter().map(manifest).collect::<Result<_, _>>()?;
+    Ok(all.join("---\n"))
+}
+
+/// Objects as a spreadsheet: a row each, a column for every field that any of them names.
+pub fn csv(objects: &[ObjectView]) -> Result<String, Failure> {
+    let all: Vec<BTreeMap<String, Json>> = objects.iter().map(|object| fields(&object.labels, &object.spec)).collect();
+    let mut columns: Vec<&str> = Vec::new();
+    for path in all.iter().flat_map(BTreeMap::keys).collect::<BTreeSet<_>>() {
+        columns.push(path);
+    }
+    let failed = |error: csv::Error| Failure::failed("internal", format!("it cannot be written as CSV: {error}"));
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let short =
+        |path: &str| path.strip_prefix("spec.").or_else(|| path.strip_prefix("metadata.")).unwrap_or(path).to_owned();
+    writer
+        .write_record(["kind", "name"].map(str::to_owned).into_iter().chain(columns.iter().map(|path| short(path))))
+        .map_err(failed)?;
+    for (object, fields) in objects.iter().zip(&all) {
+        let row = [object.object.kind.title().to_owned(), object.object.name.to_string()]
+            .into_iter()
+            .chain(columns.iter().map(|path| spreadsheet_cell(fields.get(*path))));
+        writer.write_record(row).map_err(failed)?;
+    }
+    let bytes = writer.into_inner().map_err(|error| failed(error.into_error().into()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Lists are separated by `;`; what has parts of its own is JSON.
+fn spreadsheet_cell(value: Option<&Json>) -> String {
+    match value {
+        None | Some(Json::Null) => String::new(),
+        Some(Json::String(text)) => text.clone(),
+        Some(Json::Array(items)) if !items.iter().any(|item| item.is_object() || item.is_array()) => {
+            items.iter().map(|item| spreadsheet_cell(Some(item))).collect::<Vec<_>>().join(";")
+        }
+        Some(other) => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(name: &str, spec: Json) -> ObjectView {
+        ObjectView {
+            object: name.parse().unwrap(),
+            labels: BTreeMap::from([("team".into(), "sales".into())]),
+            effective: spec.clone(),
+            spec,
+            owner: "default".into(),
+            owners: BTreeMap::new(),
+            revision: 3,
+        }
+    }
+
+    #[test]
+    fn manifests_keep_numbers_as_text() {
+        let text = manifest(&object("did/+351210001000", json!({ "destination": "extension/1001" }))).unwrap();
+        let again = pbx_manifest::parse(&[pbx_manifest::Source { name: "x".into(), text }]);
+        assert_eq!(again.diagnostics, []);
+        assert_eq!(again.documents[0].object.to_string(), "did/+351210001000");
+        assert_eq!(again.documents[0].fields, json!({ "destination": "extension/1001" }));
+    }
+
+    #[test]
+    fn a_spreadsheet_has_a_column_for_every_field() {
+        let all = [
+            object("extension/1001", json!({ "displayName": "Reyes, Ana", "codecs": ["alaw", "opus"] })),
+            object("group/sales", json!({ "members": ["1001"] })),
+        ];
+        assert_eq!(
+            csv(&all).unwrap(),
+            "kind,name,labels.team,codecs,displayName,members\n\
+             Extension,1001,sales,alaw;opus,\"Reyes, Ana\",\nExtensionGroup,sales,sales,,,1001\n"
+        );
+    }
+}

@@ -1,0 +1,288 @@
+//! Plans, changes, values and outcomes in words.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use pbx_api::{FileAction, FileChange, Outcome, OutcomeResult, Plan};
+use pbx_manifest::{Action, FieldChange, Kind, ObjectChange};
+use serde_json::Value as Json;
+
+use crate::ui::{Look, Style};
+
+/// How many changed objects are shown one by one before the rest is only counted.
+const SHOWN: usize = 40;
+
+/// `1 object`, `10,000 objects`.
+pub fn plural(count: usize, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{} {many}", thousands(count)) }
+}
+
+/// A number that people can read at a glance.
+pub fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// An instant as the clock on the wall shows it, with its zone.
+pub fn instant(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+}
+
+/// A field's path without the part that all of them share.
+pub fn field(path: &str) -> &str {
+    path.strip_prefix("spec.").or_else(|| path.strip_prefix("metadata.")).unwrap_or(path)
+}
+
+/// A value as people write it.
+pub fn value(value: &Json) -> String {
+    match value {
+        Json::Null => "nothing".into(),
+        Json::String(text) => {
+            let plain = !text.is_empty() && text.trim() == text && !text.chars().any(char::is_control);
+            if plain { text.clone() } else { value.to_string() }
+        }
+        Json::Array(items) => format!("[{}]", items.iter().map(self::value).collect::<Vec<_>>().join(", ")),
+        Json::Object(map) => match (map.len(), map.iter().next()) {
+            (1, Some((key, Json::Bool(true)))) if key == "generate" => "(generated)".into(),
+            (1, Some((key, Json::Bool(true)))) if key == "stored" => "(stored)".into(),
+            (1, Some((key, Json::String(name)))) if key == "env" => format!("(from the environment: {name})"),
+            (1, Some((key, Json::String(name)))) if key == "file" => format!("(from the file {name})"),
+            _ => {
+                let parts: Vec<String> =
+                    map.iter().map(|(key, value)| format!("{key}: {}", self::value(value))).collect();
+                format!("{{ {} }}", parts.join(", "))
+            }
+        },
+        other => other.to_string(),
+    }
+}
+
+fn sign(action: Action, look: Look) -> String {
+    match action {
+        Action::Create => look.paint(Style::New, "+"),
+        Action::Update => look.paint(Style::Changed, "~"),
+        Action::Delete => look.paint(Style::Gone, "-"),
+    }
+}
+
+fn changed_field(change: &FieldChange, action: Action, look: Look) -> String {
+    let name = field(&change.path);
+    if change.secret {
+        return format!("    {name}: {}", look.paint(Style::Changed, "(secret changed)"));
+    }
+    match (&change.before, &change.after) {
+        (None, Some(after)) if action == Action::Create => format!("    {name}: {}", value(after)),
+        (before, after) => {
+            let side = |side: &Option<Json>| side.as_ref().map_or_else(|| "(default)".to_owned(), value);
+            format!("    {name}: {} → {}", look.paint(Style::Gone, &side(before)), look.paint(Style::New, &side(after)))
+        }
+    }
+}
+
+/// Changes, object by object and field by field; many of them are counted by kind, and the first ones shown.
+pub fn changes(changes: &[ObjectChange], all: bool, look: Look) -> String {
+    let mut text = String::new();
+    let few = all || changes.len() <= SHOWN;
+    for change in changes.iter().take(if few { changes.len() } else { SHOWN / 2 }) {
+        text.push_str(&format!("{} {}\n", sign(change.action, look), change.object));
+        if change.action != Action::Delete {
+            for field in &change.fields {
+                text.push_str(&changed_field(field, change.action, look));
+                text.push('\n');
+            }
+            if change.fields.is_empty() && change.action == Action::Update {
+                text.push_str("    (only who owns its fields)\n");
+            }
+        }
+    }
+    if !few {
+        text.push_str(&format!(
+            "… and {} more; `-o wide` shows all\n\n",
+            plural(changes.len() - SHOWN / 2, "object", "objects")
+        ));
+        for kind in Kind::ALL {
+            let parts: Vec<String> =
+                [(Action::Create, "to create"), (Action::Update, "to update"), (Action::Delete, "to delete")]
+                    .into_iter()
+                    .filter_map(|(action, words)| {
+                        let count = changes
+                            .iter()
+                            .filter(|change| change.object.kind == *kind && change.action == action)
+                            .count();
+                        (count > 0).then(|| format!("{} {words}", thousands(count)))
+                    })
+                    .collect();
+            if !parts.is_empty() {
+                text.push_str(&format!("{}: {}\n", kind.plural(), parts.join(", ")));
+            }
+        }
+    }
+    text
+}
+
+/// A plan: what changes, which files, which reloads, who notices.
+pub fn plan(plan: &Plan, all: bool, diff: bool, look: Look) -> String {
+    let mut text = changes(&plan.changes, all, look);
+    let mut section = |heading: &str, lines: Vec<String>| {
+        if !lines.is_empty() {
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(&look.paint(Style::Heading, heading));
+            text.push('\n');
+            for line in lines {
+                text.push_str(&format!("{line}\n"));
+            }
+        }
+    };
+    let longest = plan.files.iter().map(|file| file.name.len()).max().unwrap_or(0);
+    let files = plan.files.iter().map(|change| {
+        let counts = format!("+{} -{}", thousands(change.added), thousands(change.removed));
+        let line = format!("  {} {:longest$}  {counts}", file_sign(change.action, look), change.name);
+        if diff && !change.diff.is_empty() { format!("{line}\n{}", unified(&change.diff, look)) } else { line }
+    });
+    section("Files", files.collect());
+    let reloads = plan.reloads.iter().enumerate();
+    section(
+        "Reloads, in this order",
+        reloads
+            .map(|(at, reload)| format!("  {}. {}  for {}", at + 1, reload.module, reload.files.join(", ")))
+            .collect(),
+    );
+    let mut effects: Vec<String> = plan.blast.effects.iter().map(|effect| format!("  {effect}")).collect();
+    if let (Some(calls), Some(phones)) = (plan.blast.active_calls, plan.blast.registered_phones)
+        && calls + phones > 0
+    {
+        effects.push(format!(
+            "  Right now: {}, {} among what changes.",
+            plural(calls as usize, "call in progress", "calls in progress"),
+            plural(phones as usize, "registered telephone", "registered telephones")
+        ));
+    }
+    section("Who notices", effects);
+    text
+}
+
+fn file_sign(action: FileAction, look: Look) -> String {
+    let action = match action {
+        FileAction::Create => Action::Create,
+        FileAction::Change => Action::Update,
+        FileAction::Delete => Action::Delete,
+    };
+    sign(action, look)
+}
+
+/// A file that changes, with its difference.
+pub fn file(change: &FileChange, look: Look) -> String {
+    let counts = format!("+{} -{}", thousands(change.added), thousands(change.removed));
+    let line = format!("{} {}  {counts}", file_sign(change.action, look), change.name);
+    if change.diff.is_empty() { line } else { format!("{line}\n{}", unified(&change.diff, look)) }
+}
+
+fn unified(diff: &str, look: Look) -> String {
+    let mut text = String::new();
+    for line in diff.lines() {
+        let style = match line.as_bytes().first() {
+            Some(b'+') => Some(Style::New),
+            Some(b'-') => Some(Style::Gone),
+            Some(b'@') => Some(Style::Faint),
+            _ => None,
+        };
+        text.push_str("    ");
+        text.push_str(&style.map_or_else(|| line.to_owned(), |style| look.paint(style, line)));
+        text.push('\n');
+    }
+    text.pop();
+    text
+}
+
+/// A plan in one line.
+pub fn summary(plan: &Plan) -> String {
+    let count = |action: Action| thousands(plan.changes.iter().filter(|change| change.action == action).count());
+    let unchanged = plural(plan.unchanged, "object stays as it is", "objects stay as they are");
+    if plan.is_empty() {
+        return format!("No changes: {unchanged}.");
+    }
+    let reloads = if plan.reloads.is_empty() {
+        "nothing is reloaded".to_owned()
+    } else {
+        format!("reloads {}", plan.reloads.iter().map(|reload| reload.module.as_str()).collect::<Vec<_>>().join(", "))
+    };
+    format!(
+        "Plan: {} to create, {} to update, {} to delete; {reloads}.",
+        count(Action::Create),
+        count(Action::Update),
+        count(Action::Delete)
+    )
+}
+
+/// How an apply ended, in one line.
+pub fn outcome(outcome: &Outcome) -> String {
+    let objects = plural(outcome.changed, "object", "objects");
+    let seconds = outcome.milliseconds as f64 / 1000.0;
+    match outcome.result {
+        OutcomeResult::Applied => {
+            let verified: Vec<String> = [
+                (outcome.verified.sip_objects, "SIP object", "SIP objects"),
+                (outcome.verified.contexts, "context", "contexts"),
+                (outcome.verified.mailboxes, "voicemail box", "voicemail boxes"),
+            ]
+            .into_iter()
+            .filter(|(count, _, _)| *count > 0)
+            .map(|(count, one, many)| plural(count, one, many))
+            .collect();
+            let verified = match verified.as_slice() {
+                [] => String::new(),
+                [one] => format!(", verified {one}"),
+                [first @ .., last] => format!(", verified {} and {last}", first.join(", ")),
+            };
+            format!("Applied revision {}: {objects}{verified} in {seconds:.1} s.", outcome.revision)
+        }
+        OutcomeResult::Written => format!(
+            "Wrote revision {}: {objects} in {seconds:.1} s. Asterisk was not asked; it reads the files when it starts.",
+            outcome.revision
+        ),
+        OutcomeResult::RolledBack => match outcome.live {
+            Some(live) => format!("Asterisk did not take revision {}; revision {live} is live again", outcome.revision),
+            None => format!("Asterisk did not take revision {}; what was before is live again", outcome.revision),
+        },
+        OutcomeResult::Failed => format!(
+            "Asterisk did not take revision {}, and could not be brought back to what was before",
+            outcome.revision
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_are_written_as_people_write_them() {
+        let cases = [
+            (json!("Ana Reyes"), "Ana Reyes"),
+            (json!(""), "\"\""),
+            (json!("a\u{1b}[31m"), "\"a\\u001b[31m\""),
+            (json!(["1001", "1002"]), "[1001, 1002]"),
+            (json!({ "generate": true }), "(generated)"),
+            (json!({ "env": "X" }), "(from the environment: X)"),
+            (json!([{ "days": "mon-fri", "hours": ["09:00-18:00"] }]), "[{ days: mon-fri, hours: [09:00-18:00] }]"),
+            (json!(2), "2"),
+        ];
+        for (json, text) in cases {
+            assert_eq!(value(&json), text);
+        }
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+    }
+}

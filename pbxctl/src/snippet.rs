@@ -1,0 +1,172 @@
+//! Findings as a compiler shows them: the line, the words under it, and what to do.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use pbx_manifest::{Diagnostic, Source};
+
+use crate::ui::Look;
+
+/// How much of a line is shown on each side of the words that matter.
+const AROUND: usize = 120;
+
+/// Every finding, a blank line between them, in the order of files and lines; those without a place come last.
+pub fn all(sources: &[Source], diagnostics: &[Diagnostic], look: Look) -> String {
+    let mut text = String::new();
+    for diagnostic in sorted(sources, diagnostics) {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&one(sources, diagnostic, look));
+    }
+    text
+}
+
+/// Findings in the order in which they are read.
+pub fn sorted<'d>(sources: &[Source], diagnostics: &'d [Diagnostic]) -> Vec<&'d Diagnostic> {
+    let mut all: Vec<&Diagnostic> = diagnostics.iter().collect();
+    let order: std::collections::HashMap<&str, usize> =
+        sources.iter().enumerate().map(|(at, source)| (source.name.as_str(), at)).collect();
+    all.sort_by_key(|diagnostic| match &diagnostic.position {
+        Some(at) => (order.get(at.file.as_str()).copied().unwrap_or(usize::MAX - 1), at.line, at.column),
+        None => (usize::MAX, 0, 0),
+    });
+    all
+}
+
+/// One finding, with its line where it is at hand.
+pub fn one(sources: &[Source], diagnostic: &Diagnostic, look: Look) -> String {
+    let level = if diagnostic.is_error() { Level::ERROR } else { Level::WARNING };
+    let title = level.primary_title(&diagnostic.message);
+    let place = diagnostic.position.as_ref().and_then(|at| {
+        let source = sources.iter().find(|source| source.name == at.file)?;
+        Some((at, Line::around(&source.text, at.bytes)?))
+    });
+    let group = match &place {
+        Some((at, line)) => {
+            let label = diagnostic.label.as_deref();
+            let annotation = AnnotationKind::Primary.span(line.words.clone()).label(label);
+            title.element(
+                Snippet::source(&line.text).path(&at.file).line_start(at.line).fold(false).annotation(annotation),
+            )
+        }
+        None => title.element(Origin::path(place_in_words(diagnostic))),
+    };
+    let group = diagnostic.help.iter().fold(group, |group, help| group.element(Level::HELP.message(help)));
+    finish(group, place.as_ref().map(|(at, line)| (at.column, line.shift)), look)
+}
+
+/// What Asterisk did not take: the object, the line of its file, and Asterisk's own words.
+pub fn failure(failure: &pbx_api::Failure, look: Look) -> String {
+    let object = failure.object.as_ref().map(|object| format!("{object}: ")).unwrap_or_default();
+    let mut group = Group::with_title(Level::ERROR.primary_title(format!("{object}{}", failure.message)));
+    if let Some(file) = &failure.file {
+        group = group.element(match failure.line {
+            Some(line) => Origin::path(file).line(line),
+            None => Origin::path(file),
+        });
+    }
+    for words in &failure.asterisk {
+        group = group.element(Level::NOTE.with_name("Asterisk says").message(words));
+    }
+    finish(group, None, look)
+}
+
+/// Where a finding stands that no file at hand declares.
+fn place_in_words(diagnostic: &Diagnostic) -> String {
+    match (&diagnostic.position, &diagnostic.object) {
+        (Some(at), _) => format!("{}:{}:{}", at.file, at.line, at.column),
+        (None, Some(object)) if diagnostic.path.is_empty() => object.to_string(),
+        (None, Some(object)) => format!("{object} {}", diagnostic.path),
+        (None, None) => "the system as it would be".into(),
+    }
+}
+
+fn finish(group: Group<'_>, column: Option<(usize, usize)>, look: Look) -> String {
+    let renderer = if look.color { Renderer::styled() } else { Renderer::plain() };
+    let renderer = renderer.term_width(look.width.unwrap_or(140));
+    let mut text = renderer.render(&[group]);
+    if let Some((column, shift)) = column
+        && shift > 0
+    {
+        // The line was cut in front: the column of the header is that of the whole line.
+        if let Some(end) = text.find(" |\n").or_else(|| text.find('\n')) {
+            let shown = format!(":{}", column - shift);
+            if let Some(at) = text[..end].rfind(&shown) {
+                text.replace_range(at..at + shown.len(), &format!(":{column}"));
+            }
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// The line around some words, cut to a length that can be read.
+struct Line {
+    text: String,
+    words: std::ops::Range<usize>,
+    /// How many characters were cut in front.
+    shift: usize,
+}
+
+impl Line {
+    fn around(text: &str, (start, end): (usize, usize)) -> Option<Self> {
+        let start = start.min(text.len());
+        let from = text.get(..start)?.rfind('\n').map_or(0, |at| at + 1);
+        let until = text[start..].find('\n').map_or(text.len(), |at| start + at);
+        let end = end.clamp(start, until);
+        let line = text[from..until].trim_end_matches('\r');
+        let (start, end) = ((start - from).min(line.len()), (end - from).min(line.len()));
+        // Long lines are cut to what stands around the words.
+        let before: Vec<(usize, char)> = line[..start].char_indices().collect();
+        let cut = if before.len() > AROUND { before[before.len() - AROUND].0 } else { 0 };
+        let shift = line[..cut].chars().count();
+        let shown_end = line[start..end].char_indices().nth(AROUND).map_or(end, |(at, _)| start + at);
+        let tail = line[shown_end..].char_indices().nth(AROUND).map_or(line.len(), |(at, _)| shown_end + at);
+        let mut shown = String::new();
+        let mut words = 0..0;
+        for (at, c) in line[cut..tail].char_indices().chain([(tail - cut, ' ')]) {
+            if at + cut == start {
+                words.start = shown.len();
+            }
+            if at + cut == shown_end {
+                words.end = shown.len();
+            }
+            if at + cut < tail {
+                push_visible(&mut shown, c);
+            }
+        }
+        Some(Self { text: shown, words: words.start..words.end.max(words.start), shift })
+    }
+}
+
+/// A character as it can be shown: what would move the cursor, hide or turn the line around is written out.
+fn push_visible(into: &mut String, c: char) {
+    match c {
+        '\t' => into.push_str("    "),
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => {
+            into.push_str(&format!("<U+{:04X}>", c as u32));
+        }
+        c if c.is_control() => into.push_str(&format!("<U+{:04X}>", c as u32)),
+        c => into.push(c),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_and_hostile_lines_are_shown_around_the_words() {
+        let text = format!("a\nkey: {}WORD{}\n", "x".repeat(5000), "y".repeat(5000));
+        let start = text.find("WORD").unwrap();
+        let line = Line::around(&text, (start, start + 4)).unwrap();
+        assert_eq!(&line.text[line.words.clone()], "WORD");
+        assert!(line.text.len() < 300);
+        let text = "k: a\u{202e}b\u{1b}[31m\tc";
+        let start = text.find('c').unwrap();
+        let line = Line::around(text, (start, start + 1)).unwrap();
+        assert_eq!(line.text, "k: a<U+202E>b<U+001B>[31m    c");
+        assert_eq!(&line.text[line.words.clone()], "c");
+        let line = Line::around("abc", (3, 3)).unwrap();
+        assert_eq!(line.words, 3..3);
+    }
+}
