@@ -2,3 +2,4 @@
 
 pub mod ami;
 pub mod config;
+pub mod deploy;

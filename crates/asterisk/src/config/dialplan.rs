@@ -79,7 +79,7 @@ pub(super) fn render(catalog: &Catalog, graph: &CallGraph) -> ConfigFile {
         }
     }
     let mut writer = Writer {
-        file: ConfigFile::new("Where calls go."),
+        file: ConfigFile::new(super::about("extensions.conf")),
         catalog,
         graph,
         extension_digits: spread(catalog.extensions.len()),

@@ -8,7 +8,7 @@ mod voicemail;
 
 use std::collections::{BTreeMap, HashMap};
 
-use pbx_manifest::{Catalog, Kind, Name};
+use pbx_manifest::{Catalog, Kind, Name, ObjectRef};
 use pbx_routing::CallGraph;
 
 pub use file::{ConfigFile, MASK, Section};
@@ -56,7 +56,30 @@ pub const FILES: [(&str, &str); 4] = [
     ("pjsip.conf", "res_pjsip.so"),
 ];
 
+/// What a file says of itself in its first line.
+fn about(name: &str) -> &'static str {
+    match name {
+        "pjsip.conf" => "SIP: transports, telephones, carriers.",
+        "extensions.conf" => "Where calls go.",
+        "voicemail.conf" => "Voicemail boxes.",
+        _ => "Speech: ports, STUN and TURN.",
+    }
+}
+
+/// The id that an object's sections have in Asterisk.
+pub fn asterisk_id(object: &ObjectRef) -> String {
+    match object.kind {
+        Kind::Carrier => pjsip::carrier_id(&object.name),
+        _ => object.name.to_string(),
+    }
+}
+
 impl ConfigTree {
+    /// The configuration of nothing at all: the files are there and say nothing.
+    pub fn empty() -> Self {
+        Self { files: FILES.into_iter().map(|(name, _)| (name, ConfigFile::new(about(name)))).collect() }
+    }
+
     /// The files, by name.
     pub fn files(&self) -> impl Iterator<Item = (&'static str, &ConfigFile)> {
         self.files.iter().map(|(name, file)| (*name, file))

@@ -29,7 +29,7 @@ fn codecs(codecs: &[Codec]) -> String {
 }
 
 pub(super) fn render(catalog: &Catalog, secrets: &Secrets) -> ConfigFile {
-    let mut file = ConfigFile::new("SIP: transports, telephones, carriers.");
+    let mut file = ConfigFile::new(super::about("pjsip.conf"));
     let settings = catalog.settings();
     let phones: Vec<Phone<'_>> = catalog
         .extensions

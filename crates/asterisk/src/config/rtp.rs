@@ -6,7 +6,7 @@ use super::Secrets;
 use super::file::ConfigFile;
 
 pub(super) fn render(catalog: &Catalog, secrets: &Secrets) -> ConfigFile {
-    let mut file = ConfigFile::new("Speech: ports, STUN and TURN.");
+    let mut file = ConfigFile::new(super::about("rtp.conf"));
     let Some((name, settings)) = catalog.settings.iter().next() else { return file };
     let (rtp, ice) = (&settings.spec.rtp, &settings.spec.ice);
     if rtp.first_port.is_none() && ice.stun.is_empty() && ice.turn.is_empty() {

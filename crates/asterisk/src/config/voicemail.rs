@@ -9,10 +9,13 @@ use super::file::ConfigFile;
 pub(super) const CONTEXT: &str = "pbx";
 
 pub(super) fn render(catalog: &Catalog, secrets: &Secrets) -> ConfigFile {
-    let mut file = ConfigFile::new("Voicemail boxes.");
-    file.section(CONTEXT, "");
+    let mut file = ConfigFile::new(super::about("voicemail.conf"));
     for (name, object) in &catalog.extensions {
         let Some(phone) = catalog.phone(name).filter(|phone| phone.voicemail && object.spec.enabled) else { continue };
+        // Without a box there is no section: a system without voicemail needs no module for it.
+        if file.sections().is_empty() {
+            file.section(CONTEXT, "");
+        }
         file.mark(Some(ObjectRef::new(Kind::Extension, name.clone())));
         let text = |value: Option<String>| value.unwrap_or_default();
         let options = [

@@ -1,0 +1,118 @@
+//! Getting a configuration into Asterisk, and proof that it is there.
+//!
+//! The steps, in the order in which they are taken: [`Revisions::stage`] writes a new folder, [`preflight`] has Asterisk's own
+//! parser read it, [`Revisions::activate`] switches to it by one rename, [`reload`] reloads the modules whose files changed with
+//! Asterisk's warnings caught meanwhile, and [`verify`] reads back what Asterisk now has and compares it with what was meant:
+//! Asterisk answers success even when it rejected an object.
+
+mod changed;
+mod preflight;
+mod reload;
+mod revisions;
+mod verify;
+
+use pbx_manifest::ObjectRef;
+
+use crate::ami::AmiError;
+use crate::config::{ConfigFile, ConfigTree};
+
+pub use changed::{ChangedSection, changed_sections};
+pub use preflight::preflight;
+pub use reload::{Reloaded, reload};
+pub use revisions::{FilesError, Revisions, Staged};
+pub use verify::{Verification, verify};
+
+/// Something that Asterisk did not take as it was meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// The object that it came from, where that is known.
+    pub object: Option<ObjectRef>,
+    /// The file in the revision's folder, where that is known.
+    pub file: Option<String>,
+    /// Its line, from 1.
+    pub line: Option<usize>,
+    /// What is not as it was meant.
+    pub message: String,
+    /// What Asterisk said about it.
+    pub asterisk: Vec<String>,
+}
+
+impl Rejection {
+    /// A rejection of something in a file.
+    pub(crate) fn at(name: &str, file: &ConfigFile, line: usize, message: impl Into<String>) -> Self {
+        Self {
+            object: file.object_at(line).cloned(),
+            file: Some(name.to_owned()),
+            line: Some(line),
+            message: message.into(),
+            asterisk: Vec::new(),
+        }
+    }
+
+    /// A rejection that belongs to no line.
+    pub(crate) fn general(message: impl Into<String>) -> Self {
+        Self { object: None, file: None, line: None, message: message.into(), asterisk: Vec::new() }
+    }
+}
+
+/// Why a step could not be carried out: not a rejection, but no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// Asterisk did not answer.
+    #[error(transparent)]
+    Ami(#[from] AmiError),
+    /// Files could not be read or written.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+}
+
+/// Gives rejections the words that Asterisk logged about them: those that name an object's id in quotes. A complaint about a
+/// section that changed, and that nothing read back explains, is a rejection of its own.
+pub fn attribute(rejections: &mut Vec<Rejection>, log: &[String], changed: &[ChangedSection<'_>]) {
+    for line in log.iter().filter(|line| about_configuration(line)) {
+        let mut told = false;
+        for rejection in rejections.iter_mut() {
+            let id = rejection.object.as_ref().map(crate::config::asterisk_id);
+            if id.is_some_and(|id| names(line, &id)) {
+                rejection.asterisk.push(line.clone());
+                told = true;
+            }
+        }
+        if told {
+            continue;
+        }
+        let named = changed.iter().filter(|change| change.file != "extensions.conf").find_map(|change| {
+            let (file, section) = change.after?;
+            names(line, &section.name)
+                .then(|| Rejection::at(change.file, file, section.line, "Asterisk complained when it loaded this"))
+        });
+        if let Some(mut rejection) = named {
+            rejection.asterisk.push(line.clone());
+            rejections.push(rejection);
+        }
+    }
+}
+
+/// Whether a logged line names an id: in quotes, as such messages of Asterisk have it.
+fn names(line: &str, id: &str) -> bool {
+    line.contains(&format!("'{id}'")) || line.contains(&format!("\"{id}\""))
+}
+
+/// Whether a logged line comes from where Asterisk reads configuration, and not from a call that happened to go on meanwhile.
+fn about_configuration(line: &str) -> bool {
+    const SOURCES: [&str; 10] = [
+        "sorcery",
+        "config",
+        "pbx.c",
+        "acl.c",
+        "app_voicemail",
+        "outbound_registration",
+        "identifier_ip",
+        "location.c",
+        "rtp",
+        "sip_cli",
+    ];
+    let source = line.split_once("] ").map_or(line, |(_, rest)| rest).split_once("]: ").map_or(line, |(_, rest)| rest);
+    let source = source.split_whitespace().find(|word| word.contains(".c:") || word.ends_with(".c")).unwrap_or(line);
+    SOURCES.iter().any(|part| source.contains(part))
+}
