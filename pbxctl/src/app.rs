@@ -28,7 +28,7 @@ impl App {
 
     /// The way to pbxd.
     pub fn client(&self) -> Client {
-        Client::new(&self.global.socket)
+        Client::new(self.global.socket())
     }
 
     /// Waits for something. The runtime is made at the first wait: commands without pbxd never pay for it.

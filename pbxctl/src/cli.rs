@@ -26,8 +26,10 @@ use crate::commands::Command;
   pbxctl get extensions -l team=sales  What there is
   pbxctl explain extension             Which fields there are
 
-Exit status: 0 done, 1 failed, 2 differences (diff), 3 not allowed, 4 rolled back, 5 conflict, 6 unreachable,
-7 refused by a safety limit, 64 wrong usage")]
+Exit status:
+  0 done             1 failed           2 differences exist (diff)
+  3 not allowed      4 rolled back      5 conflict
+  6 unreachable      7 safety limit     64 wrong usage")]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -39,16 +41,9 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub struct Global {
-    /// pbxd's socket
-    #[arg(
-        long,
-        global = true,
-        env = "PBXCTL_SOCKET",
-        hide_env_values = true,
-        default_value = "/run/pbxd/pbxd.sock",
-        value_name = "PATH"
-    )]
-    pub socket: PathBuf,
+    /// pbxd's socket [env: PBXCTL_SOCKET] [default: /run/pbxd/pbxd.sock]
+    #[arg(long, global = true, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    pub socket: Option<PathBuf>,
     /// When to colour
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     pub color: When,
@@ -58,6 +53,19 @@ pub struct Global {
     /// Never page long output
     #[arg(long, global = true)]
     pub no_pager: bool,
+}
+
+impl Global {
+    /// pbxd's socket: as named here, else by the environment, else the usual one.
+    pub fn socket(&self) -> PathBuf {
+        let named = self.socket.clone().or_else(|| std::env::var_os("PBXCTL_SOCKET").map(PathBuf::from));
+        named.filter(|path| !path.as_os_str().is_empty()).unwrap_or_else(|| "/run/pbxd/pbxd.sock".into())
+    }
+}
+
+/// A revision's number.
+pub fn revision(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "a revision is a number, as `pbxctl history` shows them".into())
 }
 
 /// When something is done.

@@ -3,6 +3,7 @@
 //! A shell waits for this at every press of a key: pbxd has a moment to answer, and silence is an answer too.
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap_complete::CompletionCandidate;
@@ -10,7 +11,7 @@ use clap_complete::env::Shells;
 use pbx_api::Client;
 use pbx_manifest::Kind;
 
-use crate::cli::Global;
+use crate::cli::{Global, When};
 
 /// The environment variable by which a shell's script asks for candidates.
 const VARIABLE: &str = "COMPLETE";
@@ -76,24 +77,18 @@ fn typed() -> Vec<String> {
 }
 
 /// The socket that the line names, or the usual one.
-fn socket() -> Option<std::path::PathBuf> {
-    use clap::{Args as _, FromArgMatches as _};
+fn socket() -> PathBuf {
     let words: Vec<String> = std::env::args().skip_while(|word| word != "--").skip(2).collect();
     let named = words.windows(2).find(|pair| pair[0] == "--socket").map(|pair| pair[1].clone());
-    if let Some(named) =
-        named.or_else(|| words.iter().find_map(|word| Some(word.strip_prefix("--socket=")?.to_owned())))
-    {
-        return Some(named.into());
-    }
-    let matches = Global::augment_args(clap::Command::new("pbxctl")).try_get_matches_from(["pbxctl"]).ok()?;
-    Some(Global::from_arg_matches(&matches).ok()?.socket)
+    let named = named.or_else(|| words.iter().find_map(|word| Some(word.strip_prefix("--socket=")?.to_owned())));
+    let global = Global { socket: named.map(PathBuf::from), color: When::Never, no_progress: true, no_pager: true };
+    global.socket()
 }
 
 fn names(kind: Kind) -> Vec<String> {
-    let Some(socket) = socket() else { return Vec::new() };
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return Vec::new() };
     let asked = runtime.block_on(async {
-        tokio::time::timeout(Duration::from_millis(500), Client::new(socket).objects(Some(kind), &[])).await
+        tokio::time::timeout(Duration::from_millis(500), Client::new(socket()).objects(Some(kind), &[])).await
     });
     match asked {
         Ok(Ok(list)) => list.objects.into_iter().map(|object| object.object.name.to_string()).collect(),

@@ -46,6 +46,10 @@ pub fn main() -> ExitCode {
     clap_complete::CompleteEnv::with_factory(command).bin("pbxctl").completer("pbxctl").complete();
     let args: Vec<OsString> = std::env::args_os().collect();
     let json = cli::wants_json(&args);
+    if args.len() < 2 {
+        eprint_help();
+        return ExitCode::from(Exit::Usage as u8);
+    }
     let exit = match command().try_get_matches_from(&args).and_then(|matches| cli::Cli::from_arg_matches(&matches)) {
         Ok(cli) => {
             let mut app = App::new(cli.global);
@@ -55,6 +59,11 @@ pub fn main() -> ExitCode {
         Err(error) => usage(&error, json),
     };
     ExitCode::from(exit as u8)
+}
+
+/// Help where nothing was asked: it is talk then, and the command line was wrong.
+fn eprint_help() {
+    Ui::plain().talk(command().render_help().to_string().trim_end());
 }
 
 /// Help is a result; anything else that clap says is wrong usage.

@@ -34,7 +34,13 @@ pub fn read(sources: &[Source], documents: Vec<Document>) -> Result<Vec<Declared
                     secrets.insert(path, value);
                 }
                 Err(why) => {
-                    let path = format!("spec.{path}");
+                    // The words to mend are the variable's or the file's name.
+                    let form = match secret {
+                        Secret::Env(_) => ".env",
+                        Secret::File(_) => ".file",
+                        _ => "",
+                    };
+                    let path = format!("spec.{path}{form}");
                     let mut lines = why.lines();
                     let mut diagnostic = Diagnostic::error("secret", lines.next().unwrap_or_default())
                         .at(document.object.clone(), &path);

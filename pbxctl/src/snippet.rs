@@ -51,7 +51,7 @@ pub fn one(sources: &[Source], diagnostic: &Diagnostic, look: Look) -> String {
         None => title.element(Origin::path(place_in_words(diagnostic))),
     };
     let group = diagnostic.help.iter().fold(group, |group, help| group.element(Level::HELP.message(help)));
-    finish(group, place.as_ref().map(|(at, line)| (at.column, line.shift)), look)
+    finish(group, place.as_ref().map(|(at, _)| (at.file.as_str(), at.line, at.column)), look)
 }
 
 /// What Asterisk did not take: the object, the line of its file, and Asterisk's own words.
@@ -80,19 +80,20 @@ fn place_in_words(diagnostic: &Diagnostic) -> String {
     }
 }
 
-fn finish(group: Group<'_>, column: Option<(usize, usize)>, look: Look) -> String {
+fn finish(group: Group<'_>, place: Option<(&str, usize, usize)>, look: Look) -> String {
     let renderer = if look.color { Renderer::styled() } else { Renderer::plain() };
     let renderer = renderer.term_width(look.width.unwrap_or(140));
     let mut text = renderer.render(&[group]);
-    if let Some((column, shift)) = column
-        && shift > 0
-    {
-        // The line was cut in front: the column of the header is that of the whole line.
-        if let Some(end) = text.find(" |\n").or_else(|| text.find('\n')) {
-            let shown = format!(":{}", column - shift);
-            if let Some(at) = text[..end].rfind(&shown) {
-                text.replace_range(at..at + shown.len(), &format!(":{column}"));
-            }
+    if place.is_none() {
+        // Without a line there is no margin; what follows the message still belongs to it.
+        text = text.replace('\n', "\n ");
+    }
+    if let Some((file, line, column)) = place {
+        // The line is shown cut and with what hides in it written out; the column is that of the file.
+        let header = format!("{file}:{line}:");
+        if let Some(at) = text.find(&header).map(|at| at + header.len()) {
+            let digits = text[at..].bytes().take_while(u8::is_ascii_digit).count();
+            text.replace_range(at..at + digits, &column.to_string());
         }
     }
     text.push('\n');
@@ -103,8 +104,6 @@ fn finish(group: Group<'_>, column: Option<(usize, usize)>, look: Look) -> Strin
 struct Line {
     text: String,
     words: std::ops::Range<usize>,
-    /// How many characters were cut in front.
-    shift: usize,
 }
 
 impl Line {
@@ -118,7 +117,6 @@ impl Line {
         // Long lines are cut to what stands around the words.
         let before: Vec<(usize, char)> = line[..start].char_indices().collect();
         let cut = if before.len() > AROUND { before[before.len() - AROUND].0 } else { 0 };
-        let shift = line[..cut].chars().count();
         let shown_end = line[start..end].char_indices().nth(AROUND).map_or(end, |(at, _)| start + at);
         let tail = line[shown_end..].char_indices().nth(AROUND).map_or(line.len(), |(at, _)| shown_end + at);
         let mut shown = String::new();
@@ -134,7 +132,7 @@ impl Line {
                 push_visible(&mut shown, c);
             }
         }
-        Some(Self { text: shown, words: words.start..words.end.max(words.start), shift })
+        Some(Self { text: shown, words: words.start..words.end.max(words.start) })
     }
 }
 

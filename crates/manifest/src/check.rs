@@ -45,13 +45,24 @@ impl<'c> Checker<'c> {
                 let near = nearest(name.as_str(), names.iter().map(|name| name.as_str()));
                 let help = match near {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None if names.is_empty() => format!("there are no {}; add one", kind.plural()),
+                    None if names.is_empty() => format!(
+                        "there are no {} here; declare it with `kind: {}` and `metadata: {{ name: {name} }}`",
+                        kind.plural(),
+                        kind.title()
+                    ),
+                    None if names.len() == 1 => format!("there is only `{}`", names[0]),
                     None if names.len() <= 8 => format!(
                         "the {} are {}",
                         kind.plural(),
                         names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
                     ),
-                    None => format!("`pbxctl get {}` lists the {} there are", kind.plural(), names.len()),
+                    None => format!(
+                        "none of the {} {} is spelt nearly so; they go from `{}` to `{}`",
+                        names.len(),
+                        kind.plural(),
+                        names[0],
+                        names[names.len() - 1]
+                    ),
                 };
                 self.add(
                     path,
@@ -211,7 +222,10 @@ fn route_orders(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
                     format!("routes `{other}` and `{name}` overlap and have the same order {order}"),
                 )
                 .at(ObjectRef::new(Kind::OutboundRoute, name.clone()), "spec.order")
-                .help("give the one that should be tried first the lower `order`"),
+                .help(format!(
+                    "give the one that should be tried first a lower `order`, as in `order: {}`",
+                    order.saturating_sub(10).max(1)
+                )),
             );
         }
         seen.push((route.spec.order, name, &route.spec.patterns));

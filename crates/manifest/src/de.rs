@@ -89,6 +89,14 @@ impl Error {
         self.steps.iter().rev().cloned().collect()
     }
 
+    /// What is missing in a map, or after a colon, has no words of its own: its key says where.
+    fn at_key(mut self, key: Span, nothing: bool) -> Self {
+        if self.steps.is_empty() && (nothing || matches!(self.problem, Problem::MissingField(_))) {
+            self.span = Some(key);
+        }
+        self
+    }
+
     fn at(mut self, span: Span) -> Self {
         self.span.get_or_insert(span);
         self
@@ -120,7 +128,7 @@ fn describe(found: Unexpected<'_>) -> String {
         Unexpected::Unsigned(value) => format!("the number {value}"),
         Unexpected::Signed(value) => format!("the number {value}"),
         Unexpected::Float(value) => format!("the number {value}"),
-        Unexpected::Str(text) => format!("the text \"{text}\""),
+        Unexpected::Str(text) => format!("the text `{}`", text.escape_debug()),
         Unexpected::Unit | Unexpected::Option => "nothing".into(),
         Unexpected::Seq => "a list".into(),
         Unexpected::Map | Unexpected::StructVariant => "a map".into(),
@@ -151,7 +159,12 @@ impl de::Error for Error {
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::invalid_type(found, expected)
+        match found {
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) => {
+                Self::new(Problem::Refused(format!("{} is too large", describe(found))))
+            }
+            _ => Self::invalid_type(found, expected),
+        }
     }
 
     fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
@@ -187,7 +200,12 @@ impl<'n> NodeDe<'n, '_> {
             Value::List(_) => Unexpected::Seq,
             Value::Map(_) => Unexpected::Map,
             Value::Scalar { .. } if self.0.is_null() => Unexpected::Unit,
-            Value::Scalar { text, .. } => Unexpected::Str(text),
+            Value::Scalar { text, plain: true } if text == "true" => Unexpected::Bool(true),
+            Value::Scalar { text, plain: true } if text == "false" => Unexpected::Bool(false),
+            Value::Scalar { text, plain } => match text.parse() {
+                Ok(number) if *plain => Unexpected::Signed(number),
+                _ => Unexpected::Str(text),
+            },
         }
     }
 
@@ -254,7 +272,7 @@ impl<'de> de::Deserializer<'de> for NodeDe<'_, '_> {
         let span = self.0.span;
         match self.scalar() {
             Some((text, _)) if !self.0.is_null() => visitor.visit_str(text),
-            _ => Err(self.wrong(&"text")),
+            _ => Err(self.wrong(&visitor)),
         }
         .map_err(|error: Error| error.at(span))
     }
@@ -371,7 +389,8 @@ impl<'de> de::MapAccess<'de> for Entries<'_, '_> {
         };
         // Nothing after a colon has no words of its own to point at: point at the key.
         let span = if node.is_null() { key.span } else { node.span };
-        seed.deserialize(NodeDe(node)).map_err(|error| error.at(span).inside(Step::Key(key.text.to_string())))
+        seed.deserialize(NodeDe(node))
+            .map_err(|error| error.at_key(key.span, node.is_null()).at(span).inside(Step::Key(key.text.to_string())))
     }
 
     fn size_hint(&self) -> Option<usize> {

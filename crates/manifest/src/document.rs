@@ -10,9 +10,9 @@ use crate::de::{self, Problem, Step, path_text};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::kind::{AnySpec, Catalog, Kind, ObjectRef};
 use crate::secret::Secret;
-use crate::source::{Source, Span};
+use crate::source::{Lines, Source, Span};
 use crate::text::{Name, Refused, refuse, text_value};
-use crate::yaml::{self, Node, Value};
+use crate::yaml::{self, Key, Node, Value};
 
 /// The version of the manifest language.
 pub const API_VERSION: &str = "pbx/v1";
@@ -102,16 +102,17 @@ pub fn parse(sources: &[Source]) -> Parsed {
     let mut parsed = Parsed::default();
     for (at, source) in sources.iter().enumerate() {
         let (nodes, error) = yaml::read(&source.text);
+        let lines = Lines::new(source);
         let mut inherited = false;
         for (index, node) in nodes.iter().enumerate() {
-            let mut reader = Reader { source, found: &mut parsed.diagnostics };
+            let mut reader = Reader { lines: &lines, found: &mut parsed.diagnostics };
             let document = reader.document(node, Origin { source: at, index }, inherited);
             // The first document's version holds for those that say none.
             inherited |= node.get("apiVersion").is_some();
             parsed.documents.extend(document);
         }
         if let Some(error) = error {
-            let mut diagnostic = Diagnostic::error("yaml", error.message).positioned(source.position(error.span));
+            let mut diagnostic = Diagnostic::error("yaml", error.message).positioned(lines.position(error.span));
             diagnostic.help.extend(error.help);
             parsed.diagnostics.push(diagnostic);
         }
@@ -139,13 +140,16 @@ fn refuse_repeated(sources: &[Source], parsed: &mut Parsed) {
 }
 
 struct Reader<'s> {
-    source: &'s Source,
+    lines: &'s Lines<'s>,
     found: &'s mut Vec<Diagnostic>,
 }
 
 impl Reader<'_> {
-    fn add(&mut self, span: Span, diagnostic: Diagnostic) {
-        self.found.push(diagnostic.positioned(self.source.position(span)));
+    fn add(&mut self, span: Span, mut diagnostic: Diagnostic) {
+        // A message repeats what was written; of ten thousand letters, some say enough.
+        shorten(&mut diagnostic.message);
+        diagnostic.help.iter_mut().for_each(shorten);
+        self.found.push(diagnostic.positioned(self.lines.position(span)));
     }
 
     fn document(&mut self, node: &Node<'_>, origin: Origin, inherited: bool) -> Option<Document> {
@@ -168,7 +172,7 @@ impl Reader<'_> {
         self.version(node, inherited);
         let kind = self.kind(node);
         let metadata = match node.get("metadata") {
-            Some(metadata) => self.value(metadata, "metadata", de::from_node::<Metadata>),
+            Some(metadata) => self.value(metadata, node.key("metadata"), "metadata", None, de::from_node::<Metadata>),
             None => {
                 let at = entries.first().map_or(node.span, |(key, _)| key.span);
                 self.add(
@@ -196,7 +200,8 @@ impl Reader<'_> {
                 }
             }
         };
-        let spec = self.value(spec_node, "spec", |node| AnySpec::from_node(kind, node));
+        let spec_key = node.key("spec").or_else(|| node.key("kind"));
+        let spec = self.value(spec_node, spec_key, "spec", Some(kind), |node| AnySpec::from_node(kind, node));
         named(self.found, before);
         let (metadata, spec) = (metadata?, spec?);
         if self.found[before..].iter().any(Diagnostic::is_error) {
@@ -289,7 +294,14 @@ impl Reader<'_> {
     }
 
     /// Reads a typed value; where that fails, takes the bad part out and reads on, so that every mistake is found.
-    fn value<T>(&mut self, node: &Node<'_>, root: &str, read: impl Fn(&Node<'_>) -> Result<T, de::Error>) -> Option<T> {
+    fn value<T>(
+        &mut self,
+        node: &Node<'_>,
+        key: Option<&Key<'_>>,
+        root: &str,
+        kind: Option<Kind>,
+        read: impl Fn(&Node<'_>) -> Result<T, de::Error>,
+    ) -> Option<T> {
         let first = match read(node) {
             Ok(value) => return Some(value),
             Err(error) => error,
@@ -302,11 +314,19 @@ impl Reader<'_> {
             // A field that is missing only because its bad value was taken out has been reported.
             let consequence = matches!(&error.problem, Problem::MissingField(field)
                 if taken_out.iter().any(|taken| taken.len() == path.len() + 1 && taken.starts_with(&path)
-                    && taken.last() == Some(&Step::Key((*field).to_owned()))));
-            if !consequence {
+                    && matches!(taken.last(), Some(Step::Key(key)) if nearest(key, [*field]).is_some())));
+            // A map whose only field was taken out is not to blame for being empty.
+            let emptied = taken_out.iter().any(|taken| taken.len() == path.len() + 1 && taken.starts_with(&path))
+                && is_emptied(&rest, &path);
+            if !consequence && !emptied {
                 let full: Vec<Step> = std::iter::once(Step::Key(root.to_owned())).chain(path.iter().cloned()).collect();
-                let span = error.span.unwrap_or(node.span);
-                let mut diagnostic = describe(&error);
+                let here = path.is_empty() && matches!(error.problem, Problem::MissingField(_));
+                let span = match (error.span, key) {
+                    (Some(span), _) if !here => span,
+                    (_, Some(key)) => key.span,
+                    (span, None) => span.unwrap_or(node.span),
+                };
+                let mut diagnostic = describe(&error, &full, kind);
                 diagnostic.path = path_text(&full);
                 self.add(span, diagnostic);
             }
@@ -320,6 +340,18 @@ impl Reader<'_> {
             }
         }
         None
+    }
+}
+
+/// Whether a map at a path has nothing left in it.
+fn is_emptied(node: &Node<'_>, path: &[Step]) -> bool {
+    match (&node.value, path.split_first()) {
+        (Value::Map(entries), None) => entries.is_empty(),
+        (Value::Map(_), Some((Step::Key(key), rest))) => node.get(key).is_some_and(|inner| is_emptied(inner, rest)),
+        (Value::List(items), Some((Step::Index(at), rest))) => {
+            items.get(*at).is_some_and(|inner| is_emptied(inner, rest))
+        }
+        _ => false,
     }
 }
 
@@ -365,15 +397,33 @@ fn refusal(code: &str, text: &str) -> Diagnostic {
     diagnostic
 }
 
-fn describe(error: &de::Error) -> Diagnostic {
+/// Cuts the middle out of a long line.
+fn shorten(line: &mut String) {
+    if line.len() > 500 {
+        let start: String = line.chars().take(200).collect();
+        let end: String = line.chars().skip(line.chars().count().saturating_sub(100)).collect();
+        *line = format!("{start} … {end}");
+    }
+}
+
+/// A mistake in words: what is wrong, and what would be right.
+fn describe(error: &de::Error, path: &[Step], kind: Option<Kind>) -> Diagnostic {
+    let field = path.iter().rev().find_map(|step| if let Step::Key(key) = step { Some(key.as_str()) } else { None });
+    let field = field.unwrap_or_default();
+    // As `explain` wants it: `extension.callForward`.
+    let explained = |last: &str| {
+        let kind = kind?;
+        let keys =
+            path[1..].iter().filter_map(|step| if let Step::Key(key) = step { Some(key.as_str()) } else { None });
+        let words = std::iter::once(kind.singular()).chain(keys).chain((!last.is_empty()).then_some(last));
+        Some(words.collect::<Vec<_>>().join("."))
+    };
     match &error.problem {
         Problem::Refused(text) => refusal("value", text),
         Problem::UnknownField { field, known } => unknown_field(field, known),
         Problem::UnknownVariant { variant, known } => {
-            let diagnostic = Diagnostic::error(
-                "value",
-                format!("`{}` is not one of the words that stand here", variant.escape_debug()),
-            );
+            let diagnostic =
+                Diagnostic::error("value", format!("`{}` is not accepted for `{field}`", variant.escape_debug()));
             match nearest(variant, known.iter().copied()) {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
                 None => diagnostic.help(format!(
@@ -382,10 +432,35 @@ fn describe(error: &de::Error) -> Diagnostic {
                 )),
             }
         }
-        Problem::MissingField(field) => Diagnostic::error("missing-field", format!("field `{field}` is missing")),
+        Problem::MissingField(missing) => {
+            let diagnostic = Diagnostic::error("missing-field", format!("field `{missing}` is missing"));
+            match explained(missing) {
+                Some(words) => diagnostic
+                    .help(format!("add `{missing}: …` to `{field}`; `pbxctl explain {words}` says what it takes")),
+                None => diagnostic.help(format!("add `{missing}: …` to `{field}`")),
+            }
+        }
         Problem::WrongType { found, expected } => {
-            Diagnostic::error("type", format!("expected {expected}, found {found}"))
-                .labelled(format!("expected {expected}"))
+            let diagnostic = Diagnostic::error("type", format!("expected {expected}, found {found}"));
+            let word = found.strip_prefix("the text `").and_then(|rest| rest.strip_suffix('`'));
+            match (expected.as_str(), word) {
+                ("`true` or `false`", Some("yes" | "Yes" | "YES" | "on" | "On" | "True" | "TRUE" | "y")) => {
+                    diagnostic.help("write `true`")
+                }
+                ("`true` or `false`", Some("no" | "No" | "NO" | "off" | "Off" | "False" | "FALSE" | "n")) => {
+                    diagnostic.help("write `false`")
+                }
+                ("`true` or `false`", Some("true" | "false")) => diagnostic.help("leave the quotes out"),
+                (expected, Some(word)) if expected.contains("number") && word.parse::<u64>().is_ok() => {
+                    diagnostic.help("leave the quotes out")
+                }
+                ("a list", Some(word)) => diagnostic.help(format!("a list of one is written `{field}: [\"{word}\"]`")),
+                ("a map of fields", _) => match explained("") {
+                    Some(words) => diagnostic.help(format!("`pbxctl explain {words}` shows its fields")),
+                    None => diagnostic,
+                },
+                _ => diagnostic,
+            }
         }
     }
 }
@@ -434,7 +509,7 @@ fn find<'n, 't>(document: &'n Node<'t>, path: &str) -> Option<(&'n Node<'t>, Spa
 /// something is wrong, and keeping them would cost every run that is right.
 pub struct Locator<'s> {
     sources: &'s [Source],
-    read: HashMap<usize, Vec<Node<'s>>>,
+    read: HashMap<usize, (Vec<Node<'s>>, Lines<'s>)>,
 }
 
 impl<'s> Locator<'s> {
@@ -446,19 +521,20 @@ impl<'s> Locator<'s> {
     /// Where a path stands; when it was not written, the nearest enclosing field that was.
     pub fn locate(&mut self, origin: Origin, path: &str) -> Option<crate::source::Position> {
         let source = self.sources.get(origin.source)?;
-        let nodes = self.read.entry(origin.source).or_insert_with(|| yaml::read(&source.text).0);
+        let (nodes, lines) =
+            self.read.entry(origin.source).or_insert_with(|| (yaml::read(&source.text).0, Lines::new(source)));
         let document = nodes.get(origin.index)?;
         let mut path = path;
         loop {
             if let Some((_, span)) = find(document, path)
                 && !path.is_empty()
             {
-                return Some(source.position(span));
+                return Some(lines.position(span));
             }
             let shorter = path.rfind(['.', '[']).map(|at| &path[..at]);
             match shorter {
                 Some(shorter) => path = shorter,
-                None => return find(document, "metadata.name").map(|(_, span)| source.position(span)),
+                None => return find(document, "metadata.name").map(|(_, span)| lines.position(span)),
             }
         }
     }

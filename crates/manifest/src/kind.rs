@@ -137,6 +137,11 @@ macro_rules! kinds {
                 match spec { $(AnySpec::$Kind(spec) => { self.$field.insert(name, Object { labels, spec: *spec }); })* }
             }
 
+            /// Takes an object out.
+            pub fn remove(&mut self, object: &ObjectRef) {
+                match object.kind { $(Kind::$Kind => { self.$field.remove(&object.name); })* }
+            }
+
             /// Whether there is an object of a kind and name.
             pub fn contains(&self, kind: Kind, name: &str) -> bool {
                 match kind { $(Kind::$Kind => self.$field.contains_key(name),)* }

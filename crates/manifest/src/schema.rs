@@ -73,6 +73,8 @@ pub struct Explanation {
     pub about: String,
     /// What its values are.
     pub values: String,
+    /// Values that it takes, for example.
+    pub examples: Vec<String>,
     /// Its fields, in the order of the manifest.
     pub fields: Vec<Field>,
 }
@@ -104,7 +106,8 @@ pub fn explain(kind: Kind, path: &str) -> Result<Explanation, Vec<String>> {
             name,
         })
         .collect();
-    Ok(Explanation { about, values: values(&at, definitions), fields })
+    let examples = item["examples"].as_array().into_iter().flatten().filter_map(Json::as_str).map(str::to_owned);
+    Ok(Explanation { about, values: values(&at, definitions), examples: examples.collect(), fields })
 }
 
 /// Follows `$ref` and `anyOf [.., null]` to the schema that says something.

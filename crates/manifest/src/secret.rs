@@ -49,6 +49,18 @@ impl Serialize for Secret {
     }
 }
 
+const FORMS: &[&str] = &["generate", "env", "file", "stored"];
+
+/// A form's word: refused where it stands.
+struct Form(String);
+
+impl<'de> Deserialize<'de> for Form {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        if FORMS.contains(&word.as_str()) { Ok(Self(word)) } else { Err(de::Error::unknown_field(&word, FORMS)) }
+    }
+}
+
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Forms;
@@ -64,7 +76,7 @@ impl<'de> Deserialize<'de> for Secret {
                 Err(E::custom("a secret of digits must be in quotes\nor its leading zeros would be lost"))
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
-                let Some(form) = map.next_key::<String>()? else {
+                let Some(Form(form)) = map.next_key()? else {
                     return Err(de::Error::custom(
                         "a secret needs a form\n`{generate: true}`, `{env: NAME}` or `{file: PATH}`",
                     ));
@@ -79,7 +91,7 @@ impl<'de> Deserialize<'de> for Secret {
                     "stored" => Secret::Stored,
                     "env" => Secret::Env(map.next_value()?),
                     "file" => Secret::File(map.next_value()?),
-                    other => return Err(de::Error::unknown_field(other, &["generate", "env", "file", "stored"])),
+                    other => return Err(de::Error::unknown_field(other, FORMS)),
                 };
                 if map.next_key::<de::IgnoredAny>()?.is_some() {
                     return Err(de::Error::custom("a secret has one form\neither `generate`, `env` or `file`"));
@@ -100,7 +112,7 @@ pub fn value_error(value: &str) -> Option<String> {
         return Some("a secret of more than 128 bytes is not accepted by telephones".into());
     }
     if value.trim() != value || value.chars().any(|c| !c.is_ascii_graphic() && c != ' ') {
-        return Some("a secret has letters, digits and punctuation of ASCII only, and no blanks at its ends\nAsterisk's files cannot carry others unchanged".into());
+        return Some("a secret has only letters without accents, digits and punctuation, and no space at its ends\nAsterisk's files cannot carry others unchanged".into());
     }
     None
 }

@@ -1,5 +1,7 @@
 //! Where a manifest's words stand: files, spans in them, lines and columns.
 
+use std::cell::OnceCell;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -54,29 +56,45 @@ pub struct Position {
 impl Source {
     /// Turns a span into file, line, column and bytes.
     pub fn position(&self, span: Span) -> Position {
-        let (mut line, mut column) = (1, 1);
-        let (mut start, mut end) = (self.text.len(), self.text.len());
-        for (at, (byte, c)) in self.text.char_indices().enumerate() {
-            let at = at as u32;
-            if at == span.start {
-                start = byte;
-            }
-            if at >= span.end {
-                end = byte;
-                break;
-            }
-            if at < span.start {
+        Lines::new(self).position(span)
+    }
+}
+
+/// Where the lines of a source start: made at the first question, so that many findings in a large file cost one pass over it.
+pub(crate) struct Lines<'s> {
+    source: &'s Source,
+    /// The first character of each line, and its byte.
+    starts: OnceCell<Vec<(u32, usize)>>,
+}
+
+impl<'s> Lines<'s> {
+    pub(crate) fn new(source: &'s Source) -> Self {
+        Self { source, starts: OnceCell::new() }
+    }
+
+    /// Turns a span into file, line, column and bytes.
+    pub(crate) fn position(&self, span: Span) -> Position {
+        let text = &self.source.text;
+        let starts = self.starts.get_or_init(|| {
+            let mut starts = vec![(0, 0)];
+            let mut characters = 0;
+            for (byte, c) in text.char_indices() {
+                characters += 1;
                 if c == '\n' {
-                    (line, column) = (line + 1, 1);
-                } else {
-                    column += 1;
+                    starts.push((characters, byte + 1));
                 }
             }
-        }
-        let start = start.min(end);
+            starts
+        });
+        let line = starts.partition_point(|(first, _)| *first <= span.start).max(1);
+        let (first, byte) = starts[line - 1];
+        let column = (span.start - first) as usize;
         // A block's span runs up to the next token: only its first line is worth pointing at.
-        let words = &self.text[start..end];
-        let first_line = words.split('\n').next().unwrap_or_default().trim_end();
-        Position { file: self.name.clone(), line, column, bytes: (start, start + first_line.len()) }
+        let rest = text[byte..].split('\n').next().unwrap_or_default();
+        let at = |column: usize| rest.char_indices().nth(column).map_or(rest.len(), |(byte, _)| byte);
+        let start = at(column);
+        let end = at(column + (span.end.saturating_sub(span.start)) as usize).max(start);
+        let end = start + rest[start..end].trim_end().len();
+        Position { file: self.source.name.clone(), line, column: column + 1, bytes: (byte + start, byte + end) }
     }
 }

@@ -66,11 +66,13 @@ fn invisible(c: char) -> bool {
 fn uncarried(text: &str) -> Option<String> {
     for (at, c) in text.chars().enumerate() {
         if invisible(c) {
-            return Some(format!(
-                "character {} is {}, which cannot be shown or stored safely",
-                at + 1,
-                c.escape_unicode()
-            ));
+            let what = match c {
+                '\n' | '\r' => "a line break".to_owned(),
+                '\t' => "a tab".to_owned(),
+                c if c.is_control() => format!("a control character (U+{:04X})", c as u32),
+                c => format!("invisible or turns the text around (U+{:04X})", c as u32),
+            };
+            return Some(format!("character {} is {what}, which cannot be carried to Asterisk", at + 1));
         }
         if matches!(c, '"' | '\\' | '<' | '>' | '|' | '^' | '`') {
             return Some(format!("`{c}` cannot be carried to Asterisk unchanged"));
@@ -98,10 +100,13 @@ impl FromStr for Text {
     fn from_str(text: &str) -> Result<Self, Refused> {
         let text = text.trim();
         if let Some(why) = uncarried(text) {
-            return refuse(why, "letters, digits, blanks and . , : ; ' ( ) / - _ + & @ ! ? and the like are fine");
+            return refuse(why, "letters, digits, spaces and . , : ; ' ( ) / - _ + & @ ! ? and the like are fine");
         }
         if text.len() > 200 {
-            return refuse(format!("{} bytes are too long", text.len()), "at most 200");
+            return refuse(
+                format!("this text is too long: {} bytes", text.len()),
+                "at most 200 bytes: letters with accents count two or more",
+            );
         }
         Ok(Self(text.to_owned()))
     }
@@ -134,7 +139,10 @@ impl FromStr for DisplayName {
             return refuse("a name cannot be empty", "leave the field out for none");
         }
         if text.0.len() > 79 {
-            return refuse(format!("{} bytes are too long for a telephone's display", text.0.len()), "at most 79");
+            return refuse(
+                format!("this is too long for a telephone's display: {} bytes", text.0.len()),
+                "at most 79 bytes: letters with accents count two or more",
+            );
         }
         if text.0.contains(',') {
             return refuse("`,` cannot be carried in a display name", "write `Ana Reyes`, not `Reyes, Ana`");
@@ -344,6 +352,15 @@ pub struct Endpoint {
 impl FromStr for Endpoint {
     type Err = Refused;
     fn from_str(text: &str) -> Result<Self, Refused> {
+        if let Some((_, rest)) = text
+            .split_once("://")
+            .or_else(|| text.split_once(':').filter(|(scheme, _)| scheme.starts_with("sip") && scheme.len() <= 4))
+        {
+            return refuse(
+                format!("`{}` is an address with a scheme, not a host", text.escape_debug()),
+                format!("write the host alone: `{}`", rest.trim_matches('/').escape_debug()),
+            );
+        }
         let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((host, rest)) => (host, rest.strip_prefix(':')),
             None if text.matches(':').count() > 1 => (text, None),
@@ -423,7 +440,12 @@ impl FromStr for Network {
         let network = match prefix.map(str::parse::<u8>) {
             None => Self { address, prefix: all },
             Some(Ok(prefix)) if prefix <= all => Self { address, prefix },
-            Some(_) => return refuse(format!("`{}` is not a network", text.escape_debug()), help),
+            Some(_) => {
+                return refuse(
+                    format!("`{}` is not a network", text.escape_debug()),
+                    format!("behind the `/` stands how many bits count, from 0 to {all}, as in `10.0.0.0/8`"),
+                );
+            }
         };
         let host_bits = match address {
             IpAddr::V4(v4) if network.prefix < 32 => u32::from(v4) << network.prefix != 0,
@@ -431,9 +453,17 @@ impl FromStr for Network {
             _ => false,
         };
         if host_bits {
+            let first = match address {
+                IpAddr::V4(v4) => {
+                    IpAddr::V4((u32::from(v4) & !(u32::MAX.checked_shr(network.prefix.into()).unwrap_or(0))).into())
+                }
+                IpAddr::V6(v6) => {
+                    IpAddr::V6((u128::from(v6) & !(u128::MAX.checked_shr(network.prefix.into()).unwrap_or(0))).into())
+                }
+            };
             return refuse(
-                format!("`{text}` is not a network: bits are set after the first {}", network.prefix),
-                "write the network's first address, or leave the `/…` out for one host",
+                format!("`{text}` is one address and a whole network at once"),
+                format!("write `{first}/{}` for the network, or `{address}` for the one address", network.prefix),
             );
         }
         Ok(network)

@@ -123,13 +123,8 @@ impl<'t> Reader<'t> {
             }
             Some(Err(error)) => {
                 let at = error.marker().index() as u32;
-                let help =
-                    error.info().contains("tab").then(|| "YAML is indented with spaces; a tab is not one".to_owned());
-                Err(YamlError {
-                    message: format!("not YAML: {}", error.info()),
-                    span: Span { start: at, end: at + 1 },
-                    help,
-                })
+                let (message, help) = in_plain_words(error.info());
+                Err(YamlError { message, span: Span { start: at, end: at + 1 }, help: help.map(str::to_owned) })
             }
             None => Ok((Event::StreamEnd, Span::default())),
         }
@@ -143,7 +138,11 @@ impl<'t> Reader<'t> {
 
     fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node<'t>, YamlError> {
         if depth > MAX_DEPTH {
-            return Err(YamlError { message: format!("nested deeper than {MAX_DEPTH} levels"), span, help: None });
+            return Err(YamlError {
+                message: format!("nested deeper than {MAX_DEPTH} levels"),
+                span,
+                help: Some("no manifest needs that: is a bracket repeated?".into()),
+            });
         }
         let (anchor, node) = match event {
             Event::Scalar(text, style, anchor, _tag) => {
@@ -185,7 +184,7 @@ impl<'t> Reader<'t> {
             return Err(YamlError {
                 message: format!("aliases add more than {MAX_ALIASED_NODES} values to this file"),
                 span,
-                help: None,
+                help: Some("write out the values that are meant".into()),
             });
         }
         // The value stands where its anchor stands, so that a message about it points at words that can be mended.
@@ -201,7 +200,11 @@ impl<'t> Reader<'t> {
                 Event::MappingEnd => break span,
                 Event::Scalar(text, ..) => text,
                 _ => {
-                    return Err(YamlError { message: "a key must be a plain word".into(), span, help: None });
+                    return Err(YamlError {
+                        message: "a field's name must be a word, not a list or a map".into(),
+                        span,
+                        help: Some("as in `displayName: Ana Reyes`".into()),
+                    });
                 }
             };
             let (event, value_span) = self.next()?;
@@ -238,6 +241,48 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// What the parser says, as someone would who does not know its grammar.
+fn in_plain_words(info: &str) -> (String, Option<&'static str>) {
+    let (message, help) = match info {
+        info if info.contains("tab") => {
+            ("a tab indents this line", "YAML is indented with spaces: put two in its place")
+        }
+        "mapping values are not allowed in this context" | "mapping values are not allowed in this block" => (
+            "a `:` makes this a key, and no key may stand here",
+            "text with `: ` in it needs quotes, as in `\"Reception: ground floor\"`; or this line is indented wrongly",
+        ),
+        info if info.contains("did not find expected key") => {
+            ("this line is indented unlike the lines above it", "fields of one map start in the same column")
+        }
+        info if info.contains("did not find expected '-' indicator") => {
+            ("this line does not belong to the list above it", "items of one list start with `- ` in the same column")
+        }
+        info if info.contains("did not find expected node content") => {
+            ("a value is missing here", "is there a comma or a bracket too many?")
+        }
+        info if info.contains("unknown anchor") => (
+            "an alias to nothing: no `&` of this name stands above",
+            "text that starts with `*` needs quotes, as in `\"*97\"`",
+        ),
+        info if info.contains("indentation in flow construct") => {
+            ("a `{` or `[` above is not closed", "every `{` needs its `}`, and every `[` its `]`")
+        }
+        info if info.contains("illegal placement of ':'") => {
+            ("no `:` may stand here", "is a `[` or `{` above not closed? text with `:` in it needs quotes")
+        }
+        info if info.contains("quoted scalar") => ("this text in quotes is not closed", "add the quote at its end"),
+        info if info.contains("<document start>") => {
+            ("a new document begins here without `---`", "put a line `---` before it")
+        }
+        info if info.contains("',' or ']'") => ("a `[` above is not closed", "add `]`, or the comma between two items"),
+        info if info.contains("',' or '}'") => {
+            ("a `{` above is not closed", "add `}`, or the comma between two fields")
+        }
+        other => return (format!("this is not YAML: {other}"), None),
+    };
+    (message.to_owned(), Some(help))
+}
+
 fn refuse_duplicates(entries: &[(Key<'_>, Node<'_>)]) -> Result<(), YamlError> {
     let repeated = if entries.len() <= 16 {
         entries.iter().enumerate().find(|(at, (key, _))| entries[..*at].iter().any(|(other, _)| other.text == key.text))
@@ -250,7 +295,12 @@ fn refuse_duplicates(entries: &[(Key<'_>, Node<'_>)]) -> Result<(), YamlError> {
         Some((_, (key, _))) => Err(YamlError {
             message: format!("`{}` is given twice", key.text),
             span: key.span,
-            help: Some("remove one of them: which one counts would be a guess".into()),
+            help: Some(match key.text.as_ref() {
+                "apiVersion" | "kind" | "metadata" | "spec" => {
+                    "is a line `---` missing before it? one stands between two manifests".into()
+                }
+                _ => "remove one of them: which one counts would be a guess".into(),
+            }),
         }),
     }
 }

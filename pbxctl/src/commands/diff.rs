@@ -24,10 +24,10 @@ pub struct Diff {
     #[arg(short = 'f', long = "file", value_name = "PATH", num_args = 1.., required_unless_present = "from", conflicts_with_all = ["from", "to"], value_hint = clap::ValueHint::AnyPath)]
     file: Vec<PathBuf>,
     /// The earlier revision
-    #[arg(long, value_name = "REVISION")]
+    #[arg(long, value_parser = crate::cli::revision, value_name = "REVISION")]
     from: Option<u64>,
     /// The later revision; the live one, where it is left out
-    #[arg(long, value_name = "REVISION", requires = "from")]
+    #[arg(long, value_parser = crate::cli::revision, value_name = "REVISION", requires = "from")]
     to: Option<u64>,
     #[command(flatten)]
     wish: Wish,

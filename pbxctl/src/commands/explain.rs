@@ -42,6 +42,7 @@ pub fn run(args: &Explain, app: &mut App) -> Result<Exit, Failure> {
             "path": path,
             "description": explanation.about,
             "values": explanation.values,
+            "examples": explanation.examples,
             "fields": explanation.fields.iter().map(|field| json!({
                 "name": field.name,
                 "values": field.values,
@@ -101,9 +102,17 @@ fn print(app: &mut App, kind: Kind, path: &str, explanation: &Explanation) {
     let name = if path.is_empty() { kind.title().to_owned() } else { format!("{}.{path}", kind.singular()) };
     app.ui.line(&look.paint(Style::Heading, &name));
     if path.is_empty() {
-        app.ui.line(&format!("  also written {}, {}, {}", kind.singular(), kind.plural(), kind.short()));
+        let mut words = vec![kind.singular(), kind.plural(), kind.short()];
+        words.dedup();
+        if words.last() == words.first() {
+            words.pop();
+        }
+        app.ui.line(&format!("  also written {}", words.join(", ")));
     } else {
-        app.ui.line(&format!("  takes {}", explanation.values));
+        app.ui.line(&format!("  takes {}", takes(&explanation.values)));
+        if !explanation.examples.is_empty() {
+            app.ui.line(&format!("  as in {}", explanation.examples.join("   ")));
+        }
     }
     app.ui.line("");
     let width = look.width.unwrap_or(100).clamp(40, 100);
@@ -142,8 +151,7 @@ fn print(app: &mut App, kind: Kind, path: &str, explanation: &Explanation) {
 
 /// A field: its name, what it takes, and below them what it is for.
 fn described(field: &Field, width: usize) -> String {
-    let mut takes =
-        if field.nested && field.values == "fields" { "fields of its own".to_owned() } else { field.values.clone() };
+    let mut takes = takes(&field.values);
     if field.required {
         takes.push_str(", required");
     }
@@ -154,6 +162,15 @@ fn described(field: &Field, width: usize) -> String {
         takes.push_str(&format!(", default {}", show::value(default)));
     }
     format!("  {}  {takes}\n{}", field.name, wrapped(&field.about, width, "      "))
+}
+
+/// What a field takes, in words.
+fn takes(values: &str) -> String {
+    match values {
+        "fields" => "fields of its own".into(),
+        "list of fields" => "a list, each item with fields of its own".into(),
+        other => other.into(),
+    }
 }
 
 /// A text in lines of a width.

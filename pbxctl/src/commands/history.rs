@@ -18,13 +18,13 @@ use crate::ui::{Look, Style};
   pbxctl history --limit 500 -o json")]
 pub struct History {
     /// A revision to show
-    #[arg(value_name = "REVISION")]
+    #[arg(value_name = "REVISION", value_parser = crate::cli::revision)]
     revision: Option<u64>,
     /// At most so many, the newest first
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// Only those before this revision
-    #[arg(long, value_name = "REVISION", conflicts_with = "revision")]
+    #[arg(long, value_parser = crate::cli::revision, value_name = "REVISION", conflicts_with = "revision")]
     before: Option<u64>,
     /// The form of the result
     #[arg(short, long, value_parser = formats(&["table", "wide", "json", "name"]), default_value = "table", value_name = "FORM")]

@@ -11,6 +11,7 @@ mod export;
 mod get;
 mod history;
 mod plan;
+mod render;
 mod rollback;
 mod schema;
 mod validate;
@@ -24,6 +25,7 @@ use crate::failure::{Exit, Failure};
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Validate(validate::Validate),
+    Render(render::Render),
     Plan(plan::PlanArgs),
     Diff(diff::Diff),
     Apply(apply::Apply),
@@ -43,6 +45,7 @@ pub enum Command {
 pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
     match command {
         Command::Validate(args) => validate::run(&args, app),
+        Command::Render(args) => render::run(&args, app),
         Command::Plan(args) => plan::run(&args, app),
         Command::Diff(args) => diff::run(&args, app),
         Command::Apply(args) => apply::run(args, app),

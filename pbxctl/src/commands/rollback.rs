@@ -18,7 +18,7 @@ use crate::input;
   pbxctl rollback 41 --yes -m 'back to before the move'")]
 pub struct Rollback {
     /// The revision to go back to
-    #[arg(value_name = "REVISION")]
+    #[arg(value_name = "REVISION", value_parser = crate::cli::revision)]
     revision: u64,
     #[command(flatten)]
     consent: Consent,

@@ -60,8 +60,8 @@ pub fn run(args: &Validate, app: &mut App) -> Result<Exit, Failure> {
             let text = snippet::one(&app.sources, diagnostic, app.ui.look());
             app.ui.text(&text);
         }
-        if !found.is_empty() {
-            app.ui.flush();
+        app.ui.flush();
+        if !found.is_empty() && app.ui.result_is_seen() {
             app.ui.talk("");
         }
         let what = [(errors, "error", "errors"), (warnings, "warning", "warnings")];

@@ -330,7 +330,7 @@ impl Spec for Carrier {
         if (self.direction.outbound() || self.registration.is_some()) && self.targets().is_empty() {
             checker.add(
                 "spec",
-                Diagnostic::error("missing-field", "where is it? no host is known to send calls to")
+                Diagnostic::error("missing-field", "no host is known to send this carrier's calls to")
                     .help(preset_hint("add `hosts: [sip.example.com]`")),
             );
         }
@@ -339,7 +339,7 @@ impl Spec for Carrier {
                 "spec",
                 Diagnostic::error(
                     "missing-field",
-                    "how are its calls known? neither addresses nor a registration are given",
+                    "nothing tells which calls are this carrier's: it has neither addresses nor a registration",
                 )
                 .help("add `addresses: [203.0.113.10]` or `registration`, or set `direction: outbound`"),
             );
@@ -373,7 +373,11 @@ impl Spec for Carrier {
         {
             checker.add(
                 "spec.transport",
-                Diagnostic::error("no-transport", "it is reached by TLS, but the settings have no TLS transport").help(
+                Diagnostic::error(
+                    "no-transport",
+                    "this carrier is reached by TLS, but the settings have no TLS transport",
+                )
+                .help(
                     "add `transports: { tls: { certificate: …, privateKey: … } }` to Settings, or set `transport: udp`",
                 ),
             );

@@ -68,7 +68,11 @@ impl Spec for Did {
                 );
             }
         } else if checker.catalog().carriers.is_empty() {
-            checker.add("", Diagnostic::warning("no-carrier", "there is no carrier: nobody can call this number"));
+            checker.add(
+                "",
+                Diagnostic::warning("no-carrier", "there is no carrier: nobody can call this number")
+                    .help("declare the one by which its calls come in, with `kind: Carrier`"),
+            );
         }
         for (at, rule) in self.callers.iter().enumerate() {
             checker.destination(&format!("spec.callers[{at}].destination"), &rule.destination);

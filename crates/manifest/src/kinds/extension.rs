@@ -327,7 +327,8 @@ macro_rules! check_shared {
             if let Some(at) = (1..codecs.len()).find(|at| codecs[..*at].contains(&codecs[*at])) {
                 checker.add(
                     &format!("spec.codecs[{at}]"),
-                    Diagnostic::error("repeated", format!("codec `{}` is given twice", codecs[at])),
+                    Diagnostic::error("repeated", format!("codec `{}` is given twice", codecs[at]))
+                        .help("remove one of them"),
                 );
             }
         }

@@ -71,12 +71,16 @@ impl Spec for ExtensionGroup {
             }
         }
         if self.members.is_empty() {
-            checker.add("spec.members", Diagnostic::error("empty", "a group needs a member"));
+            checker.add(
+                "spec.members",
+                Diagnostic::error("empty", "a group needs a member").help("as in `members: [\"1001\"]`"),
+            );
         }
         if self.members.len() > 50 {
             checker.add(
                 "spec.members",
-                Diagnostic::error("range", format!("{} members are too many", self.members.len())).help("at most 50: more telephones than that do not fit into one Dial"),
+                Diagnostic::error("range", format!("{} members are too many", self.members.len()))
+                    .help("at most 50: more telephones than that do not fit into one Dial"),
             );
         }
         if !(1..=600).contains(&self.timeout.seconds()) {
@@ -96,7 +100,11 @@ impl Spec for ExtensionGroup {
         if let Some(failover) = &self.failover {
             checker.destination("spec.failover", failover);
             if matches!(failover, Destination::Group(target) if target == name) {
-                checker.add("spec.failover", Diagnostic::error("loop", format!("group `{name}` fails over to itself")));
+                checker.add(
+                    "spec.failover",
+                    Diagnostic::error("loop", format!("group `{name}` fails over to itself"))
+                        .help("send the call elsewhere, as to `voicemail/…`, or `hangup`"),
+                );
             }
         }
     }

@@ -60,10 +60,17 @@ impl OutboundRoute {
 impl Spec for OutboundRoute {
     fn check(&self, _: &Name, checker: &mut Checker<'_>) {
         if self.patterns.is_empty() {
-            checker.add("spec.patterns", Diagnostic::error("empty", "a route needs a pattern"));
+            checker.add(
+                "spec.patterns",
+                Diagnostic::error("empty", "a route needs a pattern").help("as in `patterns: [\"_00X.\"]`"),
+            );
         }
         if self.carriers.is_empty() {
-            checker.add("spec.carriers", Diagnostic::error("empty", "a route needs a carrier"));
+            checker.add(
+                "spec.carriers",
+                Diagnostic::error("empty", "a route needs a carrier")
+                    .help("name the carriers, the preferred one first"),
+            );
         }
         if !(1..=9999).contains(&self.order) {
             checker.add(
@@ -78,13 +85,15 @@ impl Spec for OutboundRoute {
                     Diagnostic::error(
                         "range",
                         format!("cutting {} digits leaves nothing of the shortest number of `{pattern}`", self.strip),
-                    ),
+                    )
+                    .help(format!("its shortest number has {} digits", pattern.shortest())),
                 );
             }
             if self.patterns[..at].contains(pattern) {
                 checker.add(
                     &format!("spec.patterns[{at}]"),
-                    Diagnostic::error("repeated", format!("pattern `{pattern}` is given twice")),
+                    Diagnostic::error("repeated", format!("pattern `{pattern}` is given twice"))
+                        .help("remove one of them"),
                 );
             }
         }
@@ -92,7 +101,11 @@ impl Spec for OutboundRoute {
             let path = format!("spec.carriers[{at}]");
             checker.reference(&path, Kind::Carrier, carrier);
             if self.carriers[..at].contains(carrier) {
-                checker.add(&path, Diagnostic::error("repeated", format!("carrier `{carrier}` is given twice")));
+                checker.add(
+                    &path,
+                    Diagnostic::error("repeated", format!("carrier `{carrier}` is given twice"))
+                        .help("remove one of them"),
+                );
             }
             if checker.catalog().carriers.get(carrier).is_some_and(|carrier| !carrier.spec.direction.outbound()) {
                 checker.add(

@@ -79,7 +79,11 @@ impl Schedule {
 impl Spec for Schedule {
     fn check(&self, _: &Name, checker: &mut Checker<'_>) {
         if self.open.iter().all(|open| open.hours.is_empty()) {
-            checker.add("spec.open", Diagnostic::warning("never-open", "this schedule is never open"));
+            checker.add(
+                "spec.open",
+                Diagnostic::warning("never-open", "this schedule is never open")
+                    .help("as in `open: [{ days: mon-fri, hours: [\"09:00-18:00\"] }]`"),
+            );
         }
         for (at, open) in self.open.iter().enumerate() {
             for (index, hours) in open.hours.iter().enumerate() {
@@ -88,7 +92,8 @@ impl Spec for Schedule {
                 {
                     checker.add(
                         &format!("spec.open[{at}].hours[{index}]"),
-                        Diagnostic::warning("overlap", format!("`{hours}` overlaps `{other}`")),
+                        Diagnostic::warning("overlap", format!("`{hours}` overlaps `{other}`"))
+                            .help("write one stretch that covers both"),
                     );
                 }
             }
@@ -97,7 +102,8 @@ impl Spec for Schedule {
             if self.closed[..at].iter().any(|other| other.date == day.date) {
                 checker.add(
                     &format!("spec.closed[{at}].date"),
-                    Diagnostic::warning("repeated", format!("`{}` is given twice", day.date)),
+                    Diagnostic::warning("repeated", format!("`{}` is given twice", day.date))
+                        .help("remove one of them"),
                 );
             }
         }

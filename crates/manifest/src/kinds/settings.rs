@@ -222,7 +222,10 @@ impl Spec for Settings {
 
     fn check(&self, _: &Name, checker: &mut Checker<'_>) {
         if !self.enabled {
-            checker.add("spec.enabled", Diagnostic::error("conflict", "the settings cannot be turned off"));
+            checker.add(
+                "spec.enabled",
+                Diagnostic::error("conflict", "the settings cannot be turned off").help("remove `enabled`"),
+            );
         }
         if self.nat.external_address.is_some() && self.nat.local_networks.is_empty() {
             checker.add(
@@ -239,7 +242,8 @@ impl Spec for Settings {
             if let Some((other, _)) = codes[..at].iter().find(|(_, other)| other == code) {
                 checker.add(
                     &format!("spec.featureCodes.{field}"),
-                    Diagnostic::error("number-taken", format!("`{code}` is already `{other}`")),
+                    Diagnostic::error("number-taken", format!("`{code}` is already the code of `{other}`"))
+                        .help("choose another one"),
                 );
             }
         }
@@ -251,7 +255,8 @@ impl Spec for Settings {
             ),
             (Some(_), None) | (None, Some(_)) => checker.add(
                 "spec.rtp",
-                Diagnostic::error("missing-field", "a range of ports needs `firstPort` and `lastPort`"),
+                Diagnostic::error("missing-field", "a range of ports needs `firstPort` and `lastPort`")
+                    .help("as in `rtp: { firstPort: 10000, lastPort: 20000 }`"),
             ),
             _ => {}
         }

@@ -1,0 +1,61 @@
+//! `render`: the configuration that manifests become, without pbxd.
+
+use std::path::PathBuf;
+
+use pbx_asterisk::config::{Secrets, render};
+
+use crate::app::App;
+use crate::cli::Files;
+use crate::failure::{Exit, Failure};
+use crate::{input, show};
+
+/// Write the Asterisk configuration that manifests become
+///
+/// Without asking pbxd, and without secrets: they are masked, for the files are made to be read and compared.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  pbxctl render -f office/
+  pbxctl render -f office/ -o /tmp/office && less /tmp/office/extensions.conf")]
+pub struct Render {
+    #[command(flatten)]
+    files: Files,
+    /// Write the files into this folder
+    #[arg(short, long, value_name = "FOLDER", value_hint = clap::ValueHint::DirPath)]
+    out: Option<PathBuf>,
+}
+
+/// Runs it.
+pub fn run(args: &Render, app: &mut App) -> Result<Exit, Failure> {
+    let documents = input::documents(app, &args.files.file)?;
+    let parsed = pbx_manifest::Parsed { documents, diagnostics: Vec::new() };
+    let catalog = parsed.catalog();
+    let mut found = pbx_manifest::check(&catalog);
+    found.retain(pbx_manifest::Diagnostic::is_error);
+    if !found.is_empty() {
+        pbx_manifest::locate(&app.sources, &parsed.documents, &mut found);
+        let message = show::plural(found.len(), "error in the manifests", "errors in the manifests");
+        return Err(Failure::failed("invalid", message)
+            .help("nothing was written; mend them, and run the command again")
+            .with(found));
+    }
+    let tree = render(&catalog, &Secrets::default());
+    let mut written = 0;
+    for (name, file) in tree.files() {
+        match &args.out {
+            Some(folder) => {
+                super::export::write(&folder.join(name), &file.masked())?;
+                written += 1;
+            }
+            None => {
+                app.ui.line(&format!(";;;; {name}"));
+                app.ui.text(&file.masked());
+                app.ui.line("");
+            }
+        }
+    }
+    if let Some(folder) = &args.out {
+        let files = show::plural(written, "file", "files");
+        app.ui.talk(&format!("Wrote {files} to {}; secrets are masked.", folder.display()));
+    }
+    Ok(Exit::Done)
+}
