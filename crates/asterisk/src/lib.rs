@@ -3,3 +3,4 @@
 pub mod ami;
 pub mod config;
 pub mod deploy;
+pub mod setup;

@@ -1,0 +1,98 @@
+//! The one line by which a main file takes what pbxd writes.
+
+use super::{Edit, Place, Tree, What};
+
+/// The file that the main file of a name includes.
+pub fn target(name: &str) -> String {
+    format!("pbx.d/current/{name}")
+}
+
+/// Where a main file, or a file that it includes, includes what pbxd writes.
+pub fn included(tree: &Tree, name: &str) -> Vec<Place> {
+    let wanted = target(name);
+    let same = |own: &str| own == wanted || own.ends_with(&format!("/{wanted}"));
+    let lines = tree.lines.iter().filter(|line| matches!(&line.what, What::Include { name, .. } if same(name)));
+    lines.map(|line| line.place).collect()
+}
+
+/// A main file that is not there yet, without the include.
+pub fn main_file(name: &str) -> String {
+    let about = format!("; {name}: your own part. What pbxd manages is included at the end.\n");
+    match name {
+        "extensions.conf" => format!("{about}\n[general]\nstatic = yes\nwriteprotect = yes\n"),
+        "pjsip.conf" => about,
+        _ => format!("{about}\n[general]\n"),
+    }
+}
+
+impl Tree {
+    /// The edits, by file, after which what pbxd writes is included exactly once, and where it can be.
+    ///
+    /// `rtp.conf` must have a `[general]` before it: the generated file adds to it by `(+)`, which makes Asterisk reject the whole
+    /// file when there is none.
+    pub fn include_once(&self, name: &str) -> Vec<(usize, Edit)> {
+        let mut edits = Vec::new();
+        let places = included(self, name);
+        let general = (name == "rtp.conf").then(|| {
+            self.lines.iter().position(|line| {
+                matches!(&line.what, What::Section { name, options } if name.eq_ignore_ascii_case("general")
+                    && options.iter().all(|option| option != "!"))
+            })
+        });
+        let after = match general {
+            None => Some(0),
+            Some(position) => position,
+        };
+        let position = |place: &Place| {
+            self.lines.iter().position(|line| line.place == *place && matches!(line.what, What::Include { .. }))
+        };
+        let good = after.and_then(|after| places.iter().find(|place| position(place).is_some_and(|at| at >= after)));
+        edits.extend(
+            places.iter().filter(|place| Some(*place) != good).map(|place| (place.file, Edit::Remove(place.line))),
+        );
+        if good.is_none() {
+            let general = if after.is_none() { "\n[general]\n" } else { "" };
+            let line = format!("{general}\n; What pbxd manages.\n#include \"{}\"\n", target(name));
+            edits.push((0, Edit::Append(line)));
+        }
+        edits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setup::apply;
+
+    fn once(name: &str, text: &str) -> String {
+        let mut find = |wanted: &str| {
+            let there = wanted.contains("pbx.d");
+            Ok::<_, ()>(if there { vec![(wanted.to_owned(), b"; nothing\n".to_vec())] } else { Vec::new() })
+        };
+        let tree = Tree::read(name, text.as_bytes().to_vec(), &mut find).unwrap();
+        let edits: Vec<Edit> = tree.include_once(name).into_iter().map(|(_, edit)| edit).collect();
+        String::from_utf8(apply(text.as_bytes(), &edits)).unwrap()
+    }
+
+    const LINE: &str = "\n; What pbxd manages.\n#include \"pbx.d/current/pjsip.conf\"\n";
+
+    #[test]
+    fn the_include_comes_once() {
+        assert_eq!(once("pjsip.conf", "[a]\ntype = aor"), format!("[a]\ntype = aor\n{LINE}"));
+        assert_eq!(once("pjsip.conf", &format!("[a]\n{LINE}")), format!("[a]\n{LINE}"));
+        let twice = "#include pbx.d/current/pjsip.conf\n[a]\n#tryinclude \"/etc/asterisk/pbx.d/current/pjsip.conf\"\n";
+        assert_eq!(once("pjsip.conf", twice), "#include pbx.d/current/pjsip.conf\n[a]\n");
+        assert_eq!(
+            once("pjsip.conf", "; #include \"pbx.d/current/pjsip.conf\"\n"),
+            format!("; #include \"pbx.d/current/pjsip.conf\"\n{LINE}")
+        );
+    }
+
+    #[test]
+    fn rtp_has_a_general_section_before_it() {
+        let line = "\n; What pbxd manages.\n#include \"pbx.d/current/rtp.conf\"\n";
+        assert_eq!(once("rtp.conf", "[general]\nrtpstart=1\n"), format!("[general]\nrtpstart=1\n{line}"));
+        assert_eq!(once("rtp.conf", "; nothing\n"), format!("; nothing\n\n[general]\n{line}"));
+        assert_eq!(once("rtp.conf", "#include \"pbx.d/current/rtp.conf\"\n[general]\n"), format!("[general]\n{line}"));
+    }
+}
