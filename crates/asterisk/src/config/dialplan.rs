@@ -454,7 +454,10 @@ impl Writer<'_> {
             };
             let seconds = timeout.seconds();
             if let Some(prefix) = prefix {
-                steps.push(format!("Set(CALLERID(name)={prefix}: ${{CALLERID(name)}})"));
+                // A caller without a name is shown by number behind it.
+                steps.push(format!(
+                    "Set(CALLERID(name)={prefix}: ${{IF($[${{LEN(${{CALLERID(name)}})}}=0]?${{CALLERID(num)}}:${{CALLERID(name)}})}})"
+                ));
             }
             let together = |members: &[Name]| {
                 let names = members.iter().map(ToString::to_string).collect::<Vec<_>>().join("&");
@@ -465,25 +468,24 @@ impl Writer<'_> {
                 Strategy::Hunt => steps.extend(members.iter().map(|member| together(std::slice::from_ref(member)))),
                 Strategy::MemoryHunt => steps.extend((1..=members.len()).map(|count| together(&members[..count]))),
                 Strategy::RoundRobin => {
-                    // Who is first moves on with each call; calls that come at once may share a first.
+                    // Who is first moves on with each call; calls that come at once may share a first. The channel's own variables, for
+                    // local ones live inside of a Gosub alone.
                     let count = members.len();
+                    steps
+                        .push(format!("Set(PBX_TURN=$[(0${{PBX_TURN_{name}}} + 0) % {count}])", name = variable(name)));
                     steps.push(format!(
-                        "Set(LOCAL(turn)=$[(0${{PBX_TURN_{name}}} + 0) % {count}])",
+                        "Set(GLOBAL(PBX_TURN_{name})=$[(${{PBX_TURN}} + 1) % {count}])",
                         name = variable(name)
                     ));
-                    steps.push(format!(
-                        "Set(GLOBAL(PBX_TURN_{name})=$[(${{turn}} + 1) % {count}])",
-                        name = variable(name)
-                    ));
-                    steps.push("Set(LOCAL(left)=0)".into());
+                    steps.push("Set(PBX_LEFT=0)".into());
                 }
             }
             if *strategy == Strategy::RoundRobin {
                 self.file.exten("s", &steps);
-                self.file.line(format_args!(" same => n(next),Gosub({context},m${{turn}},1)"));
-                self.file.line(format_args!(" same => n,Set(LOCAL(turn)=$[(${{turn}} + 1) % {}])", members.len()));
-                self.file.line(" same => n,Set(LOCAL(left)=$[${left} + 1])");
-                self.file.line(format_args!(" same => n,GotoIf($[${{left}} < {}]?next)", members.len()));
+                self.file.line(format_args!(" same => n(next),Gosub({context},m${{PBX_TURN}},1)"));
+                self.file.line(format_args!(" same => n,Set(PBX_TURN=$[(${{PBX_TURN}} + 1) % {}])", members.len()));
+                self.file.line(" same => n,Set(PBX_LEFT=$[${PBX_LEFT} + 1])");
+                self.file.line(format_args!(" same => n,GotoIf($[${{PBX_LEFT}} < {}]?next)", members.len()));
                 self.file.line(format_args!(" same => n,Goto({last})"));
                 for (at, member) in members.iter().enumerate() {
                     self.file.exten(&format!("m{at}"), &[together(std::slice::from_ref(member)), "Return()".into()]);
@@ -632,7 +634,8 @@ fn sent_number(route: &OutboundRoute, dialled: &str) -> String {
     format!("{}{rest}", route.prepend)
 }
 
-/// Tries carriers in order: the next one when a carrier is unreachable, full or refuses; what the last one said ends the call.
+/// Tries carriers in order: the next one when a carrier is unreachable, full or refuses. A number that the last one does not know
+/// either is told to the caller as that, by its cause: 1 not assigned, 22 changed, 28 incomplete.
 fn tries<'t>(list: impl Iterator<Item = (&'t Name, &'t str, bool)>) -> Vec<String> {
     let mut steps = Vec::new();
     for (carrier, number, emergency) in list {
@@ -640,6 +643,7 @@ fn tries<'t>(list: impl Iterator<Item = (&'t Name, &'t str, bool)>) -> Vec<Strin
         steps.push(format!("Gosub({},s,1({number},{emergency}))", hashed_name("pbx-to-", carrier)));
         steps.push("GotoIf($[\"${PBX_STATUS}\"!=\"CHANUNAVAIL\" & \"${PBX_STATUS}\"!=\"CONGESTION\"]?pbx-hangup,${PBX_STATUS},1)".into());
     }
+    steps.push("GotoIf($[\"${HANGUPCAUSE}\"=\"1\" | \"${HANGUPCAUSE}\"=\"22\" | \"${HANGUPCAUSE}\"=\"28\"]?pbx-hangup,unknown,1)".into());
     steps.push("Goto(pbx-hangup,CONGESTION,1)".into());
     steps
 }

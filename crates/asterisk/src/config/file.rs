@@ -53,15 +53,7 @@ impl ConfigFile {
 
     /// The whole text, secrets masked.
     pub fn masked(&self) -> String {
-        let mut masked = String::with_capacity(self.text.len());
-        let mut at = 0;
-        for secret in &self.secrets {
-            masked.push_str(&self.text[at..secret.start]);
-            masked.push_str(MASK);
-            at = secret.end;
-        }
-        masked.push_str(&self.text[at..]);
-        masked
+        self.masked_section(&Section { name: String::new(), line: 1, bytes: 0..self.text.len() })
     }
 
     /// Its sections, in order.
@@ -72,6 +64,20 @@ impl ConfigFile {
     /// The text of a section.
     pub fn section_text(&self, section: &Section) -> &str {
         &self.text[section.bytes.clone()]
+    }
+
+    /// The text of a section, secrets masked.
+    pub fn masked_section(&self, section: &Section) -> String {
+        let mut masked = String::new();
+        let mut at = section.bytes.start;
+        let first = self.secrets.partition_point(|secret| secret.start < section.bytes.start);
+        for secret in self.secrets[first..].iter().take_while(|secret| secret.end <= section.bytes.end) {
+            masked.push_str(&self.text[at..secret.start]);
+            masked.push_str(MASK);
+            at = secret.end;
+        }
+        masked.push_str(&self.text[at..section.bytes.end]);
+        masked
     }
 
     /// The object that a line (from 1) belongs to.

@@ -13,10 +13,10 @@ use pbx_routing::CallGraph;
 
 pub use file::{ConfigFile, MASK, Section};
 
-/// The values of secrets, by kind, name and path below `spec`.
-#[derive(Clone, Default)]
+/// The values of secrets, by object and path below `spec`. Never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets {
-    values: HashMap<(Kind, Name), Vec<(String, String)>>,
+    values: HashMap<ObjectRef, BTreeMap<String, String>>,
 }
 
 impl std::fmt::Debug for Secrets {
@@ -27,17 +27,28 @@ impl std::fmt::Debug for Secrets {
 
 impl Secrets {
     /// Puts a value in.
-    pub fn insert(&mut self, kind: Kind, name: Name, path: impl Into<String>, value: impl Into<String>) {
-        self.values.entry((kind, name)).or_default().push((path.into(), value.into()));
+    pub fn insert(&mut self, object: ObjectRef, path: impl Into<String>, value: impl Into<String>) {
+        self.values.entry(object).or_default().insert(path.into(), value.into());
+    }
+
+    /// The secrets of an object, by path.
+    pub fn of(&self, object: &ObjectRef) -> Option<&BTreeMap<String, String>> {
+        self.values.get(object)
+    }
+
+    /// Puts the secrets of an object in place of those it had.
+    pub fn replace(&mut self, object: &ObjectRef, secrets: BTreeMap<String, String>) {
+        if secrets.is_empty() {
+            self.values.remove(object);
+        } else {
+            self.values.insert(object.clone(), secrets);
+        }
     }
 
     /// The value of a secret. One that is missing reads as empty, which Asterisk takes for "no password is accepted".
     pub fn get(&self, kind: Kind, name: &Name, path: &str) -> &str {
-        // One lookup by value: names are short, and a borrowed key of two parts is not worth its ceremony.
-        self.values
-            .get(&(kind, name.clone()))
-            .and_then(|all| all.iter().rev().find(|(own, _)| own == path))
-            .map_or("", |(_, value)| value)
+        let object = ObjectRef::new(kind, name.clone());
+        self.values.get(&object).and_then(|all| all.get(path)).map_or("", String::as_str)
     }
 }
 

@@ -14,7 +14,7 @@ mod verify;
 use pbx_manifest::ObjectRef;
 
 use crate::ami::AmiError;
-use crate::config::{ConfigFile, ConfigTree};
+use crate::config::ConfigFile;
 
 pub use changed::{ChangedSection, changed_sections};
 pub use preflight::preflight;

@@ -6,12 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 
 use crate::ami::action::{
     Command, PJSIPShowEndpoint, PJSIPShowRegistrationsOutbound, ShowDialPlan, VoicemailUsersList,
 };
-use crate::ami::{AmiError, Client, Message};
+use crate::ami::{Action, AmiError, Client, Message};
 use crate::config::{ConfigFile, ConfigTree, Section};
 
 use super::{ChangedSection, Rejection, changed_sections};
@@ -32,6 +32,23 @@ pub struct Verification {
 /// How many questions are under way at once. Answers come in order; this hides the way there and back.
 const AT_ONCE: usize = 64;
 
+/// Asks many things, some at once; the answers come in the order of the questions.
+fn ask<A>(client: &Client, questions: Vec<A>) -> impl Stream<Item = Result<A::Answer, AmiError>> + Send + Unpin + use<A>
+where
+    A: Action + Send + Sync + 'static,
+    A::Answer: Send,
+{
+    let client = client.clone();
+    Box::pin(
+        stream::iter(questions)
+            .map(move |question| {
+                let client = client.clone();
+                async move { client.call(&question).await }
+            })
+            .buffered(AT_ONCE),
+    )
+}
+
 /// Reads back what changed from one tree to another.
 pub async fn verify(
     client: &Client,
@@ -41,9 +58,12 @@ pub async fn verify(
 ) -> Result<Verification, AmiError> {
     let changed = changed_sections(from, to);
     let mut found = Verification::default();
-    let of = |name: &str| -> Vec<&ChangedSection<'_>> { changed.iter().filter(|change| change.file == name).collect() };
-    dialplan(client, &of("extensions.conf"), &mut found, &mut progress).await?;
-    sip(client, to, &of("pjsip.conf"), &mut found, &mut progress).await?;
+    let of = |name: &str| -> Vec<ChangedSection<'_>> {
+        changed.iter().filter(|change| change.file == name).copied().collect()
+    };
+    let (contexts, sections) = (of("extensions.conf"), of("pjsip.conf"));
+    dialplan(client, &contexts, &mut found, &mut progress).await?;
+    sip(client, to, &sections, &mut found, &mut progress).await?;
     if changed.iter().any(|change| change.file == "voicemail.conf") {
         voicemail(client, to, &mut found).await?;
     }
@@ -92,18 +112,18 @@ fn meant(text: &str) -> Vec<(DialplanLine, usize)> {
 
 async fn dialplan(
     client: &Client,
-    changed: &[&ChangedSection<'_>],
+    changed: &[ChangedSection<'_>],
     found: &mut Verification,
     progress: &mut impl FnMut(usize, usize),
 ) -> Result<(), AmiError> {
     let total = changed.len();
-    let mut answers = stream::iter(changed)
-        .map(|change| async move {
-            let name = change.after.or(change.before).map_or("", |(_, section)| section.name.as_str());
-            client.call(&ShowDialPlan(name.to_owned())).await.map(|items| (change, items))
-        })
-        .buffered(AT_ONCE);
-    while let Some((change, items)) = answers.try_next().await? {
+    let names: Vec<String> = changed
+        .iter()
+        .map(|change| change.after.or(change.before).map_or_else(String::new, |(_, section)| section.name.clone()))
+        .collect();
+    let mut answers = ask(client, names.into_iter().map(ShowDialPlan).collect());
+    let mut next = changed.iter();
+    while let (Some(items), Some(change)) = (answers.try_next().await?, next.next()) {
         found.contexts += 1;
         progress(found.contexts, total);
         let has: BTreeSet<DialplanLine> = items
@@ -244,7 +264,7 @@ fn differs(object: &SipObject<'_>, has: &Message) -> Option<String> {
 async fn sip(
     client: &Client,
     to: &ConfigTree,
-    changed: &[&ChangedSection<'_>],
+    changed: &[ChangedSection<'_>],
     found: &mut Verification,
     progress: &mut impl FnMut(usize, usize),
 ) -> Result<(), AmiError> {
@@ -280,14 +300,14 @@ async fn sip(
         .chain(gone.iter().copied())
         .collect();
     let total = asked.len();
-    let mut answers = stream::iter(asked)
-        .map(|id| async move { client.call(&PJSIPShowEndpoint(id.to_owned())).await.map(|detail| (id, detail)) })
-        .buffered(AT_ONCE);
+    let questions = asked.iter().map(|id| PJSIPShowEndpoint((*id).to_owned())).collect();
+    let mut answers = ask(client, questions);
+    let mut next = asked.iter();
     let mut done = 0;
-    while let Some((id, detail)) = answers.try_next().await? {
+    while let (Some(detail), Some(id)) = (answers.try_next().await?, next.next()) {
         done += 1;
         progress(done, total);
-        let Some(objects) = wanted.get(id) else {
+        let Some(objects) = wanted.get(*id) else {
             found.sip_objects += 1;
             if detail.is_some() {
                 found
@@ -306,7 +326,7 @@ async fn sip(
             };
             let has = detail
                 .as_ref()
-                .and_then(|detail| detail.of(event).find(|message| message.get("ObjectName").as_deref() == Some(id)));
+                .and_then(|detail| detail.of(event).find(|message| message.get("ObjectName").as_deref() == Some(*id)));
             // An outbound account is not listed with its endpoint; a carrier's is read back with its registration, if it has one.
             if has.is_none() && object.kind == "auth" && id.starts_with("carrier-") {
                 continue;
@@ -324,25 +344,29 @@ async fn sip(
     transports(client, file, &wanted, found).await
 }
 
+/// The objects of a type, with their ids.
+fn of_kind<'w, 't>(wanted: &'w BTreeMap<&'t str, Vec<SipObject<'t>>>, kind: &str) -> Vec<(&'t str, &'w SipObject<'t>)> {
+    let mut found = Vec::new();
+    for (id, objects) in wanted {
+        found.extend(objects.iter().filter(|object| object.kind == kind).map(|object| (*id, object)));
+    }
+    found
+}
+
 async fn registrations(
     client: &Client,
     file: &ConfigFile,
     wanted: &BTreeMap<&str, Vec<SipObject<'_>>>,
     found: &mut Verification,
 ) -> Result<(), AmiError> {
-    let mut meant = wanted
-        .iter()
-        .flat_map(|(id, objects)| {
-            objects.iter().filter(|object| object.kind == "registration").map(move |object| (id, object))
-        })
-        .peekable();
-    if meant.peek().is_none() {
+    let meant = of_kind(wanted, "registration");
+    if meant.is_empty() {
         return Ok(());
     }
     let has = client.call(&PJSIPShowRegistrationsOutbound).await?;
     for (id, object) in meant {
         found.sip_objects += 1;
-        let there = has.iter().find(|registration| registration.name == *id);
+        let there = has.iter().find(|registration| registration.name == id);
         let uri = object.options.get("server_uri").map(|values| comparable("server_uri", &values.join(",")));
         let problem = match there {
             None => Some(format!("SIP registration {id} is not there")),
@@ -364,13 +388,8 @@ async fn transports(
     wanted: &BTreeMap<&str, Vec<SipObject<'_>>>,
     found: &mut Verification,
 ) -> Result<(), AmiError> {
-    let mut meant = wanted
-        .iter()
-        .flat_map(|(id, objects)| {
-            objects.iter().filter(|object| object.kind == "transport").map(move |object| (id, object))
-        })
-        .peekable();
-    if meant.peek().is_none() {
+    let meant = of_kind(wanted, "transport");
+    if meant.is_empty() {
         return Ok(());
     }
     // No action lists transports; the command's lines are `Transport:  <id>  <protocol>  <cos>  <tos>  <address>`.
@@ -389,7 +408,7 @@ async fn transports(
         found.sip_objects += 1;
         let bind = object.options.get("bind").map(|values| values.join(","));
         let browser = object.options.get("protocol").is_some_and(|values| values[0].starts_with("ws"));
-        let problem = match has.get(*id) {
+        let problem = match has.get(id) {
             None => Some(format!("SIP transport {id} is not there; is its address taken?")),
             Some(address) if !browser && bind.as_ref().is_some_and(|bind| bind != address) => {
                 Some(format!("SIP transport {id} listens on {address}"))

@@ -1,0 +1,416 @@
+//! Carrying a plan out, and the way back when Asterisk does not take it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pbx_api::{ApplyRequest, ErrorBody, ErrorCode, Event, Failure, Outcome, OutcomeResult, Step, Verified};
+use pbx_asterisk::ami::Client;
+use pbx_asterisk::config::ConfigTree;
+use pbx_asterisk::deploy::{self, DeployError, Rejection, Revisions, Verification, changed_sections};
+use pbx_manifest::Action;
+use pbx_store::{Change, NewRevision, RevisionId, Secret, SecretChange, SecretId, State, StoreError};
+use tokio::sync::mpsc::UnboundedSender;
+use tracing::{error, info, warn};
+
+use crate::live::Live;
+use crate::plan::Planned;
+use crate::surroundings::{now, now_system};
+use crate::system::System;
+
+/// How long Asterisk may take to come back before a way back is given up.
+const BACK_WITHIN: Duration = Duration::from_secs(60);
+
+/// Where progress is told. Nobody listening does not stop an apply.
+pub(crate) type Listener = UnboundedSender<Event>;
+
+fn tell(listener: &Listener, step: Step, what: &str, done: usize, total: usize) {
+    let _ = listener.send(Event::Progress { step, what: what.to_owned(), done: done as u64, total: total as u64 });
+}
+
+fn failure(rejection: Rejection) -> Failure {
+    Failure {
+        object: rejection.object,
+        file: rejection.file,
+        line: rejection.line,
+        message: rejection.message,
+        asterisk: rejection.asterisk,
+    }
+}
+
+fn files_error(error: &DeployError) -> ErrorBody {
+    ErrorBody::new(ErrorCode::Files, error.to_string()).help(
+        "nothing was changed; `pbxctl doctor` looks at space and permissions under Asterisk's configuration folder",
+    )
+}
+
+fn store_error(error: StoreError) -> ErrorBody {
+    match error {
+        StoreError::Stale { .. } => stale(),
+        StoreError::Busy { .. } => ErrorBody::new(ErrorCode::Busy, error.to_string()).help("try again when it is done"),
+        other => ErrorBody::new(ErrorCode::Internal, format!("the store failed: {other}")),
+    }
+}
+
+fn stale() -> ErrorBody {
+    ErrorBody::new(ErrorCode::Stale, "the system has changed since this plan was made")
+        .help("make the plan again, and look at it again")
+}
+
+fn number(id: RevisionId) -> u64 {
+    id.get().unsigned_abs()
+}
+
+/// Carries a plan out. Errors mean that nothing changed; everything else is an outcome.
+pub(crate) async fn apply(
+    system: &Arc<System>,
+    planned: &Planned,
+    request: &ApplyRequest,
+    actor: &str,
+    listener: &Listener,
+) -> Result<Outcome, ErrorBody> {
+    let started = Instant::now();
+    let _lock = system.lock(actor)?;
+    let live = system.live();
+    if planned.view.base != live.revision {
+        return Err(stale());
+    }
+    let client = if request.no_reload { None } else { Some(system.asterisk()?) };
+    if let Some(missing) = client.as_ref().and_then(|_| missing_include(&system.config().asterisk.config_dir)) {
+        return Err(missing);
+    }
+    let id = system.store.begin(revision(planned, &live, request, actor)?).await.map_err(store_error)?;
+    let change = Changing { system, planned, live: &live, id, listener, actor };
+    let mut outcome = match client {
+        None => change.write().await?,
+        Some(client) => change.deploy(client).await?,
+    };
+    outcome.milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    info!(revision = outcome.revision, result = ?outcome.result, changed = outcome.changed, by = actor, "apply ended");
+    Ok(outcome)
+}
+
+/// Asterisk reads what is written only through lines that `setup` puts into its main files.
+fn missing_include(config_dir: &Path) -> Option<ErrorBody> {
+    let missing: Vec<&str> = pbx_asterisk::config::FILES
+        .into_iter()
+        .map(|(name, _)| name)
+        .filter(|name| {
+            let include = format!("pbx.d/current/{name}");
+            let text = fs_err::read(config_dir.join(name)).unwrap_or_default();
+            !String::from_utf8_lossy(&text)
+                .lines()
+                .any(|line| line.trim_start().starts_with('#') && line.contains(&include))
+        })
+        .collect();
+    (!missing.is_empty()).then(|| {
+        ErrorBody::new(
+            ErrorCode::Files,
+            format!("{} in {} would not read what is written", missing.join(", "), config_dir.display()),
+        )
+        .help("their `#include \"pbx.d/current/…\"` is missing; `pbxctl setup` writes it")
+    })
+}
+
+/// The revision as the store keeps it.
+fn revision(planned: &Planned, live: &Live, request: &ApplyRequest, actor: &str) -> Result<NewRevision, ErrorBody> {
+    let broken = |error: String| ErrorBody::new(ErrorCode::Internal, error);
+    let mut changes = Vec::new();
+    let mut secrets = Vec::new();
+    for change in &planned.view.changes {
+        let (kind, name) = (change.object.kind.singular(), change.object.name.as_str());
+        let record = planned.records.get(&change.object);
+        let after = record.map(serde_json::to_value).transpose().map_err(|error| broken(error.to_string()))?;
+        changes.push(Change { kind: kind.into(), name: name.into(), after });
+        if change.action == Action::Delete {
+            continue;
+        }
+        let (old, new) = (live.secrets.of(&change.object), planned.secrets.of(&change.object));
+        for (field, value) in new.into_iter().flatten() {
+            if old.and_then(|old| old.get(field)) != Some(value) {
+                let id = SecretId::new(kind, name, field);
+                secrets.push(SecretChange { id, after: Some(Secret::new(value.as_bytes())) });
+            }
+        }
+        for (field, _) in
+            old.into_iter().flatten().filter(|(field, _)| !new.is_some_and(|new| new.contains_key(*field)))
+        {
+            secrets.push(SecretChange { id: SecretId::new(kind, name, field), after: None });
+        }
+    }
+    let origin = serde_json::json!({ "set": planned.request.set, "source": planned.request.source });
+    let base = live
+        .revision
+        .map(|base| i64::try_from(base).ok().and_then(|base| RevisionId::try_from(base).ok()))
+        .map_or(Ok(None), |base| {
+            base.map(Some).ok_or_else(|| broken("the live revision's number is out of range".into()))
+        })?;
+    let message = request
+        .message
+        .clone()
+        .or_else(|| planned.request.rollback.map(|to| format!("Back to revision {to}")))
+        .unwrap_or_default();
+    Ok(NewRevision { base, actor: actor.into(), origin, message, at: now(), changes, secrets })
+}
+
+/// A change under way: its revision is journalled.
+struct Changing<'c> {
+    system: &'c Arc<System>,
+    planned: &'c Planned,
+    live: &'c Live,
+    id: RevisionId,
+    listener: &'c Listener,
+    actor: &'c str,
+}
+
+impl Changing<'_> {
+    fn folders(&self) -> Revisions {
+        self.system.revisions()
+    }
+
+    fn outcome(&self, result: OutcomeResult, failures: Vec<Failure>, verified: &Verification) -> Outcome {
+        let taken = matches!(result, OutcomeResult::Applied | OutcomeResult::Written);
+        Outcome {
+            revision: number(self.id),
+            result,
+            live: if taken { Some(number(self.id)) } else { self.live.revision },
+            failures,
+            verified: Verified {
+                sip_objects: verified.sip_objects,
+                contexts: verified.contexts,
+                mailboxes: verified.mailboxes,
+            },
+            changed: self.planned.view.changes.len(),
+            milliseconds: 0,
+        }
+    }
+
+    /// Ends the revision as one that never was live, and takes its folder away.
+    async fn abandon(&self, state: State, why: &str) {
+        if let Err(error) = self.system.store.abandon(self.id, state, why, now()).await {
+            error!(%error, revision = %self.id, "the store could not be told that a revision ended");
+        }
+        let folder = self.folders().folder(number(self.id));
+        if folder.exists()
+            && let Err(error) = fs_err::remove_dir_all(&folder)
+        {
+            warn!(%error, "an unused revision's folder is left behind");
+        }
+    }
+
+    /// Writes the files.
+    async fn stage(&self) -> Result<deploy::Staged, ErrorBody> {
+        tell(self.listener, Step::Stage, "", 0, self.planned.tree.files().count());
+        match self.folders().stage(number(self.id), &self.planned.tree, self.live.revision, now_system()) {
+            Ok(staged) => Ok(staged),
+            Err(error) => {
+                let error = DeployError::from(error);
+                self.abandon(State::Failed, &error.to_string()).await;
+                Err(files_error(&error))
+            }
+        }
+    }
+
+    /// Switches to the new revision's files.
+    async fn activate(&self) -> Result<(), ErrorBody> {
+        tell(self.listener, Step::Activate, "", 0, 0);
+        self.system.store.advance(self.id, State::Activated).await.map_err(store_error)?;
+        if let Err(error) = self.folders().activate(number(self.id)) {
+            let error = DeployError::from(error);
+            self.abandon(State::Failed, &error.to_string()).await;
+            return Err(files_error(&error));
+        }
+        Ok(())
+    }
+
+    /// Keeps the revision: from here on it is the live one.
+    async fn commit(&self) -> Result<(), ErrorBody> {
+        tell(self.listener, Step::Commit, "", 0, 0);
+        self.system.store.commit(self.id, now()).await.map_err(store_error)?;
+        let id = number(self.id);
+        let mut changed_in = self.live.changed_in.clone();
+        for change in &self.planned.view.changes {
+            if change.action == Action::Delete {
+                changed_in.remove(&change.object);
+            } else {
+                changed_in.insert(change.object.clone(), id);
+            }
+        }
+        self.system.set_live(Live {
+            revision: Some(id),
+            records: self.planned.records.clone(),
+            changed_in,
+            catalog: self.planned.catalog.clone(),
+            secrets: self.planned.secrets.clone(),
+            tree: self.planned.tree.clone(),
+        });
+        let never: Vec<u64> = [Some(id), self.live.revision].into_iter().flatten().collect();
+        if let Err(error) = self.folders().prune(self.system.config().keep_revisions, &never) {
+            warn!(%error, "old revisions' folders could not be removed");
+        }
+        Ok(())
+    }
+
+    /// Without Asterisk: files and store only.
+    async fn write(&self) -> Result<Outcome, ErrorBody> {
+        self.stage().await?;
+        self.activate().await?;
+        self.commit().await?;
+        Ok(self.outcome(OutcomeResult::Written, Vec::new(), &Verification::default()))
+    }
+
+    async fn deploy(&self, client: Client) -> Result<Outcome, ErrorBody> {
+        let staged = self.stage().await?;
+        tell(self.listener, Step::Preflight, "", 0, staged.changed.len());
+        let rejections = match deploy::preflight(&client, number(self.id), &self.planned.tree, &staged.changed).await {
+            Ok(rejections) => rejections,
+            Err(error) => {
+                self.abandon(State::Failed, &error.to_string()).await;
+                return Err(
+                    ErrorBody::new(ErrorCode::AsteriskUnreachable, error.to_string()).help("nothing was changed")
+                );
+            }
+        };
+        if !rejections.is_empty() {
+            let failures: Vec<Failure> = rejections.into_iter().map(failure).collect();
+            self.abandon(State::RolledBack, &detail(&failures)).await;
+            return Ok(self.outcome(OutcomeResult::RolledBack, failures, &Verification::default()));
+        }
+        self.activate().await?;
+        let (rejections, verified) = match self.settle(&client, &self.live.tree, &self.planned.tree, "new").await {
+            Ok(settled) => settled,
+            Err(error) => {
+                let mut rejection = Rejection {
+                    object: None,
+                    file: None,
+                    line: None,
+                    message: "Asterisk stopped answering while it took the new revision".into(),
+                    asterisk: Vec::new(),
+                };
+                rejection.asterisk.push(error.to_string());
+                (vec![rejection], Verification::default())
+            }
+        };
+        if rejections.is_empty() {
+            self.commit().await?;
+            return Ok(self.outcome(OutcomeResult::Applied, Vec::new(), &verified));
+        }
+        let mut failures: Vec<Failure> = rejections.into_iter().map(failure).collect();
+        info!(revision = %self.id, by = self.actor, "Asterisk did not take it; going back");
+        let result = match self.go_back().await {
+            Ok(()) => OutcomeResult::RolledBack,
+            Err(more) => {
+                failures.extend(more);
+                OutcomeResult::Failed
+            }
+        };
+        let state = if result == OutcomeResult::RolledBack { State::RolledBack } else { State::Failed };
+        self.abandon(state, &detail(&failures)).await;
+        Ok(self.outcome(result, failures, &verified))
+    }
+
+    /// Reloads what differs between two trees, reads it back, and says what is not as it was meant.
+    async fn settle(
+        &self,
+        client: &Client,
+        from: &ConfigTree,
+        to: &ConfigTree,
+        tag: &str,
+    ) -> Result<(Vec<Rejection>, Verification), pbx_asterisk::ami::AmiError> {
+        let modules = to.reloads(from);
+        let total = modules.len();
+        let log_dir = self.system.config().asterisk.log_dir.clone();
+        let log_dir = log_dir.is_dir().then_some(log_dir);
+        let mut done = 0;
+        let reloaded = deploy::reload(client, &modules, log_dir.as_deref(), &format!("{}-{tag}", self.id), |module| {
+            tell(self.listener, Step::Reload, module, done, total);
+            done += 1;
+        })
+        .await?;
+        let mut rejections = reloaded.rejections;
+        let mut verified = Verification::default();
+        if rejections.is_empty() {
+            tell(self.listener, Step::Verify, "", 0, 0);
+            verified = deploy::verify(client, from, to, |done, total| {
+                if done % 200 == 0 {
+                    tell(self.listener, Step::Verify, "", done, total);
+                }
+            })
+            .await?;
+            rejections.clone_from(&verified.rejections);
+        }
+        deploy::attribute(&mut rejections, &reloaded.log, &changed_sections(from, to));
+        Ok((rejections, verified))
+    }
+
+    /// Back to the revision that was live, proven like the way there.
+    async fn go_back(&self) -> Result<(), Vec<Failure>> {
+        tell(self.listener, Step::Rollback, "", 0, 0);
+        let general = |message: String| vec![Failure { message, ..Failure::default() }];
+        let folders = self.folders();
+        let switched = match self.live.revision {
+            Some(base) => folders.activate(base),
+            None => folders.activate_empty(now_system()),
+        };
+        switched.map_err(|error| general(format!("the old files could not be switched back to: {error}")))?;
+        // Asterisk may have gone away: when it comes back, it reads the old files by itself.
+        let client = self.system.link().connected(BACK_WITHIN).await.map_err(|error| {
+            general(format!(
+                "the old files are in place, but Asterisk did not come back to say that it has read them: {error}"
+            ))
+        })?;
+        match self.settle(&client, &self.planned.tree, &self.live.tree, "back").await {
+            Ok((rejections, _)) if rejections.is_empty() => Ok(()),
+            Ok((rejections, _)) => {
+                let mut failures =
+                    general("the old files are in place, but Asterisk did not take them back as they were".into());
+                failures.extend(rejections.into_iter().map(failure));
+                Err(failures)
+            }
+            Err(error) => Err(general(format!("the old files are in place, but Asterisk does not answer: {error}"))),
+        }
+    }
+}
+
+/// What the history says of an end that was not meant.
+fn detail(failures: &[Failure]) -> String {
+    failures.iter().take(5).map(|failure| failure.message.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+/// At start: a revision that was under way when pbxd ended is undone, and Asterisk told to read the files of the live one.
+pub(crate) async fn recover(system: &Arc<System>) -> anyhow::Result<()> {
+    let Some(left) = system.store.unfinished().await? else { return Ok(()) };
+    let live = system.live();
+    warn!(revision = %left.id, by = %left.actor, state = %left.state, "pbxd ended in the middle of an apply; it is undone");
+    let folders = system.revisions();
+    if folders.current()? == Some(number(left.id)) {
+        match live.revision {
+            Some(base) => folders.activate(base)?,
+            None => folders.activate_empty(now_system())?,
+        }
+    }
+    system
+        .store
+        .abandon(left.id, State::RolledBack, "pbxd ended in the middle; undone at its next start", now())
+        .await?;
+    let folder = folders.folder(number(left.id));
+    if folder.exists() {
+        fs_err::remove_dir_all(folder)?;
+    }
+    if left.state == State::Activated {
+        let system = Arc::clone(system);
+        let tracker = system.tasks.clone();
+        tracker.spawn(async move {
+            let Ok(client) = system.link().connected(Duration::from_secs(86_400)).await else { return };
+            let modules = pbx_asterisk::config::FILES;
+            match deploy::reload(&client, &modules, None, "recovery", |_| {}).await {
+                Ok(reloaded) if reloaded.rejections.is_empty() => info!("Asterisk has read the live revision again"),
+                Ok(reloaded) => {
+                    error!(rejections = ?reloaded.rejections, "Asterisk did not read the live revision again")
+                }
+                Err(error) => error!(%error, "Asterisk did not read the live revision again"),
+            }
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,276 @@
+//! What pbxd is told: a file, over it the environment, over that the command line.
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use pbx_asterisk::ami;
+use serde::Deserialize;
+
+/// Keeps the desired state of an Asterisk system, and makes Asterisk match it.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "pbxd", version, about)]
+pub struct Args {
+    /// The configuration file.
+    #[arg(long, env = "PBXD_CONFIG", default_value = "/etc/pbxd/pbxd.toml", value_name = "FILE")]
+    pub config: PathBuf,
+    /// Check the configuration and exit.
+    #[arg(long)]
+    pub check_config: bool,
+    /// The socket to serve the API on.
+    #[arg(long, env = "PBXD_SOCKET", value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// The store: sqlite:///PATH or postgres://USER@HOST/DATABASE.
+    #[arg(long, env = "PBXD_STORE", value_name = "URL", hide_env_values = true)]
+    pub store: Option<String>,
+    /// The file of the key that secrets are encrypted with; made at the first start.
+    #[arg(long, env = "PBXD_KEY_FILE", value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// What to log: error, warn, info, debug, trace, or directives of tracing.
+    #[arg(long, env = "PBXD_LOG", value_name = "LEVEL")]
+    pub log: Option<String>,
+    /// Asterisk's configuration folder.
+    #[arg(long, env = "PBXD_ASTERISK_CONFIG_DIR", value_name = "DIR")]
+    pub asterisk_config_dir: Option<PathBuf>,
+    /// Asterisk's log folder.
+    #[arg(long, env = "PBXD_ASTERISK_LOG_DIR", value_name = "DIR")]
+    pub asterisk_log_dir: Option<PathBuf>,
+    /// The host of Asterisk's manager interface.
+    #[arg(long, env = "PBXD_AMI_HOST", value_name = "HOST")]
+    pub ami_host: Option<String>,
+    /// The port of Asterisk's manager interface.
+    #[arg(long, env = "PBXD_AMI_PORT", value_name = "PORT")]
+    pub ami_port: Option<u16>,
+    /// The user of Asterisk's manager interface.
+    #[arg(long, env = "PBXD_AMI_USERNAME", value_name = "NAME")]
+    pub ami_username: Option<String>,
+    /// A file with that user's secret.
+    #[arg(long, env = "PBXD_AMI_SECRET_FILE", value_name = "FILE")]
+    pub ami_secret_file: Option<PathBuf>,
+}
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The socket to serve the API on.
+    pub socket: PathBuf,
+    /// The store's URL.
+    pub store: String,
+    /// The file of the key that secrets are encrypted with.
+    pub key_file: PathBuf,
+    /// What to log.
+    pub log: String,
+    /// Where Asterisk's files are.
+    pub asterisk: Asterisk,
+    /// How Asterisk is reached.
+    pub ami: Ami,
+    /// Who may do what.
+    pub access: Access,
+    /// How many revisions' folders are kept beside the live one.
+    pub keep_revisions: usize,
+}
+
+/// Where Asterisk's files are.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Asterisk {
+    /// Its configuration folder.
+    pub config_dir: PathBuf,
+    /// Its log folder; without it, Asterisk's complaints are not told.
+    pub log_dir: PathBuf,
+}
+
+/// How Asterisk's manager interface is reached.
+#[derive(Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ami {
+    /// Its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The user.
+    pub username: String,
+    /// The user's secret.
+    pub secret: Option<String>,
+    /// A file with the user's secret.
+    pub secret_file: Option<PathBuf>,
+    /// Whether it speaks TLS.
+    pub tls: bool,
+    /// The certificate of who signed its certificate; the public ones where none is named.
+    pub tls_ca: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for Ami {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Ami({}@{}:{})", self.username, self.host, self.port)
+    }
+}
+
+/// Who may do what, by the user on the other side of the socket. Root and pbxd's own user may do everything.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Access {
+    /// Users who may do everything.
+    pub admin_users: Vec<String>,
+    /// Groups whose members may do everything.
+    pub admin_groups: Vec<String>,
+    /// Users who may look and plan.
+    pub viewer_users: Vec<String>,
+    /// Groups whose members may look and plan.
+    pub viewer_groups: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            socket: "/run/pbxd/pbxd.sock".into(),
+            store: "sqlite:///var/lib/pbxd/pbxd.db".into(),
+            key_file: "/var/lib/pbxd/key".into(),
+            log: "info".into(),
+            asterisk: Asterisk::default(),
+            ami: Ami::default(),
+            access: Access::default(),
+            keep_revisions: 20,
+        }
+    }
+}
+
+impl Default for Asterisk {
+    fn default() -> Self {
+        Self { config_dir: "/etc/asterisk".into(), log_dir: "/var/log/asterisk".into() }
+    }
+}
+
+impl Default for Ami {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".into(),
+            port: 5038,
+            username: "pbxd".into(),
+            secret: None,
+            secret_file: None,
+            tls: false,
+            tls_ca: None,
+        }
+    }
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{0}\n  `pbxctl setup` writes this file; --config names another one")]
+    Read(std::io::Error),
+    /// The file is not what it should be; the parser's message shows line and column.
+    #[error("{}: {message}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        message: String,
+    },
+    /// A value cannot be used.
+    #[error("{0}")]
+    Value(String),
+}
+
+impl Config {
+    /// Reads the file and lays environment and flags over it. A file that is not there is an error unless it is the default one
+    /// and everything needed comes from the environment.
+    pub fn load(args: &Args) -> Result<Self, ConfigError> {
+        let mut config = match fs_err::read_to_string(&args.config) {
+            Ok(text) => Self::parse(&args.config, &text)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && args.ami_secret_file.is_some() => {
+                Self::default()
+            }
+            Err(error) => return Err(ConfigError::Read(error)),
+        };
+        macro_rules! over {
+            ($($arg:ident => $($field:ident).+;)*) => {$(
+                if let Some(value) = &args.$arg {
+                    config.$($field).+ = value.clone().into();
+                }
+            )*};
+        }
+        over! {
+            socket => socket;
+            store => store;
+            key_file => key_file;
+            log => log;
+            asterisk_config_dir => asterisk.config_dir;
+            asterisk_log_dir => asterisk.log_dir;
+            ami_host => ami.host;
+            ami_port => ami.port;
+            ami_username => ami.username;
+            ami_secret_file => ami.secret_file;
+        }
+        if let Some(path) = &config.ami.secret_file {
+            let secret = fs_err::read_to_string(path)
+                .map_err(|error| ConfigError::Value(format!("[ami] secret_file: {error}")))?;
+            config.ami.secret = Some(secret.trim_end().to_owned());
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| ConfigError::Parse { path: path.to_owned(), message: error.to_string() })
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |message: String| Err(ConfigError::Value(message));
+        if self.ami.secret.as_ref().is_none_or(String::is_empty) {
+            return wrong(
+                "[ami] needs `secret` or `secret_file`: the secret of the manager user; `pbxctl setup` makes one"
+                    .into(),
+            );
+        }
+        if !self.store.starts_with("sqlite://")
+            && !self.store.starts_with("postgres://")
+            && !self.store.starts_with("postgresql://")
+        {
+            return wrong(
+                "`store` must start with sqlite:// or postgres://, as in `sqlite:///var/lib/pbxd/pbxd.db`".into(),
+            );
+        }
+        if !self.asterisk.config_dir.is_absolute() {
+            return wrong(format!(
+                "[asterisk] config_dir must be an absolute path, not `{}`",
+                self.asterisk.config_dir.display()
+            ));
+        }
+        if self.keep_revisions < 2 {
+            return wrong("`keep_revisions` must be at least 2: the live one and the one before".into());
+        }
+        self.log
+            .parse::<tracing_subscriber::filter::Targets>()
+            .map(|_| ())
+            .or_else(|error| wrong(format!("`log`: {error}; one of error, warn, info, debug, trace")))
+    }
+
+    /// The store's URL without a password.
+    pub fn store_shown(&self) -> String {
+        match self
+            .store
+            .split_once("://")
+            .and_then(|(scheme, rest)| rest.split_once('@').map(|(_, host)| (scheme, host)))
+        {
+            Some((scheme, host)) => format!("{scheme}://…@{host}"),
+            None => self.store.clone(),
+        }
+    }
+
+    /// How Asterisk is reached, for the client.
+    pub fn ami_options(&self) -> ami::Options {
+        let host = if self.ami.host.contains(':') { format!("[{}]", self.ami.host) } else { self.ami.host.clone() };
+        let mut options = ami::Options::new(
+            format!("{host}:{}", self.ami.port),
+            &self.ami.username,
+            self.ami.secret.as_deref().unwrap_or_default(),
+        );
+        if self.ami.tls {
+            options.tls = Some(ami::Tls { ca: self.ami.tls_ca.clone(), server_name: Some(self.ami.host.clone()) });
+        }
+        options
+    }
+}

@@ -1,0 +1,250 @@
+//! What each route does.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use pbx_api::{
+    ApplyRequest, AsteriskHealth, ErrorBody, ErrorCode, Event, Health, ObjectList, ObjectView, Plan, PlanRequest,
+    RevisionChanges, RevisionList, RevisionView, SourceInfo,
+};
+use pbx_asterisk::ami::LinkState;
+use pbx_manifest::{AnySpec, Kind, ObjectRef, Record, Records};
+use pbx_store::{Revision, RevisionId, StoreError};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+use super::Refusal;
+use crate::identity::Identity;
+use crate::live::{self, Live};
+use crate::system::System;
+
+type Answer<T> = Result<Json<T>, Refusal>;
+
+fn internal(error: &impl std::fmt::Display) -> Refusal {
+    Refusal(ErrorBody::new(ErrorCode::Internal, error.to_string()).help("pbxd's log has more: journalctl -u pbxd"))
+}
+
+fn bad(message: impl Into<String>, help: impl Into<String>) -> Refusal {
+    Refusal(ErrorBody::new(ErrorCode::BadRequest, message).help(help))
+}
+
+pub(super) async fn health(State(system): State<Arc<System>>, Extension(who): Extension<Identity>) -> Json<Health> {
+    let (config, live) = (system.config(), system.live());
+    let link = system.link();
+    let (connected, version, error) = match link.state() {
+        LinkState::Connected { version, .. } => (true, Some(version.to_string()), None),
+        LinkState::Connecting { last_error, .. } => (false, None, last_error.map(|error| error.to_string())),
+        LinkState::AuthFailed { error, .. } => (false, None, Some(error.to_string())),
+    };
+    Json(Health {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: live.revision,
+        objects: live.records.len(),
+        store: if config.store.starts_with("sqlite") { "sqlite" } else { "postgres" }.to_owned(),
+        asterisk: AsteriskHealth {
+            connected,
+            version,
+            address: format!("{}:{}", config.ami.host, config.ami.port),
+            error,
+            config_dir: config.asterisk.config_dir.display().to_string(),
+            files_revision: system.revisions().current().ok().flatten(),
+        },
+        you: who.name,
+    })
+}
+
+fn view(live: &Live, object: &ObjectRef, record: &Record) -> ObjectView {
+    ObjectView {
+        object: object.clone(),
+        labels: record.labels.clone(),
+        spec: record.spec.clone(),
+        effective: AnySpec::from_json(object.kind, &record.spec).map(|spec| spec.to_json()).unwrap_or_default(),
+        owner: record.owner.clone(),
+        owners: record.owners.clone(),
+        revision: live.changed_in.get(object).copied().unwrap_or_default(),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Selection {
+    kind: Option<String>,
+    label: Option<String>,
+}
+
+pub(super) async fn objects(
+    State(system): State<Arc<System>>,
+    Query(selection): Query<Selection>,
+) -> Answer<ObjectList> {
+    let live = system.live();
+    let kind = selection.kind.map(|word| word.parse::<Kind>()).transpose();
+    let kind = kind.map_err(|refused| bad(refused.0.replace('\n', "; "), "as in kind=extension"))?;
+    let mut labels = Vec::new();
+    for pair in selection.label.iter().flat_map(|text| text.split(',')) {
+        match pair.split_once('=') {
+            Some((key, value)) => labels.push((key, value)),
+            None => return Err(bad(format!("`{pair}` is not a label"), "a key and its value, as in team=sales")),
+        }
+    }
+    let objects = live
+        .records
+        .iter()
+        .filter(|(object, _)| kind.is_none_or(|kind| object.kind == kind))
+        .filter(|(_, record)| labels.iter().all(|(key, value)| record.labels.get(*key).is_some_and(|own| own == value)))
+        .map(|(object, record)| view(&live, object, record))
+        .collect();
+    Ok(Json(ObjectList { revision: live.revision, objects }))
+}
+
+pub(super) async fn object(
+    State(system): State<Arc<System>>,
+    Path((kind, name)): Path<(String, String)>,
+) -> Answer<ObjectView> {
+    let live = system.live();
+    let kind = kind.parse::<Kind>().map_err(|refused| bad(refused.0.replace('\n', "; "), "as in extension/1001"))?;
+    let found =
+        name.parse().ok().map(|name| ObjectRef::new(kind, name)).and_then(|object| live.records.get_key_value(&object));
+    match found {
+        Some((object, record)) => Ok(Json(view(&live, object, record))),
+        None => {
+            let names = live.records.keys().filter(|object| object.kind == kind).map(|object| object.name.as_str());
+            let help = match pbx_manifest::nearest(&name, names) {
+                Some(near) => format!("did you mean `{kind}/{near}`?"),
+                None => format!("`pbxctl get {}` lists those there are", kind.plural()),
+            };
+            Err(Refusal(ErrorBody::new(ErrorCode::NotFound, format!("there is no {kind} `{name}`")).help(help)))
+        }
+    }
+}
+
+pub(super) async fn plan(State(system): State<Arc<System>>, Json(request): Json<PlanRequest>) -> Answer<Plan> {
+    Ok(Json(system.plan(request).await?.view.clone()))
+}
+
+pub(super) async fn apply(
+    State(system): State<Arc<System>>,
+    Extension(who): Extension<Identity>,
+    Path(id): Path<String>,
+    Json(request): Json<ApplyRequest>,
+) -> Result<Response, Refusal> {
+    let planned = system.take_plan(&id)?;
+    let (listener, events) = mpsc::unbounded_channel();
+    let task = Arc::clone(&system);
+    // The apply goes on to its end whether or not anybody listens.
+    system.tasks.spawn(async move {
+        let end = match crate::apply::apply(&task, &planned, &request, &who.name, &listener).await {
+            Ok(outcome) => Event::Outcome(outcome),
+            Err(error) => Event::Error(error),
+        };
+        let _ = listener.send(end);
+    });
+    let lines = UnboundedReceiverStream::new(events).map(|event| {
+        serde_json::to_vec(&event).map(|mut line| {
+            line.push(b'\n');
+            line
+        })
+    });
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+}
+
+fn revision_view(revision: Revision, live: Option<u64>) -> RevisionView {
+    let id = revision.id.get().unsigned_abs();
+    let source = serde_json::from_value::<SourceInfo>(revision.origin["source"].clone()).unwrap_or_default();
+    RevisionView {
+        id,
+        base: revision.base.map(|base| base.get().unsigned_abs()),
+        at: revision.created_at,
+        actor: revision.actor,
+        set: revision.origin["set"].as_str().unwrap_or_default().to_owned(),
+        source,
+        message: Some(revision.message).filter(|message| !message.is_empty()),
+        state: revision.state.to_string(),
+        detail: revision.detail,
+        created: u64::try_from(revision.counts.created).unwrap_or_default(),
+        updated: u64::try_from(revision.counts.updated).unwrap_or_default(),
+        deleted: u64::try_from(revision.counts.deleted).unwrap_or_default(),
+        live: live == Some(id),
+    }
+}
+
+fn revision_id(text: &str) -> Result<RevisionId, Refusal> {
+    text.parse()
+        .map_err(|_| bad(format!("`{text}` is not a revision's number"), "as in 42; `pbxctl history` lists them"))
+}
+
+fn missing(error: StoreError) -> Refusal {
+    match error {
+        StoreError::Missing { .. } => Refusal(
+            ErrorBody::new(ErrorCode::NotFound, "there is no such revision")
+                .help("`pbxctl history` lists those there are"),
+        ),
+        StoreError::NotInForce { .. } => Refusal(
+            ErrorBody::new(ErrorCode::BadRequest, "that revision was never live")
+                .help("`pbxctl history` shows which were"),
+        ),
+        other => internal(&other),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Page {
+    limit: Option<u32>,
+    before: Option<String>,
+}
+
+pub(super) async fn revisions(State(system): State<Arc<System>>, Query(page): Query<Page>) -> Answer<RevisionList> {
+    let live = system.live().revision;
+    let before = page.before.as_deref().map(revision_id).transpose()?;
+    let revisions = system.store.revisions(page.limit.unwrap_or(50).min(10_000), before).await.map_err(missing)?;
+    Ok(Json(RevisionList { revisions: revisions.into_iter().map(|revision| revision_view(revision, live)).collect() }))
+}
+
+pub(super) async fn revision(State(system): State<Arc<System>>, Path(id): Path<String>) -> Answer<RevisionView> {
+    let revision = system.store.revision(revision_id(&id)?).await.map_err(missing)?;
+    Ok(Json(revision_view(revision, system.live().revision)))
+}
+
+#[derive(Deserialize)]
+pub(super) struct From {
+    from: Option<String>,
+}
+
+/// The objects of a revision.
+async fn records_at(system: &System, id: RevisionId) -> Result<Records, Refusal> {
+    let rows = system.store.objects_at(id).await.map_err(missing)?;
+    live::records(&rows).map(|(records, _)| records).map_err(|error| internal(&error))
+}
+
+pub(super) async fn changes(
+    State(system): State<Arc<System>>,
+    Path(id): Path<String>,
+    Query(query): Query<From>,
+) -> Answer<RevisionChanges> {
+    let to = revision_id(&id)?;
+    let from = query.from.as_deref().map(revision_id).transpose()?;
+    let number = |id: RevisionId| id.get().unsigned_abs();
+    if let Some(from) = from {
+        let (before, after) = (records_at(&system, from).await?, records_at(&system, to).await?);
+        let changes = pbx_manifest::changes(&before, &after);
+        return Ok(Json(RevisionChanges { from: Some(number(from)), to: number(to), changes }));
+    }
+    let revision = system.store.revision(to).await.map_err(missing)?;
+    let rows = system.store.changes(to).await.map_err(missing)?;
+    let (mut before, mut after) = (Records::new(), Records::new());
+    for row in rows {
+        let (Some(kind), Ok(name)) = (Kind::find(&row.kind), row.name.parse()) else { continue };
+        let object = ObjectRef::new(kind, name);
+        for (records, value) in [(&mut before, row.before), (&mut after, row.after)] {
+            if let Some(value) = value {
+                records.insert(object.clone(), serde_json::from_value(value).map_err(|error| internal(&error))?);
+            }
+        }
+    }
+    let changes = pbx_manifest::changes(&before, &after);
+    Ok(Json(RevisionChanges { from: revision.base.map(number), to: number(to), changes }))
+}

@@ -1,0 +1,114 @@
+//! The API, as the table of routes describes it.
+
+mod handlers;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use axum::serve::IncomingStream;
+use pbx_api::{ErrorBody, ErrorCode, ROUTES, Route, RouteId};
+use tokio::net::UnixListener;
+
+use crate::identity::{Accounts, Identity};
+use crate::system::System;
+
+/// The largest body: a plan of some hundred thousand objects.
+const LARGEST_BODY: usize = 512 * 1024 * 1024;
+
+/// Who is on the other side of a connection, as the kernel says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    uid: Option<u32>,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        Self { uid: stream.io().peer_cred().ok().map(|peer| peer.uid()) }
+    }
+}
+
+/// A refusal on its way out.
+pub(crate) struct Refusal(pub(crate) ErrorBody);
+
+impl From<ErrorBody> for Refusal {
+    fn from(body: ErrorBody) -> Self {
+        Self(body)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = match self.0.code {
+            ErrorCode::BadRequest => StatusCode::BAD_REQUEST,
+            ErrorCode::NotAllowed => StatusCode::FORBIDDEN,
+            ErrorCode::NotFound => StatusCode::NOT_FOUND,
+            ErrorCode::Invalid | ErrorCode::Limit | ErrorCode::Preflight => StatusCode::UNPROCESSABLE_ENTITY,
+            ErrorCode::Conflict | ErrorCode::Stale | ErrorCode::Busy => StatusCode::CONFLICT,
+            ErrorCode::AsteriskUnreachable => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::Files | ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, axum::Json(self.0)).into_response()
+    }
+}
+
+fn handler(route: &Route) -> MethodRouter<Arc<System>> {
+    match route.id {
+        RouteId::Health => get(handlers::health),
+        RouteId::Objects => get(handlers::objects),
+        RouteId::Object => get(handlers::object),
+        RouteId::Plan => post(handlers::plan),
+        RouteId::Apply => post(handlers::apply),
+        RouteId::Revisions => get(handlers::revisions),
+        RouteId::Revision => get(handlers::revision),
+        RouteId::Changes => get(handlers::changes),
+    }
+}
+
+/// The API: a row of the table each, behind the permission that the row names.
+pub(crate) fn router(system: Arc<System>) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        let permission = route.permission;
+        let guard = middleware::from_fn_with_state(
+            Arc::clone(&system),
+            move |State(system): State<Arc<System>>, request, next| guard(system, permission, request, next),
+        );
+        router = router.route(route.path, handler(route).route_layer(guard));
+    }
+    router
+        .fallback(|| async {
+            Refusal(
+                ErrorBody::new(ErrorCode::NotFound, "there is no such route").help("schemas/openapi.json lists them"),
+            )
+            .into_response()
+        })
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .with_state(system)
+}
+
+/// Finds out who asks, and whether they may.
+async fn guard(system: Arc<System>, permission: pbx_api::Permission, mut request: Request, next: Next) -> Response {
+    let uid = request.extensions().get::<ConnectInfo<Peer>>().and_then(|ConnectInfo(peer)| peer.uid);
+    let Some(uid) = uid else {
+        return Refusal(ErrorBody::new(ErrorCode::NotAllowed, "the kernel does not say who is asking")).into_response();
+    };
+    let own = rustix::process::geteuid().as_raw();
+    let identity: Identity = Accounts::read().identify(uid, own, &system.config().access);
+    if !identity.may(permission) {
+        let message = format!("{} may not do this: it needs the permission {}", identity.name, permission.word());
+        return Refusal(
+            ErrorBody::new(ErrorCode::NotAllowed, message).help(
+                "an administrator adds users and groups under [access] in pbxd.toml, then: systemctl reload pbxd",
+            ),
+        )
+        .into_response();
+    }
+    request.extensions_mut().insert(identity);
+    next.run(request).await
+}

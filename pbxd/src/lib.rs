@@ -1,0 +1,64 @@
+//! The daemon: wires store, Asterisk and API together.
+//!
+//! [`config`] says what it is told, [`live`] what the system is, `plan` what would change, `apply` how it is changed, `http` who
+//! may ask for what, `lifecycle` how it starts and ends.
+
+mod apply;
+pub mod config;
+mod http;
+mod identity;
+mod lifecycle;
+mod live;
+mod plan;
+mod secrets;
+mod surroundings;
+mod system;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+pub use config::Args;
+
+/// The command line, for man pages and completions.
+pub fn command() -> clap::Command {
+    Args::command()
+}
+
+/// Runs the daemon until it is told to stop.
+pub fn run(args: Args) -> ExitCode {
+    let check = args.check_config;
+    let config = match config::Config::load(&args) {
+        Ok(config) => config,
+        Err(error) => return complain(&error.to_string()),
+    };
+    if check {
+        return say(&format!(
+            "{} is fine: store {}, Asterisk in {}",
+            args.config.display(),
+            config.store_shown(),
+            config.asterisk.config_dir.display()
+        ));
+    }
+    lifecycle::log(&config.log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&format!("the runtime cannot be started: {error}")),
+    };
+    match runtime.block_on(lifecycle::serve(args, config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&format!("{error:#}")),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "before and after the log, a failure is told to whoever started pbxd")]
+fn complain(message: &str) -> ExitCode {
+    eprintln!("pbxd: {message}");
+    ExitCode::FAILURE
+}
+
+#[expect(clippy::print_stdout, reason = "the answer to --check-config")]
+fn say(message: &str) -> ExitCode {
+    println!("{message}");
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,147 @@
+//! How pbxd starts, what it listens to, and how it ends.
+
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use pbx_store::Store;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Args, Config};
+use crate::http::{self, Peer};
+use crate::live::Live;
+use crate::system::System;
+
+/// How long requests and applies may take to end after a stop was asked for.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Starts the log: lines on stderr, which systemd keeps.
+pub(crate) fn log(level: &str) {
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
+
+/// Listens on the socket. One that nobody answers on is a leftover and replaced; one that somebody answers on is refused.
+async fn listen(path: &Path) -> anyhow::Result<UnixListener> {
+    if let Some(folder) = path.parent() {
+        fs_err::create_dir_all(folder)?;
+    }
+    if let Ok(meta) = fs_err::symlink_metadata(path) {
+        anyhow::ensure!(
+            meta.file_type().is_socket(),
+            "{} is there, and is not a socket; remove it or name another",
+            path.display()
+        );
+        anyhow::ensure!(UnixStream::connect(path).await.is_err(), "another pbxd answers on {} already", path.display());
+        fs_err::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path).with_context(|| format!("the socket {} cannot be made", path.display()))?;
+    // Anyone may connect; who may do what is decided by who the kernel says they are.
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+    Ok(listener)
+}
+
+/// Runs until a signal ends it.
+pub(crate) async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
+    let listener = listen(&config.socket).await?;
+    let socket = config.socket.clone();
+    let store = Store::open(&config.store, &config.key_file).await.context("the store cannot be opened")?;
+    let live = Live::load(&store).await.context("the live revision cannot be read")?;
+    info!(revision = live.revision, objects = live.records.len(), store = %config.store_shown(), "the live revision is read");
+    let system = Arc::new(System::new(config, store, live));
+    crate::apply::recover(&system).await.context("an unfinished apply could not be undone")?;
+    let stop = CancellationToken::new();
+    let server = axum::serve(listener, http::router(Arc::clone(&system)).into_make_service_with_connect_info::<Peer>())
+        .with_graceful_shutdown(stop.clone().cancelled_owned());
+    let serving = system.tasks.spawn(async move { server.await });
+    watchdog(&system, &stop);
+    info!(socket = %socket.display(), "ready");
+    notify(&[sd_notify::NotifyState::Ready]);
+    signals(&args, &system).await?;
+    info!("stopping");
+    notify(&[sd_notify::NotifyState::Stopping]);
+    stop.cancel();
+    system.tasks.close();
+    tokio::select! {
+        () = system.tasks.wait() => {}
+        () = tokio::time::sleep(GRACE) => warn!("requests were still running after {} s", GRACE.as_secs()),
+        () = again() => warn!("told to stop a second time: not waiting any longer"),
+    }
+    if serving.is_finished()
+        && let Ok(Err(error)) = serving.await
+    {
+        error!(%error, "the API ended with an error");
+    }
+    let _ = fs_err::remove_file(&socket);
+    Ok(())
+}
+
+/// A second signal to stop.
+async fn again() {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
+
+/// Waits for a signal to stop; a signal to reload is acted on meanwhile.
+async fn signals(args: &Args, system: &Arc<System>) -> anyhow::Result<()> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    let mut hup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = term.recv() => return Ok(()),
+            _ = int.recv() => return Ok(()),
+            _ = hup.recv() => reload(args, system),
+        }
+    }
+}
+
+fn reload(args: &Args, system: &Arc<System>) {
+    notify(&[
+        sd_notify::NotifyState::Reloading,
+        sd_notify::NotifyState::monotonic_usec_now().unwrap_or(sd_notify::NotifyState::MonotonicUsec(0)),
+    ]);
+    match Config::load(args) {
+        Ok(config) => {
+            let kept = system.reconfigure(config);
+            if !kept.is_empty() {
+                warn!(fields = kept.join(", "), "these are taken at the next start only");
+            }
+            info!("the configuration was read again");
+        }
+        Err(error) => error!(%error, "the configuration was not taken: the old one stays"),
+    }
+    notify(&[sd_notify::NotifyState::Ready]);
+}
+
+/// Tells systemd that the runtime is alive, as often as it asks for.
+fn watchdog(system: &Arc<System>, stop: &CancellationToken) {
+    let Some(interval) = sd_notify::watchdog_enabled() else { return };
+    let stop = stop.clone();
+    system.tasks.spawn(async move {
+        let mut ticks = tokio::time::interval(interval / 2);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => notify(&[sd_notify::NotifyState::Watchdog]),
+                () = stop.cancelled() => return,
+            }
+        }
+    });
+}
+
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!(%error, "systemd could not be told");
+    }
+}

@@ -1,0 +1,81 @@
+//! What the system is: the live revision, read once and kept in memory.
+
+use std::collections::HashMap;
+
+use anyhow::Context;
+use pbx_asterisk::config::{ConfigTree, Secrets, render};
+use pbx_manifest::{Catalog, Kind, ObjectRef, Record, Records};
+use pbx_store::{ObjectRow, Secret, SecretId, Store};
+
+/// The live revision and all that follows from it.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    /// Its number; nothing before the first.
+    pub(crate) revision: Option<u64>,
+    /// Its objects, as they are kept.
+    pub(crate) records: Records,
+    /// The revision that last changed each.
+    pub(crate) changed_in: HashMap<ObjectRef, u64>,
+    /// Its objects, typed.
+    pub(crate) catalog: Catalog,
+    /// Its secrets.
+    pub(crate) secrets: Secrets,
+    /// Its files.
+    pub(crate) tree: ConfigTree,
+}
+
+/// The files of a catalog with its secrets.
+pub(crate) fn files(catalog: &Catalog, secrets: &Secrets) -> ConfigTree {
+    if catalog.is_empty() { ConfigTree::empty() } else { render(catalog, secrets) }
+}
+
+/// Objects from their rows.
+pub(crate) fn records(rows: &[ObjectRow]) -> anyhow::Result<(Records, HashMap<ObjectRef, u64>)> {
+    let mut records = Records::new();
+    let mut changed_in = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let kind = Kind::find(&row.kind)
+            .with_context(|| format!("the store has an object of a kind `{}` that is not known", row.kind))?;
+        let name = row
+            .name
+            .parse()
+            .map_err(|error| anyhow::anyhow!("the store has an object `{}/{}`: {error}", row.kind, row.name))?;
+        let object = ObjectRef::new(kind, name);
+        changed_in.insert(object.clone(), row.revision.get().unsigned_abs());
+        records.insert(object, row.read::<Record>()?);
+    }
+    Ok((records, changed_in))
+}
+
+/// Secrets from what the store gives.
+pub(crate) fn secret_values(stored: impl IntoIterator<Item = (SecretId, Secret)>) -> Secrets {
+    let mut secrets = Secrets::default();
+    for (id, secret) in stored {
+        if let (Some(kind), Ok(name), Some(value)) = (Kind::find(&id.kind), id.name.parse(), secret.expose_str()) {
+            secrets.insert(ObjectRef::new(kind, name), id.field, value);
+        }
+    }
+    secrets
+}
+
+impl Live {
+    /// Reads the live revision from the store.
+    pub(crate) async fn load(store: &Store) -> anyhow::Result<Self> {
+        let snapshot = store.snapshot().await?;
+        let (records, changed_in) = records(&snapshot.objects)?;
+        let (catalog, found) = pbx_manifest::catalog(&records);
+        if let Some(first) = found.first() {
+            anyhow::bail!("the store has an object that this version cannot read: {first}");
+        }
+        let secrets = secret_values(store.secrets().await?);
+        let tree = files(&catalog, &secrets);
+        Ok(Self {
+            revision: snapshot.head.map(|head| head.get().unsigned_abs()),
+            records,
+            changed_in,
+            catalog,
+            secrets,
+            tree,
+        })
+    }
+}

@@ -1,0 +1,78 @@
+//! Secrets while a plan is made: given, generated, kept.
+
+use std::collections::BTreeMap;
+
+use pbx_manifest::{Diagnostic, Kind, ObjectRef, Record, Secret};
+use pbx_store::Store;
+
+use crate::surroundings::random_text;
+
+/// Letters of a generated password: none that people confuse, none that any format escapes.
+const LETTERS: &[u8] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+
+/// How long a generated SIP password is: 24 of 56 letters are 139 bits.
+const LENGTH: usize = 24;
+
+/// How many digits a generated PIN has.
+const PIN_DIGITS: usize = 6;
+
+fn generate(kind: Kind, path: &str) -> anyhow::Result<String> {
+    match (kind, path) {
+        (Kind::Extension, "voicemail.pin") => random_text(b"0123456789", PIN_DIGITS),
+        _ => random_text(LETTERS, LENGTH),
+    }
+}
+
+/// Why a given value cannot be used, if it cannot.
+fn refused(kind: Kind, path: &str, value: &str) -> Option<String> {
+    if (kind, path) == (Kind::Extension, "voicemail.pin")
+        && !((4..=10).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit()))
+    {
+        return Some("a PIN has 4 to 10 digits".into());
+    }
+    pbx_manifest::secret_error(value)
+}
+
+/// Settles an object's secrets: values that were given, those that are kept, and new ones where one is to be generated. The record
+/// keeps their fingerprints; what is returned, their values.
+pub(crate) fn settle(
+    store: &Store,
+    object: &ObjectRef,
+    record: &mut Record,
+    declared: &[(String, &Secret)],
+    given: &BTreeMap<String, String>,
+    kept: &BTreeMap<String, String>,
+    found: &mut Vec<Diagnostic>,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut values = BTreeMap::new();
+    for (path, secret) in declared {
+        let mut complain = |message: &str, help: &str| {
+            found.push(Diagnostic::error("secret", message).at(object.clone(), format!("spec.{path}")).help(help));
+        };
+        let value = match (given.get(path), kept.get(path), secret) {
+            (Some(value), _, _) => {
+                if let Some(why) = refused(object.kind, path, value) {
+                    complain(why.lines().next().unwrap_or_default(), "the value comes from where this field says");
+                    continue;
+                }
+                value.clone()
+            }
+            (None, Some(value), _) => value.clone(),
+            (None, None, Secret::Generate) => generate(object.kind, path)?,
+            (None, None, Secret::Stored) => {
+                complain(
+                    "no secret is stored here yet",
+                    "use `{ generate: true }`, `{ env: NAME }` or `{ file: PATH }`",
+                );
+                continue;
+            }
+            (None, None, Secret::Env(_) | Secret::File(_) | Secret::Literal(_)) => {
+                complain("its value was not sent", "apply the manifest from where its secrets can be read");
+                continue;
+            }
+        };
+        values.insert(path.clone(), value);
+    }
+    record.secrets = values.iter().map(|(path, value)| (path.clone(), store.fingerprint(value.as_bytes()))).collect();
+    Ok(values)
+}

@@ -1,0 +1,187 @@
+//! What the parts of the daemon share.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use jiff::Timestamp;
+use pbx_api::{ErrorBody, ErrorCode, PlanRequest};
+use pbx_asterisk::ami::{self, Backoff, Client, Link};
+use pbx_asterisk::deploy::Revisions;
+use pbx_store::Store;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::live::Live;
+use crate::plan::{Planned, plan};
+use crate::surroundings;
+
+/// How many plans are kept for applying; older ones must be made again.
+const PLANS: usize = 32;
+
+/// Who is changing the system.
+#[derive(Debug, Clone)]
+pub(crate) struct Holder {
+    /// Who.
+    pub(crate) actor: String,
+    /// Since when.
+    pub(crate) since: Timestamp,
+}
+
+/// The daemon's state, shared by all requests.
+#[derive(Debug)]
+pub(crate) struct System {
+    pub(crate) store: Store,
+    pub(crate) tasks: TaskTracker,
+    config: RwLock<Arc<Config>>,
+    live: RwLock<Arc<Live>>,
+    link: RwLock<Arc<Link>>,
+    plans: Mutex<VecDeque<Arc<Planned>>>,
+    holder: Mutex<Option<Holder>>,
+}
+
+/// The right to change the system; given back when it is dropped.
+pub(crate) struct ApplyLock {
+    system: Arc<System>,
+}
+
+impl Drop for ApplyLock {
+    fn drop(&mut self) {
+        *self.system.holder.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+fn link(config: &Config) -> Arc<Link> {
+    Arc::new(Link::start(config.ami_options(), Backoff::default(), ami::link::system_random()).0)
+}
+
+impl System {
+    /// The state around a store and the live revision read from it. Must be called within the runtime: it starts to connect to
+    /// Asterisk.
+    pub(crate) fn new(config: Config, store: Store, live: Live) -> Self {
+        Self {
+            store,
+            tasks: TaskTracker::new(),
+            link: RwLock::new(link(&config)),
+            config: RwLock::new(Arc::new(config)),
+            live: RwLock::new(Arc::new(live)),
+            plans: Mutex::new(VecDeque::new()),
+            holder: Mutex::new(None),
+        }
+    }
+
+    /// The configuration as it is now.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes a new configuration. What only a restart can change is kept, and named.
+    pub(crate) fn reconfigure(&self, new: Config) -> Vec<&'static str> {
+        let old = self.config();
+        let mut kept = Vec::new();
+        let mut config = new;
+        if config.socket != old.socket {
+            kept.push("socket");
+            config.socket.clone_from(&old.socket);
+        }
+        if config.store != old.store || config.key_file != old.key_file {
+            kept.push("store");
+            config.store.clone_from(&old.store);
+            config.key_file.clone_from(&old.key_file);
+        }
+        if config.ami != old.ami {
+            *self.link.write().unwrap_or_else(PoisonError::into_inner) = link(&config);
+        }
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        kept
+    }
+
+    /// The live revision.
+    pub(crate) fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Another revision is live.
+    pub(crate) fn set_live(&self, live: Live) {
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+    }
+
+    /// The connection to Asterisk.
+    pub(crate) fn link(&self) -> Arc<Link> {
+        Arc::clone(&self.link.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The connected client, or why there is none.
+    pub(crate) fn asterisk(&self) -> Result<Client, ErrorBody> {
+        self.link().client().map_err(|error| {
+            ErrorBody::new(ErrorCode::AsteriskUnreachable, format!("Asterisk cannot be reached: {error}"))
+                .help("nothing was changed; `pbxctl doctor` tests each link of the chain")
+                .help("to write files without Asterisk, as for an image: --no-reload")
+        })
+    }
+
+    /// The revisions' folders.
+    pub(crate) fn revisions(&self) -> Revisions {
+        Revisions::new(&self.config().asterisk.config_dir)
+    }
+
+    /// Makes a plan and keeps it for applying.
+    pub(crate) async fn plan(&self, request: PlanRequest) -> Result<Arc<Planned>, ErrorBody> {
+        let id = surroundings::random_text(b"0123456789abcdef", 12)
+            .map_err(|error| ErrorBody::new(ErrorCode::Internal, error.to_string()))?;
+        let live = self.live();
+        let mut planned = plan(&self.store, &live, id, request).await?;
+        self.look(&live, &mut planned).await;
+        let planned = Arc::new(planned);
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.push_back(Arc::clone(&planned));
+        while plans.len() > PLANS {
+            plans.pop_front();
+        }
+        drop(plans);
+        Ok(planned)
+    }
+
+    /// Asks Asterisk who would notice, where it can be asked at once.
+    async fn look(&self, live: &Live, planned: &mut Planned) {
+        let Ok(client) = self.link().client() else { return };
+        if planned.view.is_empty() {
+            return;
+        }
+        let limit = std::time::Duration::from_secs(2);
+        let asked = async {
+            let calls = client.call(&ami::action::CoreShowChannels).await.ok()?;
+            let contacts = client.call(&ami::action::PJSIPShowContacts).await.ok()?;
+            Some((calls, contacts))
+        };
+        let Ok(Some((calls, contacts))) = tokio::time::timeout(limit, asked).await else { return };
+        let ids: std::collections::BTreeSet<String> = calls.iter().map(|call| call.linked_id.clone()).collect();
+        planned.view.blast.active_calls = Some(ids.len() as u64);
+        let changed = planned.view.changes.iter().filter(|change| {
+            change.object.kind == pbx_manifest::Kind::Extension && live.records.contains_key(&change.object)
+        });
+        let registered =
+            changed.filter(|change| contacts.iter().any(|contact| contact.aor == change.object.name.as_str())).count();
+        planned.view.blast.registered_phones = Some(registered as u64);
+    }
+
+    /// Takes a plan out: it is used once.
+    pub(crate) fn take_plan(&self, id: &str) -> Result<Arc<Planned>, ErrorBody> {
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.iter().position(|plan| plan.view.id == id).and_then(|at| plans.remove(at)).ok_or_else(|| {
+            ErrorBody::new(ErrorCode::NotFound, format!("there is no plan {id}, or it was applied already"))
+                .help("a plan is used once, and not kept over a restart of pbxd; make it again")
+        })
+    }
+
+    /// Takes the right to change the system, or says who has it.
+    pub(crate) fn lock(self: &Arc<Self>, actor: &str) -> Result<ApplyLock, ErrorBody> {
+        let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Holder { actor, since }) = holder.as_ref() {
+            let age = surroundings::now().as_second() - since.as_second();
+            return Err(ErrorBody::new(ErrorCode::Busy, format!("{actor} is applying a change, since {age} s"))
+                .help("try again when it is done"));
+        }
+        *holder = Some(Holder { actor: actor.to_owned(), since: surroundings::now() });
+        Ok(ApplyLock { system: Arc::clone(self) })
+    }
+}
