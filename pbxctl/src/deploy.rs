@@ -76,7 +76,7 @@ pub fn carry_out(app: &mut App, plan: &Plan, how: &How) -> Result<Exit, Failure>
     }
     let asking = !how.yes;
     let wide = how.output == Format::Wide;
-    if !json && app.ui.result_is_seen() || !json && !asking {
+    if !json && (app.ui.result_is_seen() || !asking) {
         let text = show::plan(plan, wide, how.diff, app.ui.look());
         app.ui.text(&text);
         app.ui.line("");
@@ -109,7 +109,7 @@ fn end(app: &mut App, plan: &Plan, outcome: &Outcome, json: bool) -> Result<Exit
     failure.failures.clone_from(&outcome.failures);
     Err(match outcome.result {
         OutcomeResult::Failed => {
-            failure.code = "failed".into();
+            failure.code = "failed";
             failure
                 .help("look at Asterisk now: `pbxctl doctor`, `asterisk -rx 'core show uptime'`, `journalctl -u asterisk`")
                 .help(format!("`pbxctl history {}` shows what was tried", outcome.revision))

@@ -37,7 +37,7 @@ pub struct Failure {
     /// How it ends.
     pub exit: Exit,
     /// A stable word for scripts.
-    pub code: String,
+    pub code: &'static str,
     /// What is wrong.
     pub message: String,
     /// What to do, a line each.
@@ -50,19 +50,12 @@ pub struct Failure {
 
 impl Failure {
     /// A failure with its exit, its word and what is wrong.
-    pub fn new(exit: Exit, code: &str, message: impl Into<String>) -> Self {
-        Self {
-            exit,
-            code: code.to_owned(),
-            message: message.into(),
-            help: Vec::new(),
-            diagnostics: Vec::new(),
-            failures: Vec::new(),
-        }
+    pub fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
+        Self { exit, code, message: message.into(), help: Vec::new(), diagnostics: Vec::new(), failures: Vec::new() }
     }
 
     /// Something that was tried and did not work.
-    pub fn failed(code: &str, message: impl Into<String>) -> Self {
+    pub fn failed(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(Exit::Failed, code, message)
     }
 
@@ -152,19 +145,35 @@ impl From<ErrorBody> for Failure {
             ErrorCode::NotFound => (Exit::Failed, "`pbxctl get all` lists what there is"),
             ErrorCode::Invalid => (Exit::Failed, "mend what is shown, and run the command again"),
             ErrorCode::Preflight => (Exit::Failed, "nothing was changed; the live configuration is as it was"),
-            ErrorCode::Files => (Exit::Failed, "`journalctl -u pbxd` says more"),
             ErrorCode::BadRequest => (Exit::Failed, "are pbxctl and pbxd of the same version? `pbxctl --version`"),
-            ErrorCode::Internal => (Exit::Failed, "`journalctl -u pbxd` says more"),
+            ErrorCode::Files | ErrorCode::Internal => (Exit::Failed, "`journalctl -u pbxd` says more"),
         };
-        let code = serde_json::to_value(body.code).ok().and_then(|word| word.as_str().map(str::to_owned));
         Self {
             exit,
-            code: code.unwrap_or_else(|| "internal".into()),
+            code: word(body.code),
             message: body.message,
             help: if body.help.is_empty() { vec![fallback.to_owned()] } else { body.help },
             diagnostics: body.diagnostics,
             failures: body.failures,
         }
+    }
+}
+
+/// A refusal's word, as the API writes it.
+fn word(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::BadRequest => "badRequest",
+        ErrorCode::NotAllowed => "notAllowed",
+        ErrorCode::NotFound => "notFound",
+        ErrorCode::Invalid => "invalid",
+        ErrorCode::Conflict => "conflict",
+        ErrorCode::Stale => "stale",
+        ErrorCode::Busy => "busy",
+        ErrorCode::Limit => "limit",
+        ErrorCode::AsteriskUnreachable => "asteriskUnreachable",
+        ErrorCode::Preflight => "preflight",
+        ErrorCode::Files => "files",
+        ErrorCode::Internal => "internal",
     }
 }
 
@@ -212,6 +221,7 @@ mod tests {
             let failure = Failure::from(ErrorBody::new(code, "no"));
             assert_eq!(failure.exit as u8, exit, "{code:?}");
             assert!(!failure.help.is_empty(), "{code:?}");
+            assert_eq!(json!(code), failure.code);
         }
         let own = Failure::from(ErrorBody::new(ErrorCode::Limit, "no").help("--allow-deletes 7"));
         assert_eq!(own.help, ["--allow-deletes 7"]);

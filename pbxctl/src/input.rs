@@ -28,14 +28,14 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
                     .lock()
                     .read_to_end(&mut bytes)
                     .map_err(|error| Failure::failed("input", format!("standard input cannot be read: {error}")))?;
-                sources.push(text(STDIN.to_owned(), bytes)?);
+                sources.push(text(STDIN, bytes)?);
             }
             continue;
         }
         for file in files(path)? {
             if seen.insert(fs_err::canonicalize(&file).unwrap_or_else(|_| file.clone())) {
                 let bytes = fs_err::read(&file).map_err(|error| unreadable(&file, &error))?;
-                sources.push(text(file.display().to_string(), bytes)?);
+                sources.push(text(&file.display().to_string(), bytes)?);
             }
         }
     }
@@ -86,12 +86,12 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     }
 }
 
-fn text(name: String, bytes: Vec<u8>) -> Result<Source, Failure> {
+fn text(name: &str, bytes: Vec<u8>) -> Result<Source, Failure> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(Failure::failed("encoding", format!("{name}: this file is UTF-16, not UTF-8"))
             .help(format!("`iconv -f UTF-16 -t UTF-8 {name}` converts it")));
     }
-    Source::from_bytes(&name, bytes).map_err(|(line, column)| {
+    Source::from_bytes(name, bytes).map_err(|(line, column)| {
         Failure::failed("encoding", format!("{name}:{line}:{column}: this byte is not UTF-8"))
             .help(format!("if the file was written on an old system, `iconv -f LATIN1 -t UTF-8 {name}` converts it"))
     })

@@ -1,5 +1,7 @@
 //! Plans, changes, values and outcomes in words.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pbx_api::{FileAction, FileChange, Outcome, OutcomeResult, Plan};
@@ -90,7 +92,7 @@ pub fn changes(changes: &[ObjectChange], all: bool, look: Look) -> String {
     let mut text = String::new();
     let few = all || changes.len() <= SHOWN;
     for change in changes.iter().take(if few { changes.len() } else { SHOWN / 2 }) {
-        text.push_str(&format!("{} {}\n", sign(change.action, look), change.object));
+        let _ = writeln!(text, "{} {}", sign(change.action, look), change.object);
         if change.action != Action::Delete {
             for field in &change.fields {
                 text.push_str(&changed_field(field, change.action, look));
@@ -102,10 +104,11 @@ pub fn changes(changes: &[ObjectChange], all: bool, look: Look) -> String {
         }
     }
     if !few {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "… and {} more; `-o wide` shows all\n\n",
             plural(changes.len() - SHOWN / 2, "object", "objects")
-        ));
+        );
         for kind in Kind::ALL {
             let parts: Vec<String> =
                 [(Action::Create, "to create"), (Action::Update, "to update"), (Action::Delete, "to delete")]
@@ -119,7 +122,7 @@ pub fn changes(changes: &[ObjectChange], all: bool, look: Look) -> String {
                     })
                     .collect();
             if !parts.is_empty() {
-                text.push_str(&format!("{}: {}\n", kind.plural(), parts.join(", ")));
+                let _ = writeln!(text, "{}: {}", kind.plural(), parts.join(", "));
             }
         }
     }
@@ -137,7 +140,7 @@ pub fn plan(plan: &Plan, all: bool, diff: bool, look: Look) -> String {
             text.push_str(&look.paint(Style::Heading, heading));
             text.push('\n');
             for line in lines {
-                text.push_str(&format!("{line}\n"));
+                let _ = writeln!(text, "{line}");
             }
         }
     };
@@ -225,7 +228,8 @@ pub fn summary(plan: &Plan) -> String {
 /// How an apply ended, in one line.
 pub fn outcome(outcome: &Outcome) -> String {
     let objects = plural(outcome.changed, "object", "objects");
-    let seconds = outcome.milliseconds as f64 / 1000.0;
+    let tenths = (outcome.milliseconds + 50) / 100;
+    let seconds = format!("{}.{}", tenths / 10, tenths % 10);
     match outcome.result {
         OutcomeResult::Applied => {
             let verified: Vec<String> = [
@@ -242,10 +246,10 @@ pub fn outcome(outcome: &Outcome) -> String {
                 [one] => format!(", verified {one}"),
                 [first @ .., last] => format!(", verified {} and {last}", first.join(", ")),
             };
-            format!("Applied revision {}: {objects}{verified} in {seconds:.1} s.", outcome.revision)
+            format!("Applied revision {}: {objects}{verified} in {seconds} s.", outcome.revision)
         }
         OutcomeResult::Written => format!(
-            "Wrote revision {}: {objects} in {seconds:.1} s. Asterisk was not asked; it reads the files when it starts.",
+            "Wrote revision {}: {objects} in {seconds} s. Asterisk was not asked; it reads the files when it starts.",
             outcome.revision
         ),
         OutcomeResult::RolledBack => match outcome.live {

@@ -1,5 +1,7 @@
 //! Findings as a compiler shows them: the line, the words under it, and what to do.
 
+use std::fmt::Write as _;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use pbx_manifest::{Diagnostic, Source};
 
@@ -141,9 +143,11 @@ fn push_visible(into: &mut String, c: char) {
     match c {
         '\t' => into.push_str("    "),
         '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => {
-            into.push_str(&format!("<U+{:04X}>", c as u32));
+            let _ = write!(into, "<U+{:04X}>", c as u32);
         }
-        c if c.is_control() => into.push_str(&format!("<U+{:04X}>", c as u32)),
+        c if c.is_control() => {
+            let _ = write!(into, "<U+{:04X}>", c as u32);
+        }
         c => into.push(c),
     }
 }

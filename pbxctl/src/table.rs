@@ -48,9 +48,9 @@ pub fn table(headings: &[&str], mut rows: Vec<Vec<String>>, look: Look) -> Strin
     for (at, line) in text.lines().enumerate() {
         let line = line.trim_end();
         if at == 0 {
-            out.push_str(&look.paint(Style::Heading, line))
+            out.push_str(&look.paint(Style::Heading, line));
         } else {
-            out.push_str(line)
+            out.push_str(line);
         }
         out.push('\n');
     }

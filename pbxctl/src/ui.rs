@@ -206,7 +206,7 @@ impl Ui {
     pub fn finish(&mut self, exit: Exit) -> Exit {
         if std::mem::take(&mut self.paging) {
             let rows = usize::from(Term::stdout().size().0);
-            if self.buffer.iter().filter(|b| **b == b'\n').count() >= rows && self.through_pager() {
+            if self.buffer.split(|b| *b == b'\n').count() > rows && self.through_pager() {
                 self.buffer.clear();
             }
         }

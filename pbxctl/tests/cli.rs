@@ -1,5 +1,7 @@
 //! The real binary, from the outside: what it writes to both streams, and how it ends.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops there")]
+
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;

@@ -31,7 +31,9 @@ pub fn path_text(steps: &[Step]) -> String {
                 text.push_str(key);
             }
             Step::Index(at) => {
-                text.push_str(&format!("[{at}]"));
+                text.push('[');
+                text.push_str(&at.to_string());
+                text.push(']');
             }
         }
     }
@@ -403,7 +405,7 @@ struct OneKey<'n, 't> {
     value: &'n Node<'t>,
 }
 
-impl<'de, 'n, 't> de::EnumAccess<'de> for OneKey<'n, 't> {
+impl<'de> de::EnumAccess<'de> for OneKey<'_, '_> {
     type Error = Error;
     type Variant = Self;
 

@@ -171,17 +171,15 @@ impl Reader<'_> {
         }
         self.version(node, inherited);
         let kind = self.kind(node);
-        let metadata = match node.get("metadata") {
-            Some(metadata) => self.value(metadata, node.key("metadata"), "metadata", None, de::from_node::<Metadata>),
-            None => {
-                let at = entries.first().map_or(node.span, |(key, _)| key.span);
-                self.add(
-                    at,
-                    Diagnostic::error("missing-field", "field `metadata` is missing")
-                        .help("add `metadata: { name: … }`"),
-                );
-                None
-            }
+        let metadata = if let Some(metadata) = node.get("metadata") {
+            self.value(metadata, node.key("metadata"), "metadata", None, de::from_node::<Metadata>)
+        } else {
+            let at = entries.first().map_or(node.span, |(key, _)| key.span);
+            self.add(
+                at,
+                Diagnostic::error("missing-field", "field `metadata` is missing").help("add `metadata: { name: … }`"),
+            );
+            None
         };
         let (kind, metadata) = (kind?, metadata);
         if let Some(metadata) = &metadata

@@ -87,7 +87,7 @@ impl Conflict {
             format!("`{}` wants {} here, but `{}` has set {}", self.set, self.wanted, self.owner, self.value),
         )
         .at(self.object.clone(), &self.path)
-        .help(format!("agree on one value, or take the field over with `--force-conflicts`"))
+        .help("agree on one value, or take the field over with `--force-conflicts`")
     }
 }
 

@@ -25,7 +25,7 @@ impl Source {
                 let good = error.utf8_error().valid_up_to();
                 let before = &error.as_bytes()[..good];
                 let line_start = before.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
-                Err((before.iter().filter(|&&b| b == b'\n').count() + 1, good - line_start + 1))
+                Err((before.split(|b| *b == b'\n').count(), good - line_start + 1))
             }
         }
     }

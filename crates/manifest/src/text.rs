@@ -767,10 +767,9 @@ impl Pattern {
         let (ours, theirs) = (self.places(), other.places());
         for at in 0.. {
             match (ours.get(at), theirs.get(at)) {
-                (None, None) => return true,
                 (Some(Place::One(a)), Some(Place::One(b))) if a & b == 0 => return false,
                 (Some(Place::One(_)), Some(Place::One(_))) => {}
-                (None, Some(Place::NoneOrMore)) | (Some(Place::NoneOrMore), None) => return true,
+                (None, None | Some(Place::NoneOrMore)) | (Some(Place::NoneOrMore), None) => return true,
                 (None, Some(_)) | (Some(_), None) => return false,
                 // An open end takes whatever the other goes on with; both have at least one character here.
                 _ => return true,

@@ -26,7 +26,7 @@ enum Shell {
 }
 
 /// Runs it.
-pub fn run(args: Completion, app: &mut App) -> Result<Exit, Failure> {
+pub fn run(args: &Completion, app: &mut App) -> Result<Exit, Failure> {
     let shell = match args.shell {
         Shell::Bash => "bash",
         Shell::Zsh => "zsh",

@@ -1,5 +1,7 @@
 //! `describe`: everything about an object.
 
+use std::fmt::Write as _;
+
 use clap_complete::engine::ArgValueCompleter;
 use pbx_api::ObjectView;
 use pbx_manifest::fields;
@@ -57,9 +59,9 @@ pub fn run(args: &Describe, app: &mut App) -> Result<Exit, Failure> {
 fn described(view: &ObjectView, look: Look) -> String {
     let mut text = format!("{}\n", look.paint(Style::Heading, &view.object.to_string()));
     let labels: Vec<String> = view.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    text.push_str(&format!("  made by set   {}\n  last changed  revision {}\n", view.owner, view.revision));
+    let _ = writeln!(text, "  made by set   {}\n  last changed  revision {}", view.owner, view.revision);
     if !labels.is_empty() {
-        text.push_str(&format!("  labels        {}\n", labels.join(", ")));
+        let _ = writeln!(text, "  labels        {}", labels.join(", "));
     }
     text.push('\n');
     let named = fields(&view.labels, &view.spec);

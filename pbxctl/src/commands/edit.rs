@@ -3,6 +3,8 @@
 //! Only the fields that were changed are sent, owned by hand from then on. A text with mistakes comes back with them above the
 //! lines, and whatever goes wrong, what was typed is kept.
 
+use std::fmt::Write as _;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -64,8 +66,7 @@ pub fn run(args: &Edit, app: &mut App) -> Result<Exit, Failure> {
         write(&path, &text)?;
         editor(&path)?;
         let edited = fs_err::read_to_string(&path).map_err(|error| Failure::failed("input", error.to_string()))?;
-        let cleaned: String =
-            edited.lines().filter(|line| !line.starts_with(NOTE)).map(|line| format!("{line}\n")).collect();
+        let cleaned: String = edited.split_inclusive('\n').filter(|line| !line.starts_with(NOTE)).collect();
         if cleaned.trim() == original.trim() || cleaned.trim().is_empty() {
             app.ui.line("Nothing was changed.");
             return Ok(Exit::Done);
@@ -158,8 +159,11 @@ fn comments(app: &App, failure: &Failure) -> String {
     let found = snippet::all(&app.sources, &failure.diagnostics, plain);
     let lines = found.lines().map(str::to_owned).chain([format!("error: {}", failure.message)]);
     let lines = lines.chain(failure.help.iter().map(|help| format!("help: {help}")));
-    let mut text: String = lines.map(|line| format!("{NOTE}{line}\n")).collect();
-    text.push_str(&format!("{NOTE}Mend it and save, or save it as it is to give up. These lines go by themselves.\n"));
+    let mut text = String::new();
+    for line in lines {
+        let _ = writeln!(text, "{NOTE}{line}");
+    }
+    let _ = writeln!(text, "{NOTE}Mend it and save, or save it as it is to give up. These lines go by themselves.");
     text
 }
 

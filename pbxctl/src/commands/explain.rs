@@ -1,5 +1,7 @@
 //! `explain`: the language of manifests, without leaving the terminal.
 
+use std::fmt::Write as _;
+
 use clap_complete::engine::ArgValueCompleter;
 use pbx_manifest::{Explanation, Field, Kind, nearest};
 use serde_json::json;
@@ -159,7 +161,7 @@ fn described(field: &Field, width: usize) -> String {
     if let Some(default) =
         field.default.as_ref().filter(|default| !field.about.contains("Default:") && **default != json!([]))
     {
-        takes.push_str(&format!(", default {}", show::value(default)));
+        let _ = write!(takes, ", default {}", show::value(default));
     }
     format!("  {}  {takes}\n{}", field.name, wrapped(&field.about, width, "      "))
 }
@@ -179,7 +181,7 @@ fn wrapped(text: &str, width: usize, indent: &str) -> String {
     let mut line = String::new();
     for word in text.split_whitespace() {
         if !line.is_empty() && indent.len() + line.chars().count() + 1 + word.chars().count() > width {
-            out.push_str(&format!("{indent}{line}\n"));
+            let _ = writeln!(out, "{indent}{line}");
             line.clear();
         }
         if !line.is_empty() {
@@ -188,7 +190,7 @@ fn wrapped(text: &str, width: usize, indent: &str) -> String {
         line.push_str(word);
     }
     if !line.is_empty() {
-        out.push_str(&format!("{indent}{line}\n"));
+        let _ = writeln!(out, "{indent}{line}");
     }
     out
 }

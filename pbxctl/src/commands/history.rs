@@ -1,5 +1,7 @@
 //! `history`: what was applied, by whom, and how it ended.
 
+use std::fmt::Write as _;
+
 use pbx_api::RevisionView;
 use serde_json::json;
 
@@ -123,7 +125,7 @@ fn described(revision: &RevisionView, look: Look) -> String {
     ];
     for (name, value) in lines {
         if let Some(value) = value {
-            text.push_str(&format!("  {name:10}  {}\n", value.replace('\n', "\n              ")));
+            let _ = writeln!(text, "  {name:10}  {}", value.replace('\n', "\n              "));
         }
     }
     text

@@ -58,6 +58,6 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
         Command::Schema(args) => schema::run(&args, app),
         Command::History(args) => history::run(&args, app),
         Command::Rollback(args) => rollback::run(args, app),
-        Command::Completion(args) => completion::run(args, app),
+        Command::Completion(args) => completion::run(&args, app),
     }
 }

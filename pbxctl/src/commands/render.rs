@@ -41,16 +41,13 @@ pub fn run(args: &Render, app: &mut App) -> Result<Exit, Failure> {
     let tree = render(&catalog, &Secrets::default());
     let mut written = 0;
     for (name, file) in tree.files() {
-        match &args.out {
-            Some(folder) => {
-                super::export::write(&folder.join(name), &file.masked())?;
-                written += 1;
-            }
-            None => {
-                app.ui.line(&format!(";;;; {name}"));
-                app.ui.text(&file.masked());
-                app.ui.line("");
-            }
+        if let Some(folder) = &args.out {
+            super::export::write(&folder.join(name), &file.masked())?;
+            written += 1;
+        } else {
+            app.ui.line(&format!(";;;; {name}"));
+            app.ui.text(&file.masked());
+            app.ui.line("");
         }
     }
     if let Some(folder) = &args.out {

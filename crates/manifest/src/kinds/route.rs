@@ -79,7 +79,7 @@ impl Spec for OutboundRoute {
             );
         }
         for (at, pattern) in self.patterns.iter().enumerate() {
-            if self.strip as usize >= pattern.shortest() + usize::from(self.prepend.as_str().len() > 0) {
+            if self.strip as usize >= pattern.shortest() + usize::from(!self.prepend.as_str().is_empty()) {
                 checker.add(
                     "spec.strip",
                     Diagnostic::error(

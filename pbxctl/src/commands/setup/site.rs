@@ -1,0 +1,131 @@
+//! The Asterisk of this machine, as its files are.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use pbx_asterisk::setup::{Directories, Tree};
+
+use crate::failure::{Exit, Failure};
+
+/// Where things are, where that is not where they usually are.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Where things are")]
+pub struct Where {
+    /// Asterisk's own description of its folders
+    #[arg(long, default_value = "/etc/asterisk/asterisk.conf", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub asterisk_conf: PathBuf,
+    /// Asterisk's configuration folder; otherwise as its asterisk.conf says
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub config_dir: Option<PathBuf>,
+    /// What calls Asterisk's console, where it is not `asterisk`; `-rx` and the command are added
+    #[arg(long, value_name = "COMMAND")]
+    pub asterisk_command: Option<String>,
+    /// pbxd's configuration
+    #[arg(
+        long,
+        env = "PBXD_CONFIG",
+        hide_env_values = true,
+        default_value = "/etc/pbxd/pbxd.toml",
+        value_name = "FILE",
+        value_hint = clap::ValueHint::FilePath
+    )]
+    pub pbxd_config: PathBuf,
+}
+
+/// The folders of an Asterisk.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// All of them.
+    pub dirs: Directories,
+}
+
+impl Site {
+    /// As `asterisk.conf` says.
+    pub fn open(place: &Where) -> Result<Self, Failure> {
+        let read = match fs::read(&place.asterisk_conf) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(unreadable(&error)),
+        };
+        if read.is_none() && place.config_dir.is_none() {
+            let what = format!("there is no Asterisk here: {} does not exist", place.asterisk_conf.display());
+            return Err(Failure::failed("noAsterisk", what)
+                .help("install it first: `sudo apt install asterisk`")
+                .help("one that lives elsewhere is named with `--asterisk-conf FILE`"));
+        }
+        let folder = place.asterisk_conf.parent().unwrap_or(Path::new("/")).to_owned();
+        let tree = Tree::read("asterisk.conf", read.unwrap_or_default(), &mut |name| find(&folder, name))?;
+        let mut dirs = Directories::of(&tree);
+        if let Some(dir) = &place.config_dir {
+            dirs.etc.clone_from(dir);
+        }
+        if !dirs.etc.is_dir() {
+            return Err(Failure::failed("noAsterisk", format!("{} is not a folder", dirs.etc.display()))
+                .help("Asterisk's configuration folder is named with `--config-dir DIR`"));
+        }
+        Ok(Self { dirs })
+    }
+
+    /// The path of a file below the configuration folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dirs.etc.join(name)
+    }
+
+    /// A main file with what it includes; nothing when it is not there.
+    pub fn tree(&self, name: &str) -> Result<Option<Tree>, Failure> {
+        let bytes = match fs::read(self.path(name)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreadable(&error)),
+        };
+        Tree::read(name, bytes, &mut |wanted| find(&self.dirs.etc, wanted)).map(Some)
+    }
+
+    /// The user and the group that the configuration folder belongs to.
+    pub fn owner(&self) -> Result<(u32, u32), Failure> {
+        let meta = fs::metadata(&self.dirs.etc).map_err(|error| unreadable(&error))?;
+        Ok((meta.uid(), meta.gid()))
+    }
+}
+
+/// A file that cannot be read.
+pub fn unreadable(error: &std::io::Error) -> Failure {
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        return Failure::new(Exit::NotAllowed, "notAllowed", error.to_string())
+            .help("Asterisk's files are for its own user and root: run the command with `sudo`");
+    }
+    Failure::failed("files", error.to_string()).help("mend this, and run the command again")
+}
+
+/// The files that an include stands for: regular ones, sorted.
+fn find(folder: &Path, wanted: &str) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let pattern = folder.join(wanted);
+    let paths: Vec<PathBuf> = if wanted.contains(['*', '?', '[']) {
+        glob::glob(&pattern.to_string_lossy()).map(|found| found.filter_map(Result::ok).collect()).unwrap_or_default()
+    } else {
+        vec![pattern]
+    };
+    let mut found = Vec::new();
+    for path in paths.into_iter().filter(|path| path.is_file()) {
+        let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
+        found.push((name, fs::read(&path).map_err(|error| unreadable(&error))?));
+    }
+    Ok(found)
+}
+
+/// A user of this machine: its id and its group's, by its name.
+pub fn user(name: &str) -> Option<(u32, u32)> {
+    let text = fs::read_to_string("/etc/passwd").ok()?;
+    let line = text.lines().find(|line| line.split(':').next() == Some(name))?;
+    let mut fields = line.split(':').skip(2);
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+}
+
+/// The name of a user or group by its id, from `/etc/passwd` or `/etc/group`; the number where there is none.
+pub fn name_of(table: &str, id: u32) -> String {
+    let text = fs::read_to_string(table).unwrap_or_default();
+    let wanted = id.to_string();
+    let line = text.lines().find(|line| line.split(':').nth(2) == Some(&wanted));
+    line.and_then(|line| line.split(':').next()).map_or(wanted.clone(), str::to_owned)
+}
