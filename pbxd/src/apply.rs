@@ -280,14 +280,14 @@ impl Changing<'_> {
         let (rejections, verified) = match self.settle(&client, &self.live.tree, &self.planned.tree, "new").await {
             Ok(settled) => settled,
             Err(error) => {
-                let mut rejection = Rejection {
+                let lost = error.is_transient();
+                let rejection = Rejection {
                     object: None,
                     file: None,
                     line: None,
-                    message: "Asterisk stopped answering while it took the new revision".into(),
-                    asterisk: Vec::new(),
+                    message: if lost { "Asterisk stopped answering while it took the new revision" } else { "Asterisk could not be asked what it took" }.into(),
+                    asterisk: vec![error.to_string()],
                 };
-                rejection.asterisk.push(error.to_string());
                 (vec![rejection], Verification::default())
             }
         };

@@ -1,5 +1,6 @@
 //! How pbxd starts, what it listens to, and how it ends.
 
+use std::io::IsTerminal;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ const GRACE: Duration = Duration::from_secs(60);
 /// Starts the log: lines on stderr, which systemd keeps.
 pub(crate) fn log(level: &str) {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).with_target(false).init();
 }
 
 /// Listens on the socket. One that nobody answers on is a leftover and replaced; one that somebody answers on is refused.

@@ -231,10 +231,29 @@ fn comparable(option: &str, value: &str) -> String {
         (_, "no" | "false" | "No") => "no".into(),
         ("allow", _) => value.trim_matches(['(', ')']).replace('|', ","),
         ("callerid", _) => value.replace(['"', ' '], ""),
-        ("match", _) => value.trim_end_matches("/32").trim_end_matches("/128").to_owned(),
+        ("match", _) => networks(value),
         ("auth_type", "userpass" | "digest") => "digest".into(),
         _ => value.to_owned(),
     }
+}
+
+/// Networks in CIDR notation, in order: Asterisk shows `10.0.0.0/255.0.0.0` for `10.0.0.0/8`.
+fn networks(value: &str) -> String {
+    let mut all: Vec<String> = value
+        .split(',')
+        .map(|network| {
+            let (address, mask) = network.trim().split_once('/').unwrap_or((network.trim(), ""));
+            let bits = match mask.parse::<std::net::IpAddr>() {
+                Ok(std::net::IpAddr::V4(mask)) => u32::from(mask).count_ones().to_string(),
+                Ok(std::net::IpAddr::V6(mask)) => u128::from(mask).count_ones().to_string(),
+                Err(_) => mask.to_owned(),
+            };
+            let host = if address.contains(':') { "128" } else { "32" };
+            if bits.is_empty() || bits == host { address.to_owned() } else { format!("{address}/{bits}") }
+        })
+        .collect();
+    all.sort();
+    all.join(",")
 }
 
 /// Options that no event shows.
@@ -424,13 +443,26 @@ async fn transports(
 
 async fn voicemail(client: &Client, to: &ConfigTree, found: &mut Verification) -> Result<(), AmiError> {
     let Some(file) = to.file("voicemail.conf") else { return Ok(()) };
-    let has: HashMap<String, (String, String)> = client
-        .call(&VoicemailUsersList)
-        .await?
-        .into_iter()
-        .filter(|user| user.context == "pbx")
-        .map(|user| (user.mailbox, (user.full_name, user.email.unwrap_or_default())))
-        .collect();
+    // Name and address of each box; nothing of either where only the command lists boxes, which cuts them.
+    let has: HashMap<String, Option<(String, String)>> = match client.call(&VoicemailUsersList).await {
+        Ok(users) => users
+            .into_iter()
+            .filter(|user| user.context == "pbx")
+            .map(|user| (user.mailbox, Some((user.full_name, user.email.unwrap_or_default()))))
+            .collect(),
+        // Where a second build of voicemail declined to load after the first, it took the first one's actions with it.
+        Err(AmiError::Refused { .. }) => client
+            .call(&Command("voicemail show users for pbx".into()))
+            .await?
+            .lines
+            .iter()
+            .filter_map(|line| {
+                let mut words = line.split_whitespace();
+                (words.next() == Some("pbx")).then(|| words.next().map(|name| (name.to_owned(), None))).flatten()
+            })
+            .collect(),
+        Err(error) => return Err(error),
+    };
     let mut wanted = BTreeSet::new();
     for section in file.sections() {
         for (at, line) in file.section_text(section).lines().enumerate() {
@@ -442,7 +474,7 @@ async fn voicemail(client: &Client, to: &ConfigTree, found: &mut Verification) -
             found.mailboxes += 1;
             let problem = match has.get(name) {
                 None => format!("voicemail box {name} is not there"),
-                Some(there) if *there != meant => format!("voicemail box {name} is of `{}`, {}", there.0, there.1),
+                Some(Some(there)) if *there != meant => format!("voicemail box {name} is of `{}`, {}", there.0, there.1),
                 Some(_) => continue,
             };
             found.rejections.push(Rejection::at("voicemail.conf", file, section.line + at, problem));
