@@ -207,21 +207,26 @@ impl Writer<'_> {
             self.file.mark(object(Kind::Carrier, name));
             // Calls that come in by it.
             self.file.context(&carrier_context(name));
-            let user = carrier
-                .registers()
-                .map(|account| account.username.as_str())
-                .filter(|user| user.bytes().any(|b| b.is_ascii_alphabetic()));
-            if let Some(user) = user.and_then(|user| user.split('@').next()) {
-                // Calls to a registered account are sent to its contact; the number that was called stands in `To`.
+            // Calls to a registered account may be sent to its contact; the number that was called then stands in `To` alone.
+            // Without one there the call is for the account itself, which may be a number.
+            let user = carrier.registers().and_then(|account| account.username.as_str().split('@').next());
+            let numbers = hashed_name("pbx-in-", name);
+            if let Some(user) = user.filter(|user| !user.starts_with('_')) {
+                let digits = user.trim_start_matches('+');
+                let own = digits.bytes().all(|b| b.is_ascii_digit());
                 self.file.exten(
                     user,
                     &[
                         "Set(PBX_TO=${PJSIP_HEADER(read,To)})".into(),
                         "Set(PBX_TO=${CUT(PBX_TO,@,1)})".into(),
-                        "Goto(${FILTER(0-9+,${CUT(PBX_TO,:,2)})},1)".into(),
+                        "Set(PBX_TO=${FILTER(0-9+,${CUT(PBX_TO,:,2)})})".into(),
+                        format!("GotoIf($[\"${{PBX_TO}}\"!=\"\"]?{numbers},${{PBX_TO}},1)"),
+                        if own { format!("Goto({numbers},{digits},1)") } else { "Goto(pbx-hangup,unknown,1)".into() },
                     ],
                 );
             }
+            self.file.line(format_args!("include => {numbers}"));
+            self.file.context(&numbers);
             let rewrite = |rule: &pbx_manifest::kinds::Rewrite, value: &str| {
                 let prepend = rule.prepend.as_str().trim_start_matches('+');
                 if rule.strip == 0 {
