@@ -14,6 +14,7 @@ mod plan;
 mod render;
 mod rollback;
 mod schema;
+mod setup;
 mod validate;
 
 use clap::Subcommand;
@@ -38,6 +39,7 @@ pub enum Command {
     Schema(schema::Schema),
     History(history::History),
     Rollback(rollback::Rollback),
+    Setup(setup::Setup),
     Completion(completion::Completion),
 }
 
@@ -58,6 +60,7 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
         Command::Schema(args) => schema::run(&args, app),
         Command::History(args) => history::run(&args, app),
         Command::Rollback(args) => rollback::run(args, app),
+        Command::Setup(args) => setup::run(&args, app),
         Command::Completion(args) => completion::run(&args, app),
     }
 }

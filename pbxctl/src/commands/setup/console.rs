@@ -25,7 +25,11 @@ impl Console {
         let words = match &place.asterisk_command {
             Some(command) => command.split_whitespace().map(str::to_owned).collect(),
             None if place.asterisk_conf.to_str() == Some("/etc/asterisk/asterisk.conf") => vec!["asterisk".to_owned()],
-            None => ["asterisk", "-C"].map(str::to_owned).into_iter().chain([place.asterisk_conf.display().to_string()]).collect(),
+            None => ["asterisk", "-C"]
+                .map(str::to_owned)
+                .into_iter()
+                .chain([place.asterisk_conf.display().to_string()])
+                .collect(),
         };
         Self { words }
     }

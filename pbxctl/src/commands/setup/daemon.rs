@@ -31,7 +31,8 @@ pub struct Daemon {
     pub log_dir: PathBuf,
     /// The store's URL.
     pub store: String,
-    tls: bool,
+    /// Whether it speaks TLS, on a port of its own.
+    pub tls: bool,
 }
 
 impl std::fmt::Debug for Daemon {

@@ -1,10 +1,11 @@
 //! Files that somebody else wrote, changed so that each is at any instant the old one or the new one, and the old one is kept.
 
 use std::io::{Error, ErrorKind, Result, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 
 /// Whose a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +78,10 @@ pub fn write(path: &Path, bytes: &[u8], new: Owner, stamp: &str) -> Result<Writt
     let (owner, backup) = match fs::metadata(path) {
         Ok(meta) => {
             let owner = Owner { uid: Some(meta.uid()), gid: Some(meta.gid()), mode: meta.mode() & 0o7777 };
-            let backup = beside(path, &format!(".bak-{stamp}"));
+            // An earlier run of the same second has its own.
+            let names = (1..).map(|n| if n == 1 { format!(".bak-{stamp}") } else { format!(".bak-{stamp}-{n}") });
+            let backup = names.map(|name| beside(path, &name)).find(|path| path.symlink_metadata().is_err());
+            let backup = backup.unwrap_or_else(|| unreachable!("names do not run out"));
             create(&backup, &fs::read(path)?, owner)?;
             (owner, Some(backup))
         }
