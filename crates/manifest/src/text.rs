@@ -638,6 +638,8 @@ pub enum Codec {
     Siren7,
     /// Siren 14 (G.722.1C).
     Siren14,
+    /// Enhanced Voice Services; Asterisk has it only with a module that neither it nor Debian ships.
+    Evs,
 }
 
 impl fmt::Display for Codec {
