@@ -142,7 +142,7 @@ fn telephone(file: &mut ConfigFile, settings: &Settings, phone: &Phone<'_>, secr
     file.set("aors", id);
     match phone.display_name {
         Some(shown) => file.set("callerid", format_args!("\"{shown}\" <{name}>")),
-        None => file.set("callerid", format_args!("<{name}>")),
+        None => file.set("callerid", name),
     }
     if phone.voicemail {
         file.set("mailboxes", format_args!("{name}@{}", voicemail::CONTEXT));
