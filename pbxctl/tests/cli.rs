@@ -328,7 +328,7 @@ impl Fake {
             for stream in listener.incoming() {
                 let Ok(mut stream) = stream else { return };
                 let mut request = Vec::new();
-                let mut buffer = [0; 65536];
+                let mut buffer = [0; 8192];
                 let (head, length) = loop {
                     let count = stream.read(&mut buffer).unwrap_or(0);
                     request.extend_from_slice(&buffer[..count]);

@@ -101,20 +101,24 @@ impl Parsed {
 pub fn parse(sources: &[Source]) -> Parsed {
     let mut parsed = Parsed::default();
     for (at, source) in sources.iter().enumerate() {
-        let (nodes, error) = yaml::read(&source.text);
         let lines = Lines::new(source);
         let mut inherited = false;
-        for (index, node) in nodes.iter().enumerate() {
-            let mut reader = Reader { lines: &lines, found: &mut parsed.diagnostics };
-            let document = reader.document(node, Origin { source: at, index }, inherited);
-            // The first document's version holds for those that say none.
-            inherited |= node.get("apiVersion").is_some();
-            parsed.documents.extend(document);
-        }
-        if let Some(error) = error {
-            let mut diagnostic = Diagnostic::error("yaml", error.message).positioned(lines.position(error.span));
-            diagnostic.help.extend(error.help);
-            parsed.diagnostics.push(diagnostic);
+        for (index, node) in yaml::Documents::new(&source.text).enumerate() {
+            match node {
+                Ok(node) => {
+                    let mut reader = Reader { lines: &lines, found: &mut parsed.diagnostics };
+                    let document = reader.document(&node, Origin { source: at, index }, inherited);
+                    // The first document's version holds for those that say none.
+                    inherited |= node.get("apiVersion").is_some();
+                    parsed.documents.extend(document);
+                }
+                Err(error) => {
+                    let position = lines.position(error.span);
+                    let mut diagnostic = Diagnostic::error("yaml", error.message).positioned(position);
+                    diagnostic.help.extend(error.help);
+                    parsed.diagnostics.push(diagnostic);
+                }
+            }
         }
     }
     refuse_repeated(sources, &mut parsed);
@@ -218,7 +222,7 @@ impl Reader<'_> {
                 );
             }
         }
-        let fields = given(&spec.to_json(), spec_node);
+        let fields = given(spec.to_json(), spec_node);
         Some(Document {
             origin,
             object: ObjectRef::new(kind, metadata.name),
@@ -464,18 +468,15 @@ fn describe(error: &de::Error, path: &[Step], kind: Option<Kind>) -> Diagnostic 
 }
 
 /// The part of a value's full form that was written: its own normal form, without the defaults around it.
-fn given(full: &Json, node: &Node<'_>) -> Json {
-    match (full, &node.value) {
-        (Json::Object(fields), Value::Map(entries)) => Json::Object(
-            entries
-                .iter()
-                .filter_map(|(key, value)| {
-                    fields.get(key.text.as_ref()).map(|field| (key.text.to_string(), given(field, value)))
-                })
-                .collect(),
-        ),
-        _ => full.clone(),
+fn given(mut full: Json, node: &Node<'_>) -> Json {
+    if let (Json::Object(fields), Value::Map(_)) = (&mut full, &node.value) {
+        fields.retain(|key, value| {
+            let Some(written) = node.get(key) else { return false };
+            *value = given(value.take(), written);
+            true
+        });
     }
+    full
 }
 
 /// Finds a path (`spec.members[2]`) in a document: its node, and the words to point at.

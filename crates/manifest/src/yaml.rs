@@ -92,18 +92,54 @@ impl Node<'_> {
 ///
 /// A file that cannot be read to its end still gives the documents before the error, and the error.
 pub fn read(text: &str) -> (Vec<Node<'_>>, Option<YamlError>) {
-    let mut reader = Reader { parser: Parser::new_from_str(text), anchors: Vec::new(), aliased: 0 };
     let mut documents = Vec::new();
-    loop {
-        match reader.next() {
-            Ok((Event::DocumentStart(_), _)) => match reader.document() {
-                Ok(node) if node.is_null() => {}
-                Ok(node) => documents.push(node),
-                Err(error) => return (documents, Some(error)),
-            },
-            Ok((Event::StreamEnd, _)) => return (documents, None),
-            Ok(_) => {}
+    for document in Documents::new(text) {
+        match document {
+            Ok(node) => documents.push(node),
             Err(error) => return (documents, Some(error)),
+        }
+    }
+    (documents, None)
+}
+
+/// The documents of a text, one at a time: a tree is done with before the next one is made, so that the memory of one is
+/// enough for all. Documents with nothing in them are left out; an error is the last item.
+pub struct Documents<'t> {
+    reader: Option<Reader<'t>>,
+}
+
+impl<'t> Documents<'t> {
+    /// The documents of a text.
+    pub fn new(text: &'t str) -> Self {
+        Self { reader: Some(Reader { parser: Parser::new_from_str(text), anchors: Vec::new(), aliased: 0 }) }
+    }
+}
+
+impl<'t> Iterator for Documents<'t> {
+    type Item = Result<Node<'t>, YamlError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let reader = self.reader.as_mut()?;
+        loop {
+            match reader.next() {
+                Ok((Event::DocumentStart(_), _)) => match reader.document() {
+                    Ok(node) if node.is_null() => {}
+                    Ok(node) => return Some(Ok(node)),
+                    Err(error) => {
+                        self.reader = None;
+                        return Some(Err(error));
+                    }
+                },
+                Ok((Event::StreamEnd, _)) => {
+                    self.reader = None;
+                    return None;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    self.reader = None;
+                    return Some(Err(error));
+                }
+            }
         }
     }
 }

@@ -431,13 +431,6 @@ impl Spec for Extension {
             );
         }
         let Some(phone) = checker.catalog().phone(name) else { return };
-        let transports = checker
-            .catalog()
-            .settings
-            .values()
-            .next()
-            .map(|settings| settings.spec.transports.clone())
-            .unwrap_or_default();
         if phone.webrtc && phone.transport.is_some_and(|transport| !matches!(transport, Transport::Ws | Transport::Wss))
         {
             checker.add(
@@ -446,7 +439,11 @@ impl Spec for Extension {
                     .help("leave `transport` out, or use `wss`"),
             );
         }
-        if phone.transport == Some(Transport::Tls) && transports.managed && transports.tls.is_none() {
+        let without_tls = || {
+            let settings = checker.catalog().settings.values().next();
+            settings.is_none_or(|settings| settings.spec.transports.managed && settings.spec.transports.tls.is_none())
+        };
+        if phone.transport == Some(Transport::Tls) && without_tls() {
             checker.add(
                 if self.transport.is_some() { "spec.transport" } else { "spec.profile" },
                 Diagnostic::error("no-transport", "telephones are to use TLS, but the settings have no TLS transport")
