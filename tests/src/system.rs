@@ -1,0 +1,256 @@
+//! The system under test: Asterisk, `pbxd` and `pbxctl`, each the real one.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use fs_err as fs;
+use pbx_api::{Client, Health, Outcome, OutcomeResult};
+use pbx_lab::{Asterisk, Behaviour, Caller, Phone, PhoneSpec, Place, Process, until};
+
+use crate::CommandOutput;
+
+/// Longer than anything takes that is going to happen.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// The files of Asterisk's that include ours.
+const INCLUDES: [&str; 4] = ["rtp.conf", "voicemail.conf", "extensions.conf", "pjsip.conf"];
+
+/// How a system shall be; see [`System::builder`].
+#[derive(Debug)]
+#[must_use]
+pub struct Builder {
+    asterisk: pbx_lab::Builder,
+    store: Option<String>,
+    more: String,
+}
+
+impl Builder {
+    /// The time at which Asterisk believes it starts.
+    pub fn clock(mut self, clock: &str) -> Self {
+        self.asterisk = self.asterisk.clock(clock);
+        self
+    }
+
+    /// The URL of pbxd's store; otherwise a file of SQLite.
+    pub fn store(mut self, url: impl Into<String>) -> Self {
+        self.store = Some(url.into());
+        self
+    }
+
+    /// More lines for `pbxd.toml`.
+    pub fn config(mut self, text: impl Into<String>) -> Self {
+        self.more = text.into();
+        self
+    }
+
+    /// Replaces a file of Asterisk's.
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.asterisk = self.asterisk.file(name, text);
+        self
+    }
+
+    /// Starts Asterisk and pbxd, and waits until pbxd has found Asterisk.
+    pub fn start(self) -> Result<System> {
+        let mut asterisk = self.asterisk.prepare()?;
+        include(&asterisk.etc())?;
+        asterisk.start_again()?;
+        let place = Place::take()?;
+        let store = self.store.unwrap_or_else(|| format!("sqlite://{}", place.dir().join("pbxd.db").display()));
+        let config = format!(
+            "socket = \"{dir}/pbxd.sock\"\nstore = \"{store}\"\nkey_file = \"{dir}/key\"\n\n\
+             [asterisk]\nconfig_dir = \"{etc}\"\nlog_dir = \"{log}\"\n\n\
+             [ami]\nhost = \"{ip}\"\nport = {port}\nusername = \"pbxd\"\nsecret = \"{secret}\"\n{more}",
+            dir = place.dir().display(),
+            etc = asterisk.etc().display(),
+            log = asterisk.log_dir().display(),
+            ip = asterisk.address(),
+            port = asterisk.ports().ami,
+            secret = asterisk.secret(),
+            more = self.more,
+        );
+        fs::write(place.dir().join("pbxd.toml"), config)?;
+        fs::create_dir(place.dir().join("manifests"))?;
+        let mut system = System { pbxd: None, asterisk, place, files: AtomicU32::new(0) };
+        system.start_pbxd()?;
+        Ok(system)
+    }
+}
+
+/// Adds the line to each main file that has Asterisk read what pbxd writes, with an empty revision to begin with.
+fn include(etc: &Path) -> Result<()> {
+    for name in INCLUDES {
+        let path = etc.join(name);
+        let text = fs::read_to_string(&path)?;
+        // Into the same file: it belongs to Asterisk's user.
+        fs::write(&path, format!("{text}\n#include \"pbx.d/current/{name}\"\n"))?;
+    }
+    pbx_asterisk::deploy::Revisions::new(etc).activate_empty(std::time::UNIX_EPOCH)?;
+    Ok(())
+}
+
+/// A running telephone system of one's own, stopped and removed when dropped.
+#[derive(Debug)]
+pub struct System {
+    // Declared before what it needs: fields are dropped in order.
+    pbxd: Option<Process>,
+    asterisk: Asterisk,
+    place: Place,
+    files: AtomicU32,
+}
+
+impl System {
+    /// With pbxd on SQLite and the machine's time.
+    pub fn start() -> Result<Self> {
+        Self::builder().start()
+    }
+
+    /// A system to be described.
+    pub fn builder() -> Builder {
+        Builder { asterisk: Asterisk::builder(), store: None, more: String::new() }
+    }
+
+    /// Its Asterisk.
+    pub fn asterisk(&self) -> &Asterisk {
+        &self.asterisk
+    }
+
+    /// Its Asterisk, to stop and start it.
+    pub fn asterisk_mut(&mut self) -> &mut Asterisk {
+        &mut self.asterisk
+    }
+
+    /// The address of Asterisk.
+    pub fn ip(&self) -> Ipv4Addr {
+        self.asterisk.address()
+    }
+
+    /// The folder of pbxd: socket, store, key, manifests.
+    pub fn dir(&self) -> &Path {
+        self.place.dir()
+    }
+
+    /// pbxd's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.place.dir().join("pbxd.sock")
+    }
+
+    /// Starts pbxd, and waits until it answers and is connected to Asterisk, if that runs.
+    pub fn start_pbxd(&mut self) -> Result<()> {
+        let mut command = Command::new(program("pbxd")?);
+        command.arg("--config").arg(self.place.dir().join("pbxd.toml"));
+        let mut process = self.place.spawn("pbxd", command)?;
+        let has_asterisk = self.asterisk.is_running();
+        until("an answer of pbxd", SOON, || {
+            if !process.is_running() {
+                bail!("pbxd ended; its last words:\n{}", self.pbxd_log());
+            }
+            Ok(self.health().ok().filter(|health| health.asterisk.connected == has_asterisk).map(drop))
+        })
+        .with_context(|| self.pbxd_log())?;
+        self.pbxd = Some(process);
+        Ok(())
+    }
+
+    /// Kills pbxd, as a power cut would.
+    pub fn kill_pbxd(&mut self) {
+        self.pbxd = None;
+    }
+
+    /// What pbxd has logged.
+    pub fn pbxd_log(&self) -> String {
+        let text = fs::read(self.place.dir().join("pbxd.out")).unwrap_or_default();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// How pbxd is.
+    pub fn health(&self) -> Result<Health> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(runtime.block_on(Client::new(self.socket()).health())?)
+    }
+
+    /// Writes a manifest (or a file beside one), and gives its path. `{ip}` and `{etc}` in it become the address and the
+    /// configuration folder of Asterisk.
+    pub fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let path = self.place.dir().join("manifests").join(name);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let etc = self.asterisk.etc();
+        fs::write(&path, text.replace("{ip}", &self.ip().to_string()).replace("{etc}", &etc.display().to_string()))?;
+        Ok(path)
+    }
+
+    /// A `pbxctl` that talks to this pbxd, for those who want to set its environment or its user.
+    pub fn command(&self, args: &[&str]) -> Result<Command> {
+        let mut command = Command::new(program("pbxctl")?);
+        command.args(args).env("PBXCTL_SOCKET", self.socket()).current_dir(self.place.dir().join("manifests"));
+        command.env_remove("EDITOR").env_remove("VISUAL").stdin(Stdio::null());
+        Ok(command)
+    }
+
+    /// Runs `pbxctl`, in the folder of the manifests.
+    pub fn pbxctl(&self, args: &[&str]) -> Result<CommandOutput> {
+        Ok(self.command(args)?.output()?.into())
+    }
+
+    /// Applies manifests with `pbxctl` and proves that Asterisk has them.
+    pub fn apply(&self, manifests: &str) -> Result<Outcome> {
+        let name = format!("{:03}.yaml", self.files.fetch_add(1, Ordering::Relaxed));
+        self.write(&name, manifests)?;
+        let output = self.pbxctl(&["apply", "-f", &name, "--yes", "-o", "json"])?.expect(0)?;
+        let outcome: Outcome = serde_json::from_value(output.json()?["outcome"].take())
+            .with_context(|| format!("no outcome:\n{output}"))?;
+        ensure!(outcome.result == OutcomeResult::Applied, "{output}");
+        Ok(outcome)
+    }
+
+    /// Registers a telephone of an extension whose password is `secret-NUMBER`.
+    pub fn phone(&self, number: &str, behaviour: &Behaviour) -> Result<Phone> {
+        Phone::register(&self.login(number), behaviour)
+    }
+
+    /// The login of an extension whose password is `secret-NUMBER`.
+    pub fn login(&self, number: &str) -> PhoneSpec {
+        PhoneSpec::new(number, format!("secret-{number}"), self.ip())
+    }
+
+    /// The calling side of an extension whose password is `secret-NUMBER`.
+    pub fn caller(&self, number: &str) -> Result<Caller> {
+        Ok(Caller::new()?.as_phone(number, format!("secret-{number}")))
+    }
+
+    /// What Asterisk has logged.
+    pub fn log(&self) -> Result<String> {
+        let bytes = fs::read(self.asterisk.log_dir().join("messages.log"))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Waits until Asterisk has logged something.
+    pub fn wait_log(&self, text: &str) -> Result<()> {
+        until(&format!("{text:?} in Asterisk's log"), SOON, || Ok(self.log()?.contains(text).then_some(())))
+    }
+}
+
+/// A program of ours: it is built into the folder above that of the test.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let folders = test.ancestors().skip(1).take(2).map(|folder| folder.join(name));
+    folders.into_iter().find(|path| path.is_file()).with_context(|| {
+        format!("{name} is not built: run `cargo build -p {name}` before, or all with `cargo xtask test`")
+    })
+}
+
+impl Drop for System {
+    /// Keeps the logs in the folder that `PBX_TESTS_LOGS` names: to look at a test that failed.
+    fn drop(&mut self) {
+        let Some(folder) = std::env::var_os("PBX_TESTS_LOGS").map(PathBuf::from) else { return };
+        let name = std::thread::current().name().unwrap_or("test").replace("::", "-");
+        let _ = fs::create_dir_all(&folder);
+        let _ = fs::write(folder.join(format!("{name}.asterisk.log")), self.log().unwrap_or_default());
+        let _ = fs::write(folder.join(format!("{name}.pbxd.log")), self.pbxd_log());
+    }
+}

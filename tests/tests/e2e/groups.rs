@@ -1,0 +1,132 @@
+//! Groups: who rings, in which order, for how long, and what comes after.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use pbx_lab::{Behaviour, Outcome, Phone, RangCall};
+use pbx_tests::{SOON, System, extension, settings};
+
+const TRY: Duration = Duration::from_secs(1);
+/// What a busy machine may add.
+const SLACK: Duration = Duration::from_millis(900);
+
+fn group(name: &str, number: &str, strategy: &str, members: &str, more: &str) -> String {
+    format!(
+        "---\nkind: ExtensionGroup\nmetadata: {{ name: {name} }}\nspec: {{ number: \"{number}\", strategy: {strategy}, \
+         members: [{members}], timeout: 1s, failover: extension/1009{more} }}\n"
+    )
+}
+
+/// The calls that each telephone has got, once all of them are decided.
+fn calls(phones: &[Phone], counts: [usize; 3]) -> Result<Vec<Vec<RangCall>>> {
+    phones
+        .iter()
+        .zip(counts)
+        .map(|(phone, count)| {
+            let calls = phone.wait_decided(count, SOON)?;
+            assert_eq!(calls.len(), count, "{calls:?}");
+            Ok(calls)
+        })
+        .collect()
+}
+
+/// The time from one call's beginning to another's.
+fn apart(from: &RangCall, to: &RangCall) -> Result<Duration> {
+    to.at.duration_since(from.at).context("the order is wrong")
+}
+
+fn assert_tries(list: &[&RangCall]) -> Result<()> {
+    for pair in list.windows(2) {
+        let between = apart(pair[0], pair[1])?;
+        assert!((TRY - Duration::from_millis(100)..TRY + SLACK).contains(&between), "{between:?} between two tries");
+    }
+    Ok(())
+}
+
+#[test]
+fn groups_ring_by_their_strategy_and_fail_over() -> Result<()> {
+    let system = System::start()?;
+    let three = "\"1001\", \"1002\", \"1003\"";
+    system.apply(
+        &[
+            settings(""),
+            ["1001", "1002", "1003", "1009", "1010"].map(|number| extension(number, "")).concat(),
+            group("all", "600", "ringAll", three, ", displayName: Sales"),
+            group("hunt", "601", "hunt", three, ""),
+            group("memory", "602", "memoryHunt", three, ""),
+            group("round", "603", "roundRobin", three, ""),
+            group("off", "604", "ringAll", three, ", enabled: false"),
+        ]
+        .concat(),
+    )?;
+    let phones = ["1001", "1002", "1003"]
+        .map(|number| system.phone(number, &Behaviour::Ignore))
+        .into_iter()
+        .collect::<Result<Vec<_>>>()?;
+    let last = system.phone("1009", &Behaviour::answer_after(Duration::ZERO))?;
+    let caller = system.caller("1010")?;
+    let call = |number: &str| -> Result<RangCall> {
+        caller.call(number, system.ip())?.expect_answer()?;
+        last.calls()?.pop().context("the failover did not ring")
+    };
+
+    let after = call("600")?;
+    let rang = calls(&phones, [1, 1, 1])?;
+    assert!(rang.iter().all(|calls| apart(&rang[0][0], &calls[0]).unwrap_or_default() < Duration::from_millis(300)));
+    assert!(rang.iter().all(|calls| calls[0].outcome == Outcome::Cancelled));
+    assert_eq!(rang[0][0].from_name.as_deref(), Some("Sales: 1010"));
+    assert_tries(&[&rang[0][0], &after])?;
+
+    let after = call("601")?;
+    let rang = calls(&phones, [2, 2, 2])?;
+    assert_tries(&[&rang[0][1], &rang[1][1], &rang[2][1], &after])?;
+
+    // The first; the first two; all three.
+    let after = call("602")?;
+    let rang = calls(&phones, [5, 4, 3])?;
+    assert_tries(&[&rang[0][2], &rang[0][3], &rang[0][4], &after])?;
+    assert!(apart(&rang[0][3], &rang[1][2])? < Duration::from_millis(300));
+    assert!(apart(&rang[0][4], &rang[1][3])? < Duration::from_millis(300));
+    assert!(apart(&rang[0][4], &rang[2][2])? < Duration::from_millis(300));
+
+    // Each call begins one further on, and goes round.
+    let after = call("603")?;
+    let rang = calls(&phones, [6, 5, 4])?;
+    assert_tries(&[&rang[0][5], &rang[1][4], &rang[2][3], &after])?;
+    let after = call("603")?;
+    let rang = calls(&phones, [7, 6, 5])?;
+    assert_tries(&[&rang[1][5], &rang[2][4], &rang[0][6], &after])?;
+
+    // Turned off, it rings nobody.
+    call("604")?;
+    calls(&phones, [7, 6, 5])?;
+    Ok(())
+}
+
+#[test]
+fn a_member_answers_and_those_who_cannot_are_passed_over() -> Result<()> {
+    let system = System::start()?;
+    system.apply(
+        &[
+            settings(""),
+            extension("1001", ", doNotDisturb: true"),
+            ["1002", "1003", "1009", "1010"].map(|number| extension(number, "")).concat(),
+            group("hunt", "601", "hunt", "\"1001\", \"1002\", \"1003\"", ""),
+            group("all", "600", "ringAll", "\"1002\", \"1003\"", ""),
+        ]
+        .concat(),
+    )?;
+    let undisturbed = system.phone("1001", &Behaviour::answer_after(Duration::ZERO))?;
+    let caller = system.caller("1010")?;
+    let third = system.phone("1003", &Behaviour::answer_after(Duration::from_millis(200)))?;
+    // 1002 is not there: the call is at 1003 at once.
+    let result = caller.call("601", system.ip())?;
+    assert!(result.expect_answer()?.ringing < Some(TRY), "{result:?}");
+    let second = system.phone("1002", &Behaviour::reject(486))?;
+    caller.call("601", system.ip())?.expect_answer()?;
+    assert_eq!(second.wait_decided(1, SOON)?[0].outcome, Outcome::Rejected(486));
+    caller.call("600", system.ip())?.expect_answer()?;
+    assert_eq!(second.wait_decided(2, SOON)?[1].outcome, Outcome::Rejected(486));
+    assert_eq!((undisturbed.calls()?.len(), third.calls()?.len()), (0, 3));
+    Ok(())
+}

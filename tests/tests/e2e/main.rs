@@ -1,0 +1,9 @@
+//! What the system does, shown by calls on a real Asterisk. One file for each area.
+
+mod browser;
+mod carriers;
+mod extensions;
+mod groups;
+mod inbound;
+mod outbound;
+mod transports;

@@ -1,0 +1,182 @@
+//! Calls that go out: what the carrier sees, who may call what, what happens when a carrier fails.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use pbx_lab::{Behaviour, Outcome, Place, Uas, until};
+use pbx_tests::{SOON, System, carrier, extension, settings};
+
+const ROUTES: &str = "---
+kind: OutboundRoute
+metadata: { name: national }
+spec: { order: 10, patterns: [_9XXXXXXXX], prepend: \"+351\", carriers: [first, second], permission: national }
+---
+kind: OutboundRoute
+metadata: { name: international }
+spec: { order: 20, patterns: [_00X.], strip: 2, prepend: \"+\", carriers: [second], permission: international }
+---
+kind: OutboundRoute
+metadata: { name: emergency }
+spec: { order: 30, patterns: [\"112\"], carriers: [first, second], emergency: true }
+";
+
+fn answers() -> Behaviour {
+    Behaviour::answer_after(Duration::ZERO)
+}
+
+#[test]
+fn numbers_go_out_as_carriers_want_them_to_those_who_may() -> Result<()> {
+    let (first, second) = (Place::take()?, Place::take()?);
+    let system = System::start()?;
+    system.apply(&[
+        settings(""),
+        extension("1001", ", permissions: [national, international], callerId: { number: \"+351210001001\" }, displayName: Ana Reyes"),
+        extension("1002", ""),
+        extension("1003", ", permissions: [national]"),
+        extension("1004", ", callForward: { always: external/+441234567890 }"),
+        carrier("first", first.ip(), ", callerId: { number: \"+351210001000\" }"),
+        carrier("second", second.ip(), ", callerId: { number: \"+351210002000\", name: House }"),
+        ROUTES.to_owned(),
+        // A manifest may send calls where a telephone may not dial.
+        "---\nkind: OutboundRoute\nmetadata: { name: abroad }\nspec: { patterns: [_+44X.], carriers: [second], permission: abroad }\n".to_owned(),
+    ]
+    .concat())?;
+    // The first carrier has no line free, so the second gets the call, with the same number.
+    let refusing = Uas::listen(first, &Behaviour::reject(503))?;
+    let taking = Uas::listen(second, &answers())?;
+    let ana = system.caller("1001")?;
+    ana.call("912345678", system.ip())?.expect_answer()?;
+    let tried = refusing.wait_decided(1, SOON)?.remove(0);
+    assert_eq!((tried.to.as_str(), tried.from.as_str()), ("+351912345678", "+351210001001"));
+    assert_eq!(tried.outcome, Outcome::Rejected(503));
+    let taken = taking.wait_decided(1, SOON)?.remove(0);
+    assert_eq!((taken.to.as_str(), taken.from.as_str()), ("+351912345678", "+351210001001"));
+    assert_eq!(taken.from_name.as_deref(), Some("House"));
+    assert!(taken.request.header("P-Asserted-Identity").is_some_and(|text| text.contains("+351210001001")));
+
+    // Two digits go, a plus comes.
+    ana.call("00441234567890", system.ip())?.expect_answer()?;
+    let taken = taking.wait_decided(2, SOON)?.remove(1);
+    assert_eq!((taken.to.as_str(), refusing.calls()?.len()), ("+441234567890", 1));
+
+    // Without the permission, with another one, and for a number that no route takes.
+    let (nobody, national) = (system.caller("1002")?, system.caller("1003")?);
+    nobody.call("912345678", system.ip())?.expect_code(403)?;
+    national.call("00441234567890", system.ip())?.expect_code(403)?;
+    ana.call("5551234", system.ip())?.expect_code(404)?;
+    assert_eq!((refusing.calls()?.len(), taking.calls()?.len()), (1, 2));
+
+    // An extension without a number of its own shows the carrier's.
+    national.call("912345678", system.ip())?.expect_answer()?;
+    assert_eq!(refusing.wait_decided(2, SOON)?[1].from, "+351210001000");
+    assert_eq!(taking.wait_decided(3, SOON)?[2].from, "+351210002000");
+
+    // Emergency calls are everybody's.
+    nobody.call("112", system.ip())?.expect_answer()?;
+    assert_eq!(refusing.wait_decided(3, SOON)?[2].to, "112");
+    assert_eq!(taking.wait_decided(4, SOON)?[3].to, "112");
+
+    // A forward outside goes by the routes, whatever the permissions of who calls.
+    nobody.call("1004", system.ip())?.expect_answer()?;
+    let forwarded = taking.wait_decided(5, SOON)?.remove(4);
+    assert_eq!((forwarded.to.as_str(), forwarded.from.as_str()), ("+441234567890", "+351210002000"));
+    Ok(())
+}
+
+#[test]
+fn what_the_called_says_is_no_reason_to_try_another_carrier() -> Result<()> {
+    let (first, second) = (Place::take()?, Place::take()?);
+    let system = System::start()?;
+    system.apply(
+        &[
+            settings(""),
+            extension("1001", ", permissions: [national]"),
+            carrier("first", first.ip(), ""),
+            carrier("second", second.ip(), ""),
+            ROUTES.to_owned(),
+        ]
+        .concat(),
+    )?;
+    let busy = Uas::listen(first, &Behaviour::reject(486))?;
+    let other = Uas::listen(second, &answers())?;
+    system.caller("1001")?.call("912345678", system.ip())?.expect_code(486)?;
+    assert_eq!((busy.wait_decided(1, SOON)?.len(), other.calls()?.len()), (1, 0));
+    // A number that one carrier does not know may be known to the next; what none of them knows is unknown.
+    let unknown = Uas::listen(busy.close(), &Behaviour::reject(404))?;
+    system.caller("1001")?.call("912345678", system.ip())?.expect_answer()?;
+    assert_eq!((unknown.wait_decided(1, SOON)?.len(), other.wait_decided(1, SOON)?.len()), (1, 1));
+    let _other = Uas::listen(other.close(), &Behaviour::reject(404))?;
+    system.caller("1001")?.call("912345678", system.ip())?.expect_code(404)?;
+    Ok(())
+}
+
+#[test]
+fn a_carrier_that_is_gone_is_passed_over() -> Result<()> {
+    let (first, second) = (Place::take()?, Place::take()?);
+    let system = System::start()?;
+    let asked = |name: &str, host: &Place| carrier(name, host.ip(), "").replace("qualify: 0s", "qualify: 1s");
+    system.apply(
+        &[
+            settings(""),
+            extension("1001", ", permissions: [national]"),
+            asked("first", &first),
+            asked("second", &second),
+            ROUTES.to_owned(),
+        ]
+        .concat(),
+    )?;
+    let taking = Uas::listen(second, &answers())?;
+    until("Asterisk's notice that the first carrier is gone", SOON, || {
+        let contacts = system.asterisk().cli("pjsip show contacts")?;
+        let line = |ip: std::net::Ipv4Addr| {
+            contacts.lines().find(|line| line.contains(&ip.to_string())).unwrap_or_default().to_owned()
+        };
+        Ok((line(first.ip()).contains("Unavail") && line(taking.ip()).contains("Avail")).then_some(()))
+    })?;
+    let result = system.caller("1001")?.call("912345678", system.ip())?;
+    assert!(result.expect_answer()?.took < Duration::from_secs(5), "{result:?}");
+    assert_eq!(taking.wait_decided(1, SOON)?.len(), 1);
+    Ok(())
+}
+
+#[test]
+fn calls_beyond_the_limit_of_a_carrier_are_refused() -> Result<()> {
+    let place = Place::take()?;
+    let number = "---\nkind: Did\nmetadata: { name: \"+351210001000\" }\nspec: { destination: extension/1001 }\n";
+    let routes = ROUTES.replace(", second]", "]").replace("[second]", "[first]");
+    let system = System::start()?;
+    system.apply(
+        &[
+            settings(""),
+            extension("1001", ", maxCalls: 5, permissions: [national]"),
+            extension("1002", ", permissions: [national]"),
+            carrier("first", place.ip(), ", maxChannels: 1"),
+            number.to_owned(),
+            routes,
+        ]
+        .concat(),
+    )?;
+    let _phone = system.phone("1001", &answers())?;
+    let line = Uas::listen(place, &answers())?;
+    let out = system.caller("1002")?.hold();
+    let mut talking = out.start("912345678", system.ip())?;
+    talking.wait_answered(SOON)?;
+    system.caller("1001")?.call("912345678", system.ip())?.expect_code(503)?;
+    // Emergency calls are not held back.
+    system.caller("1001")?.call("112", system.ip())?.expect_answer()?;
+    assert_eq!(line.calls()?.len(), 2);
+    drop(talking);
+    drop(out);
+    system.asterisk().cli("channel request hangup all")?;
+    until("the end of all calls", SOON, || {
+        Ok(system.asterisk().cli("core show channels count")?.contains("0 active channels").then_some(()))
+    })?;
+    // A call that comes in counts as well.
+    let place = line.close();
+    let carrier = pbx_lab::Caller::at(place).from("+351911111111").hold_for(Duration::from_secs(3));
+    let mut inside = carrier.start("+351210001000", system.ip())?;
+    inside.wait_answered(SOON)?;
+    system.caller("1002")?.call("912345678", system.ip())?.expect_code(503)?;
+    inside.wait()?.expect_answer()?;
+    Ok(())
+}
