@@ -19,7 +19,7 @@ use crate::surroundings::{now, now_system};
 use crate::system::System;
 
 /// How long Asterisk may take to come back before a way back is given up.
-const BACK_WITHIN: Duration = Duration::from_secs(60);
+const BACK_WITHIN: Duration = Duration::from_mins(1);
 
 /// Where progress is told. Nobody listening does not stop an apply.
 pub(crate) type Listener = UnboundedSender<Event>;
@@ -285,7 +285,12 @@ impl Changing<'_> {
                     object: None,
                     file: None,
                     line: None,
-                    message: if lost { "Asterisk stopped answering while it took the new revision" } else { "Asterisk could not be asked what it took" }.into(),
+                    message: if lost {
+                        "Asterisk stopped answering while it took the new revision"
+                    } else {
+                        "Asterisk could not be asked what it took"
+                    }
+                    .into(),
                     asterisk: vec![error.to_string()],
                 };
                 (vec![rejection], Verification::default())
@@ -401,12 +406,12 @@ pub(crate) async fn recover(system: &Arc<System>) -> anyhow::Result<()> {
         let system = Arc::clone(system);
         let tracker = system.tasks.clone();
         tracker.spawn(async move {
-            let Ok(client) = system.link().connected(Duration::from_secs(86_400)).await else { return };
+            let Ok(client) = system.link().connected(Duration::from_hours(24)).await else { return };
             let modules = pbx_asterisk::config::FILES;
             match deploy::reload(&client, &modules, None, "recovery", |_| {}).await {
                 Ok(reloaded) if reloaded.rejections.is_empty() => info!("Asterisk has read the live revision again"),
                 Ok(reloaded) => {
-                    error!(rejections = ?reloaded.rejections, "Asterisk did not read the live revision again")
+                    error!(rejections = ?reloaded.rejections, "Asterisk did not read the live revision again");
                 }
                 Err(error) => error!(%error, "Asterisk did not read the live revision again"),
             }

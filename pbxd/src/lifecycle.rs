@@ -20,12 +20,17 @@ use crate::live::Live;
 use crate::system::System;
 
 /// How long requests and applies may take to end after a stop was asked for.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 
 /// Starts the log: lines on stderr, which systemd keeps.
 pub(crate) fn log(level: &str) {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
 }
 
 /// Listens on the socket. One that nobody answers on is a leftover and replaced; one that somebody answers on is refused.

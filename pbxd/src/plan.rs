@@ -277,7 +277,7 @@ fn file_changes(from: &ConfigTree, to: &ConfigTree, sections: &[ChangedSection<'
                 lines.push_str(" (a secret changes)\n");
             }
             if !lines.is_empty() {
-                change.diff.push_str(&format!("@@ [{title}] @@\n{lines}"));
+                change.diff.extend(["@@ [", title, "] @@\n", &lines]);
             }
         }
         if left == 0 {

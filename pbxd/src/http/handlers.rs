@@ -109,17 +109,15 @@ pub(super) async fn object(
     let kind = kind.parse::<Kind>().map_err(|refused| bad(refused.0.replace('\n', "; "), "as in extension/1001"))?;
     let found =
         name.parse().ok().map(|name| ObjectRef::new(kind, name)).and_then(|object| live.records.get_key_value(&object));
-    match found {
-        Some((object, record)) => Ok(Json(view(&live, object, record))),
-        None => {
-            let names = live.records.keys().filter(|object| object.kind == kind).map(|object| object.name.as_str());
-            let help = match pbx_manifest::nearest(&name, names) {
-                Some(near) => format!("did you mean `{kind}/{near}`?"),
-                None => format!("`pbxctl get {}` lists those there are", kind.plural()),
-            };
-            Err(Refusal(ErrorBody::new(ErrorCode::NotFound, format!("there is no {kind} `{name}`")).help(help)))
-        }
+    if let Some((object, record)) = found {
+        return Ok(Json(view(&live, object, record)));
     }
+    let names = live.records.keys().filter(|object| object.kind == kind).map(|object| object.name.as_str());
+    let help = match pbx_manifest::nearest(&name, names) {
+        Some(near) => format!("did you mean `{kind}/{near}`?"),
+        None => format!("`pbxctl get {}` lists those there are", kind.plural()),
+    };
+    Err(Refusal(ErrorBody::new(ErrorCode::NotFound, format!("there is no {kind} `{name}`")).help(help)))
 }
 
 pub(super) async fn plan(State(system): State<Arc<System>>, Json(request): Json<PlanRequest>) -> Answer<Plan> {
@@ -165,9 +163,9 @@ fn revision_view(revision: Revision, live: Option<u64>) -> RevisionView {
         message: Some(revision.message).filter(|message| !message.is_empty()),
         state: revision.state.to_string(),
         detail: revision.detail,
-        created: u64::try_from(revision.counts.created).unwrap_or_default(),
-        updated: u64::try_from(revision.counts.updated).unwrap_or_default(),
-        deleted: u64::try_from(revision.counts.deleted).unwrap_or_default(),
+        created: revision.counts.created,
+        updated: revision.counts.updated,
+        deleted: revision.counts.deleted,
         live: live == Some(id),
     }
 }

@@ -1,0 +1,265 @@
+//! The daemon as systemd and its administrator see it: configuration, start, reload, stop. No Asterisk is needed: that is proven
+//! end to end elsewhere.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use fs_err as fs;
+use pbx_api::{ApplyRequest, Client, ClientError, Declared, ErrorCode, Event, OutcomeResult, PlanRequest};
+use pbx_manifest::{Declaration, Kind, ObjectRef};
+
+/// How long anything may take on a busy machine.
+const SOON: Duration = Duration::from_secs(30);
+
+/// A folder with a configuration, and the daemon that runs on it.
+struct Daemon {
+    dir: tempfile::TempDir,
+    child: Option<Child>,
+}
+
+impl Daemon {
+    /// Prepared, not started. No manager listens where it is told to look.
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().display();
+        fs::create_dir_all(dir.path().join("asterisk")).unwrap();
+        fs::write(
+            dir.path().join("pbxd.toml"),
+            format!(
+                "socket = \"{at}/pbxd.sock\"\nstore = \"sqlite://{at}/pbxd.db\"\nkey_file = \"{at}/key\"\n\
+                 [asterisk]\nconfig_dir = \"{at}/asterisk\"\nlog_dir = \"{at}/log\"\n\
+                 [ami]\nport = 1\nsecret = \"never-shown\"\n"
+            ),
+        )
+        .unwrap();
+        Self { dir, child: None }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pbxd"));
+        command.arg("--config").arg(self.path("pbxd.toml")).stdin(Stdio::null());
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PBXD_")) {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    fn check(&self) -> Output {
+        self.command().arg("--check-config").output().unwrap()
+    }
+
+    /// Starts it, and waits until it tells systemd that it is ready.
+    fn start(&mut self) -> UnixDatagram {
+        let notify = self.path("notify.sock");
+        let _ = fs::remove_file(&notify);
+        let socket = UnixDatagram::bind(&notify).unwrap();
+        socket.set_read_timeout(Some(SOON)).unwrap();
+        let log = fs::File::create(self.path("pbxd.log")).unwrap();
+        self.child = Some(self.command().env("NOTIFY_SOCKET", &notify).stderr(log.into_parts().0).spawn().unwrap());
+        assert_eq!(told(&socket), "READY=1");
+        socket
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// Waits for its end: the exit code.
+    fn ended(&mut self) -> Option<i32> {
+        let child = self.child.as_mut().unwrap();
+        let until = Instant::now() + SOON;
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < until, "pbxd did not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn client(&self) -> Client {
+        Client::new(self.path("pbxd.sock"))
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.path("pbxd.log")).unwrap()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// What systemd is told next.
+fn told(socket: &UnixDatagram) -> String {
+    let mut buffer = [0; 512];
+    let length = socket.recv(&mut buffer).expect("systemd was told nothing");
+    String::from_utf8_lossy(&buffer[..length]).trim().to_owned()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn one_extension() -> PlanRequest {
+    PlanRequest {
+        set: "default".into(),
+        declarations: vec![Declared {
+            declaration: Declaration {
+                object: ObjectRef::new(Kind::Extension, "1001".parse().unwrap()),
+                labels: std::collections::BTreeMap::new(),
+                spec: serde_json::json!({ "displayName": "Ana Reyes" }),
+            },
+            secrets: std::collections::BTreeMap::new(),
+        }],
+        ..PlanRequest::default()
+    }
+}
+
+#[test]
+fn a_mistake_in_the_configuration_is_told_with_its_line() {
+    let daemon = Daemon::new();
+    let good = fs::read_to_string(daemon.path("pbxd.toml")).unwrap();
+    let output = daemon.check();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for (change, expected) in [
+        (("[ami]\nport = 1", "[ami]\nport = \"x\""), vec!["line 8", "port = \"x\""]),
+        (("log_dir", "log_folder"), vec!["line 6", "log_folder", "log_dir"]),
+        (("secret = \"never-shown\"", ""), vec!["pbxctl setup"]),
+        (("sqlite://", "mysql://"), vec!["sqlite:// or postgres://"]),
+    ] {
+        fs::write(daemon.path("pbxd.toml"), good.replace(change.0, change.1)).unwrap();
+        let output = daemon.check();
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        for part in expected {
+            assert!(message.contains(part), "`{part}` is missing in: {message}");
+        }
+        assert!(!message.contains("never-shown"), "{message}");
+    }
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file() {
+    let daemon = Daemon::new();
+    let shown = |command: &mut Command| text(&command.arg("--check-config").output().unwrap().stdout);
+    assert!(shown(&mut daemon.command()).contains("pbxd.db"));
+    assert!(shown(daemon.command().env("PBXD_STORE", "sqlite:///env.db")).contains("sqlite:///env.db"));
+    let both =
+        shown(daemon.command().env("PBXD_STORE", "sqlite:///env.db").args(["--store", "postgres://pbx:secret@db/pbx"]));
+    assert!(both.contains("postgres://…@db/pbx") && !both.contains("secret"), "{both}");
+}
+
+#[tokio::test]
+async fn it_starts_answers_reloads_and_stops() {
+    let mut daemon = Daemon::new();
+    let systemd = daemon.start();
+    let health = daemon.client().health().await.unwrap();
+    assert_eq!((health.revision, health.objects, health.asterisk.connected), (None, 0, false));
+    assert!(health.asterisk.error.is_some(), "{health:?}");
+
+    // A second one on the same socket is refused, and does the first no harm.
+    let second = daemon.command().output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text(&second.stderr).contains("another pbxd answers"), "{}", text(&second.stderr));
+    daemon.client().health().await.unwrap();
+
+    // A broken file is not taken at a reload; a good one is.
+    let good = fs::read_to_string(daemon.path("pbxd.toml")).unwrap();
+    for (content, expected) in
+        [("socket = 1".to_owned(), "was not taken"), (good.replace("port = 1", "port = 2"), "was read again")]
+    {
+        fs::write(daemon.path("pbxd.toml"), content).unwrap();
+        daemon.signal("HUP");
+        assert!(told(&systemd).starts_with("RELOADING=1"));
+        assert_eq!(told(&systemd), "READY=1");
+        assert!(daemon.log().contains(expected), "{}", daemon.log());
+    }
+    assert!(daemon.client().health().await.unwrap().asterisk.address.ends_with(":2"));
+
+    daemon.signal("TERM");
+    assert_eq!(told(&systemd), "STOPPING=1");
+    assert_eq!(daemon.ended(), Some(0));
+    assert!(!daemon.path("pbxd.sock").exists(), "the socket is left behind");
+    assert!(matches!(daemon.client().health().await, Err(ClientError::Unreachable { .. })));
+    assert!(!daemon.log().contains("never-shown"));
+}
+
+#[tokio::test]
+async fn without_asterisk_nothing_changes_unless_files_alone_are_asked_for() {
+    let mut daemon = Daemon::new();
+    daemon.start();
+    let client = daemon.client();
+    let plan = client.plan(&one_extension()).await.unwrap();
+    let mut events = client.apply(&plan.id, &ApplyRequest::default()).await.unwrap();
+    match events.next().await.unwrap() {
+        Some(Event::Error(error)) => assert_eq!(error.code, ErrorCode::AsteriskUnreachable),
+        other => panic!("{other:?}"),
+    }
+    assert!(!daemon.path("asterisk/pbx.d").exists(), "files were written");
+    assert_eq!(client.revisions(10, None).await.unwrap().revisions.len(), 0);
+
+    // The plan was used; it is made again, and written.
+    match client.apply(&plan.id, &ApplyRequest::default()).await {
+        Err(ClientError::Refused(error)) => assert_eq!(error.code, ErrorCode::NotFound),
+        other => panic!("{other:?}"),
+    }
+    let plan = client.plan(&one_extension()).await.unwrap();
+    let mut events =
+        client.apply(&plan.id, &ApplyRequest { no_reload: true, ..ApplyRequest::default() }).await.unwrap();
+    let mut last = None;
+    while let Some(event) = events.next().await.unwrap() {
+        last = Some(event);
+    }
+    let Some(Event::Outcome(outcome)) = last else { panic!("{last:?}") };
+    assert_eq!((outcome.result, outcome.live), (OutcomeResult::Written, Some(1)));
+    let written = fs::read_to_string(daemon.path("asterisk/pbx.d/current/pjsip.conf")).unwrap();
+    assert!(written.contains("[1001](pbx-phone)"), "{written}");
+
+    // It is all there after a restart, the password included.
+    daemon.signal("TERM");
+    assert_eq!(daemon.ended(), Some(0));
+    daemon.start();
+    let again = daemon.client().plan(&one_extension()).await.unwrap();
+    assert!(again.is_empty(), "{again:?}");
+}
+
+#[test]
+fn a_database_of_a_newer_version_is_refused_by_name() {
+    let mut daemon = Daemon::new();
+    daemon.start();
+    daemon.signal("TERM");
+    assert_eq!(daemon.ended(), Some(0));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(newer(&daemon.path("pbxd.db")));
+    let output = daemon.command().output().unwrap();
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("9999 (from the future)"), "{message}");
+}
+
+/// Leaves the trace of a migration that this version does not have.
+async fn newer(path: &Path) {
+    let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (9999, 'from the future', 1, x'00', 0)",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    pool.close().await;
+}
