@@ -100,8 +100,8 @@ pub(super) fn render(catalog: &Catalog, graph: &CallGraph) -> ConfigFile {
     writer.file
 }
 
-fn object(kind: Kind, name: &Name) -> Option<ObjectRef> {
-    Some(ObjectRef::new(kind, name.clone()))
+fn object(kind: Kind, name: &Name) -> ObjectRef {
+    ObjectRef::new(kind, name.clone())
 }
 
 /// The first step of every node: the channel says where it is.
@@ -179,7 +179,7 @@ impl Writer<'_> {
 
     fn routes(&mut self) {
         for (name, route) in &self.graph.outbound.routes {
-            self.file.mark(object(Kind::OutboundRoute, name));
+            self.file.mark(Some(object(Kind::OutboundRoute, name)));
             let context = hashed_name("pbx-route-", name);
             // Included contexts are searched in order, so the order of routes is theirs; one priority alone, because Asterisk
             // looks up each priority anew and would mix the routes' steps.
@@ -204,7 +204,7 @@ impl Writer<'_> {
     fn carriers(&mut self) {
         for (name, entry) in self.catalog.carriers.iter().filter(|(_, entry)| entry.spec.enabled) {
             let carrier = &entry.spec;
-            self.file.mark(object(Kind::Carrier, name));
+            self.file.mark(Some(object(Kind::Carrier, name)));
             // Calls that come in by it.
             self.file.context(&carrier_context(name));
             // Calls to a registered account may be sent to its contact; the number that was called then stands in `To` alone.
@@ -306,7 +306,7 @@ impl Writer<'_> {
 
     fn schedules(&mut self) {
         for (name, entry) in self.catalog.schedules.iter().filter(|(_, entry)| entry.spec.enabled) {
-            self.file.mark(object(Kind::Schedule, name));
+            self.file.mark(Some(object(Kind::Schedule, name)));
             self.file.context(&hashed_name("pbx-schedule-", name));
             self.schedule(&entry.spec);
         }
@@ -386,7 +386,7 @@ impl Writer<'_> {
                     let target = self.target(&edge.to);
                     match &edge.when {
                         When::Caller(caller) => {
-                            steps.push(format!("GotoIf({}?{target})", self.caller_condition(caller)))
+                            steps.push(format!("GotoIf({}?{target})", self.caller_condition(caller)));
                         }
                         When::Closed(schedule) => {
                             steps.push(format!("Gosub({},s,1)", hashed_name("pbx-schedule-", schedule)));
@@ -395,7 +395,7 @@ impl Writer<'_> {
                         _ => steps.push(format!("Goto({target})")),
                     }
                 }
-                self.file.mark(object(Kind::Did, name));
+                self.file.mark(Some(object(Kind::Did, name)));
                 self.file.exten(name.digits(), &steps);
             }
         }
@@ -417,7 +417,7 @@ impl Writer<'_> {
                     steps.push(format!("Gosub(pbx-ring,s,1({name},{},{}))", timeout.seconds(), record_word(*record)));
                 }
                 steps.extend(self.exits(&node.edges));
-                self.file.mark(object(Kind::Extension, name));
+                self.file.mark(Some(object(Kind::Extension, name)));
                 self.file.exten(name.as_str(), &steps);
             }
         }
@@ -447,7 +447,7 @@ impl Writer<'_> {
     fn groups(&mut self) {
         for (id, node) in &self.graph.nodes {
             let NodeId::To(Destination::Group(name)) = id else { continue };
-            self.file.mark(object(Kind::ExtensionGroup, name));
+            self.file.mark(Some(object(Kind::ExtensionGroup, name)));
             let context = hashed_name("pbx-group-", name);
             self.file.context(&context);
             let last = node.edges.first().map_or("pbx-hangup,normal,1".into(), |edge| self.target(&edge.to));

@@ -113,6 +113,6 @@ fn about_configuration(line: &str) -> bool {
         "sip_cli",
     ];
     let source = line.split_once("] ").map_or(line, |(_, rest)| rest).split_once("]: ").map_or(line, |(_, rest)| rest);
-    let source = source.split_whitespace().find(|word| word.contains(".c:") || word.ends_with(".c")).unwrap_or(line);
+    let source = source.split_whitespace().find(|word| word.contains(".c:")).unwrap_or(line);
     SOURCES.iter().any(|part| source.contains(part))
 }

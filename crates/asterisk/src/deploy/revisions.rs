@@ -82,12 +82,12 @@ impl Revisions {
     pub fn stage(&self, id: u64, tree: &ConfigTree, base: Option<u64>, now: SystemTime) -> Result<Staged, FilesError> {
         let folder = self.folder(id);
         let gid = self.owner_group()?;
-        self.make(&self.root, gid)?;
-        self.make(&self.root.join("revisions"), gid)?;
+        Self::make(&self.root, gid)?;
+        Self::make(&self.root.join("revisions"), gid)?;
         if folder.exists() {
             doing(format!("removing what was left in {}", folder.display()), fs::remove_dir_all(&folder))?;
         }
-        self.make(&folder, gid)?;
+        Self::make(&folder, gid)?;
         let mut staged = Staged::default();
         for (name, file) in tree.files() {
             let path = folder.join(name);
@@ -172,7 +172,7 @@ impl Revisions {
         doing(format!("looking at {}", config_dir.display()), fs::metadata(config_dir)).map(|meta| meta.gid())
     }
 
-    fn make(&self, path: &Path, gid: u32) -> Result<(), FilesError> {
+    fn make(path: &Path, gid: u32) -> Result<(), FilesError> {
         if path.is_dir() {
             return Ok(());
         }

@@ -474,7 +474,9 @@ async fn voicemail(client: &Client, to: &ConfigTree, found: &mut Verification) -
             found.mailboxes += 1;
             let problem = match has.get(name) {
                 None => format!("voicemail box {name} is not there"),
-                Some(Some(there)) if *there != meant => format!("voicemail box {name} is of `{}`, {}", there.0, there.1),
+                Some(Some(there)) if *there != meant => {
+                    format!("voicemail box {name} is of `{}`, {}", there.0, there.1)
+                }
                 Some(_) => continue,
             };
             found.rejections.push(Rejection::at("voicemail.conf", file, section.line + at, problem));
