@@ -28,10 +28,11 @@ fn tell(listener: &Listener, step: Step, what: &str, done: usize, total: usize) 
     let _ = listener.send(Event::Progress { step, what: what.to_owned(), done: done as u64, total: total as u64 });
 }
 
-fn failure(rejection: Rejection) -> Failure {
+/// A rejection in a revision's files, as it is told: with the path under Asterisk's configuration folder.
+fn failure(revision: u64, rejection: Rejection) -> Failure {
     Failure {
         object: rejection.object,
-        file: rejection.file,
+        file: rejection.file.map(|name| Revisions::asterisk_path(revision, &name)),
         line: rejection.line,
         message: rejection.message,
         asterisk: rejection.asterisk,
@@ -185,13 +186,15 @@ impl Changing<'_> {
         }
     }
 
-    /// Ends the revision as one that never was live, and takes its folder away.
+    /// Ends the revision as one that never was live. What Asterisk rejected is left for a look, until old folders are removed;
+    /// what could not be written is taken away.
     async fn abandon(&self, state: State, why: &str) {
         if let Err(error) = self.system.store.abandon(self.id, state, why, now()).await {
             error!(%error, revision = %self.id, "the store could not be told that a revision ended");
         }
         let folder = self.folders().folder(number(self.id));
-        if folder.exists()
+        if state == State::Failed
+            && folder.exists()
             && let Err(error) = fs_err::remove_dir_all(&folder)
         {
             warn!(%error, "an unused revision's folder is left behind");
@@ -272,7 +275,7 @@ impl Changing<'_> {
             }
         };
         if !rejections.is_empty() {
-            let failures: Vec<Failure> = rejections.into_iter().map(failure).collect();
+            let failures: Vec<Failure> = rejections.into_iter().map(|rejection| failure(number(self.id), rejection)).collect();
             self.abandon(State::RolledBack, &detail(&failures)).await;
             return Ok(self.outcome(OutcomeResult::RolledBack, failures, &Verification::default()));
         }
@@ -300,7 +303,7 @@ impl Changing<'_> {
             self.commit().await?;
             return Ok(self.outcome(OutcomeResult::Applied, Vec::new(), &verified));
         }
-        let mut failures: Vec<Failure> = rejections.into_iter().map(failure).collect();
+        let mut failures: Vec<Failure> = rejections.into_iter().map(|rejection| failure(number(self.id), rejection)).collect();
         info!(revision = %self.id, by = self.actor, "Asterisk did not take it; going back");
         let result = match self.go_back().await {
             Ok(()) => OutcomeResult::RolledBack,
@@ -369,7 +372,8 @@ impl Changing<'_> {
             Ok((rejections, _)) => {
                 let mut failures =
                     general("the old files are in place, but Asterisk did not take them back as they were".into());
-                failures.extend(rejections.into_iter().map(failure));
+                let base = self.live.revision.unwrap_or_default();
+                failures.extend(rejections.into_iter().map(|rejection| failure(base, rejection)));
                 Err(failures)
             }
             Err(error) => Err(general(format!("the old files are in place, but Asterisk does not answer: {error}"))),
