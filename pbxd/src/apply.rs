@@ -76,7 +76,7 @@ pub(crate) async fn apply(
     if planned.view.base != live.revision {
         return Err(stale());
     }
-    let client = if request.no_reload { None } else { Some(system.asterisk()?) };
+    let client = if request.no_reload { None } else { Some(system.asterisk().await?) };
     if let Some(missing) = client.as_ref().and_then(|_| missing_include(&system.config().asterisk.config_dir)) {
         return Err(missing);
     }
@@ -275,7 +275,8 @@ impl Changing<'_> {
             }
         };
         if !rejections.is_empty() {
-            let failures: Vec<Failure> = rejections.into_iter().map(|rejection| failure(number(self.id), rejection)).collect();
+            let failures: Vec<Failure> =
+                rejections.into_iter().map(|rejection| failure(number(self.id), rejection)).collect();
             self.abandon(State::RolledBack, &detail(&failures)).await;
             return Ok(self.outcome(OutcomeResult::RolledBack, failures, &Verification::default()));
         }
@@ -303,7 +304,8 @@ impl Changing<'_> {
             self.commit().await?;
             return Ok(self.outcome(OutcomeResult::Applied, Vec::new(), &verified));
         }
-        let mut failures: Vec<Failure> = rejections.into_iter().map(|rejection| failure(number(self.id), rejection)).collect();
+        let mut failures: Vec<Failure> =
+            rejections.into_iter().map(|rejection| failure(number(self.id), rejection)).collect();
         info!(revision = %self.id, by = self.actor, "Asterisk did not take it; going back");
         let result = match self.go_back().await {
             Ok(()) => OutcomeResult::RolledBack,

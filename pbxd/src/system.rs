@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use pbx_api::{ErrorBody, ErrorCode, PlanRequest};
@@ -15,8 +16,11 @@ use crate::live::Live;
 use crate::plan::{Planned, plan};
 use crate::surroundings;
 
-/// How many plans are kept for applying; older ones must be made again.
-const PLANS: usize = 32;
+/// How many plans are kept for applying; older ones must be made again. Each holds the whole system as it would be.
+const PLANS: usize = 4;
+
+/// How long a connection that is being made is waited for, before Asterisk counts as unreachable.
+const CONNECTING: Duration = Duration::from_secs(2);
 
 /// Who is changing the system.
 #[derive(Debug, Clone)]
@@ -102,6 +106,8 @@ impl System {
 
     /// Another revision is live.
     pub(crate) fn set_live(&self, live: Live) {
+        // Plans that start from another revision can never be applied.
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).retain(|plan| plan.view.base == live.revision);
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
     }
 
@@ -111,8 +117,8 @@ impl System {
     }
 
     /// The connected client, or why there is none.
-    pub(crate) fn asterisk(&self) -> Result<Client, ErrorBody> {
-        self.link().client().map_err(|error| {
+    pub(crate) async fn asterisk(&self) -> Result<Client, ErrorBody> {
+        self.link().connected(CONNECTING).await.map_err(|error| {
             ErrorBody::new(ErrorCode::AsteriskUnreachable, format!("Asterisk cannot be reached: {error}"))
                 .help("nothing was changed; `pbxctl doctor` tests each link of the chain")
                 .help("to write files without Asterisk, as for an image: --no-reload")
@@ -147,7 +153,7 @@ impl System {
         if planned.view.is_empty() {
             return;
         }
-        let limit = std::time::Duration::from_secs(2);
+        let limit = Duration::from_secs(2);
         let asked = async {
             let calls = client.call(&ami::action::CoreShowChannels).await.ok()?;
             let contacts = client.call(&ami::action::PJSIPShowContacts).await.ok()?;

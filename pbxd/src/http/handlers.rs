@@ -12,6 +12,7 @@ use pbx_api::{
     RevisionChanges, RevisionList, RevisionView, SourceInfo,
 };
 use pbx_asterisk::ami::LinkState;
+use pbx_asterisk::ami::action::CoreSettings;
 use pbx_manifest::{AnySpec, Kind, ObjectRef, Record, Records};
 use pbx_store::{Revision, RevisionId, StoreError};
 use serde::Deserialize;
@@ -34,11 +35,16 @@ fn bad(message: impl Into<String>, help: impl Into<String>) -> Refusal {
     Refusal(ErrorBody::new(ErrorCode::BadRequest, message).help(help))
 }
 
+/// How long Asterisk may take to tell its version: health is an answer, not a wait.
+const ANSWERS_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
+
 pub(super) async fn health(State(system): State<Arc<System>>, Extension(who): Extension<Identity>) -> Json<Health> {
     let (config, live) = (system.config(), system.live());
-    let link = system.link();
-    let (connected, version, error) = match link.state() {
-        LinkState::Connected { version, .. } => (true, Some(version.to_string()), None),
+    let (connected, version, error) = match system.link().state() {
+        LinkState::Connected { client, .. } => {
+            let asked = tokio::time::timeout(ANSWERS_WITHIN, client.call(&CoreSettings)).await;
+            (true, asked.ok().and_then(Result::ok).map(|settings| settings.asterisk_version), None)
+        }
         LinkState::Connecting { last_error, .. } => (false, None, last_error.map(|error| error.to_string())),
         LinkState::AuthFailed { error, .. } => (false, None, Some(error.to_string())),
     };
