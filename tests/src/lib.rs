@@ -6,4 +6,4 @@ mod system;
 
 pub use command::CommandOutput;
 pub use manifests::{carrier, did, extension, settings};
-pub use system::{Builder, SOON, System};
+pub use system::{Builder, SOON, System, program};

@@ -2,7 +2,9 @@
 
 mod browser;
 mod carriers;
+mod declare;
 mod extensions;
+mod faults;
 mod groups;
 mod inbound;
 mod outbound;

@@ -382,7 +382,12 @@ async fn registrations(
     if meant.is_empty() {
         return Ok(());
     }
-    let has = client.call(&PJSIPShowRegistrationsOutbound).await?;
+    // Without the module that registers, Asterisk reads the section without a word, and does not know the question either.
+    let (has, unknown) = match client.call(&PJSIPShowRegistrationsOutbound).await {
+        Ok(has) => (has, None),
+        Err(AmiError::Refused { message, .. }) if message.contains("unknown command") => (Vec::new(), Some(message)),
+        Err(error) => return Err(error),
+    };
     for (id, object) in meant {
         found.sip_objects += 1;
         let there = has.iter().find(|registration| registration.name == id);
@@ -395,7 +400,9 @@ async fn registrations(
             Some(_) => None,
         };
         if let Some(problem) = problem {
-            found.rejections.push(Rejection::at("pjsip.conf", file, object.line, problem));
+            let mut rejection = Rejection::at("pjsip.conf", file, object.line, problem);
+            rejection.asterisk.extend(unknown.clone());
+            found.rejections.push(rejection);
         }
     }
     Ok(())

@@ -1,0 +1,191 @@
+//! What should be, said by manifests: applied twice, taken back, exported, edited, deleted; on both stores.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use fs_err as fs;
+use pbx_lab::{Behaviour, Postgres};
+use pbx_tests::{SOON, System, extension, settings};
+
+/// How often Asterisk has reloaded a module.
+fn reloads(system: &System) -> Result<usize> {
+    Ok(system.log()?.matches("Reloading module '").count())
+}
+
+/// How many revisions there are.
+fn revisions(system: &System) -> Result<usize> {
+    Ok(system.pbxctl(&["history", "-o", "name"])?.expect(0)?.stdout.lines().count())
+}
+
+#[test]
+fn the_example_applied_twice_changes_nothing_the_second_time() -> Result<()> {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/small-office").canonicalize()?;
+    let example = example.to_str().context("a path that is no text")?;
+    let system = System::start()?;
+    // The example listens everywhere; here each system has its own address, set by another owner.
+    system.write("lab.yaml", &settings("").replace("timeZone: Europe/Lisbon, ", ""))?;
+    system.pbxctl(&["apply", "-f", "lab.yaml", "--set", "lab", "--yes"])?.expect(0)?;
+    let output = system.pbxctl(&["apply", "-f", example, "--yes", "-o", "json"])?.expect(0)?;
+    let verified = output.json()?["outcome"]["verified"].take();
+    for what in ["sipObjects", "contexts", "mailboxes"] {
+        assert!(verified[what].as_u64() > Some(3), "{what}: {verified}");
+    }
+    let before = (reloads(&system)?, revisions(&system)?);
+
+    let plan = system.pbxctl(&["plan", "-f", example, "-o", "json"])?.expect(0)?.json()?;
+    for part in ["changes", "files", "reloads"] {
+        assert_eq!(plan[part], serde_json::json!([]), "{part}");
+    }
+    system.pbxctl(&["diff", "-f", example])?.expect(0)?;
+    let again = system.pbxctl(&["apply", "-f", example, "--yes"])?.expect(0)?;
+    assert!(again.stdout.contains("Nothing to change."), "{again}");
+    assert_eq!((reloads(&system)?, revisions(&system)?), before);
+
+    // What was exported is the same again.
+    let exported = system.pbxctl(&["export"])?.expect(0)?;
+    fs::write(system.write("export.yaml", "")?, &exported.stdout)?;
+    system.pbxctl(&["diff", "-f", "export.yaml"])?.expect(0)?;
+    let again = system.pbxctl(&["apply", "-f", "export.yaml", "--yes"])?.expect(0)?;
+    assert!(again.stdout.contains("Nothing to change."), "{again}");
+    assert_eq!((reloads(&system)?, revisions(&system)?), before);
+    Ok(())
+}
+
+#[test]
+fn only_what_a_change_touches_is_reloaded() -> Result<()> {
+    let system = System::start()?;
+    let base = [settings(""), extension("1001", ""), extension("1002", "")].concat();
+    system.apply(&base)?;
+    let modules = |change: &str| -> Result<Vec<String>> {
+        let before = reloads(&system)?;
+        system.apply(change)?;
+        let log = system.log()?;
+        let names = log.split("Reloading module '").skip(before + 1);
+        Ok(names.filter_map(|rest| Some(rest.split_once('\'')?.0.to_owned())).collect())
+    };
+    let busy = base.replace("secret-1002", "secret-1002, callForward: { busy: extension/1001 }");
+    assert_eq!(modules(&busy)?, ["pbx_config.so"]);
+    assert_eq!(modules(&busy.replace("secret-1001", "another-secret"))?, ["res_pjsip.so"]);
+    // The new password is the one that counts.
+    system.phone("1001", &Behaviour::Ignore).map(drop).expect_err("the old password is no longer good");
+    Ok(())
+}
+
+/// What administrators do with a system over its life, whatever it keeps its state in.
+fn story(mut system: System) -> Result<()> {
+    let manifests = [
+        settings(""),
+        extension("1001", ", displayName: Ana Reyes"),
+        extension("1002", ", callForward: { busy: extension/1001 }"),
+        extension("1003", ""),
+    ]
+    .concat();
+    let office = system.write("office.yaml", &manifests)?;
+    let apply = ["apply", "-f", "office.yaml", "--yes", "-m", "the office opens"];
+    system.pbxctl(&apply)?.expect(0)?;
+    let name = |system: &System| -> Result<String> {
+        let object = system.pbxctl(&["get", "extension/1001", "-o", "json"])?.expect(0)?;
+        let (_, rest) = object.stdout.split_once("\"displayName\": \"").with_context(|| object.to_string())?;
+        Ok(rest.split_once('"').context("no name")?.0.to_owned())
+    };
+    assert_eq!(name(&system)?, "Ana Reyes");
+
+    // Edited by hand: calls show it, and the manifest that says otherwise meets a conflict.
+    let mut edit = system.command(&["edit", "extension/1001", "--yes", "-m", "married"])?;
+    edit.env("EDITOR", "sed -i 's/Ana Reyes/Ana Silva/'");
+    pbx_tests::CommandOutput::from(edit.output()?).expect(0)?;
+    assert_eq!(name(&system)?, "Ana Silva");
+    let phone = system.phone("1003", &Behaviour::answer_after(Duration::ZERO))?;
+    system.caller("1001")?.call("1003", system.ip())?.expect_answer()?;
+    assert_eq!(phone.wait_calls(1, SOON)?[0].from_name.as_deref(), Some("Ana Silva"));
+    let conflict = system.pbxctl(&apply)?.expect(5)?;
+    for part in ["displayName", "manual", "Ana Silva", "--force-conflicts"] {
+        assert!(conflict.stderr.contains(part), "{part}:\n{conflict}");
+    }
+    // Two sets may share an object, but not a field.
+    let other = ["apply", "-f", "other.yaml", "--set", "other", "--yes"];
+    let one = |spec: &str| {
+        format!("apiVersion: pbx/v1\nkind: Extension\nmetadata: {{ name: \"1002\" }}\nspec: {{ {spec} }}\n")
+    };
+    system.write("other.yaml", &one("callForward: { busy: extension/1003 }"))?;
+    system.pbxctl(&other)?.expect(5)?;
+    system.write("other.yaml", &one("maxCalls: 4"))?;
+    system.pbxctl(&other)?.expect(0)?;
+    system.pbxctl(&[&apply[..], &["--force-conflicts"]].concat())?.expect(0)?;
+    assert_eq!(name(&system)?, "Ana Reyes");
+
+    // pbxd is killed, and knows it all when it comes back.
+    system.kill_pbxd();
+    system.start_pbxd()?;
+    assert_eq!(revisions(&system)?, 4);
+    let history = system.pbxctl(&["history"])?.expect(0)?;
+    assert!(history.stdout.contains("the office opens") && history.stdout.contains("married"), "{history}");
+    let diff = system.pbxctl(&["diff", "--from", "1", "--to", "2"])?.expect(2)?;
+    assert!(diff.stdout.contains("Ana Reyes") && diff.stdout.contains("Ana Silva"), "{diff}");
+    system.pbxctl(&["diff", "-f", "office.yaml"])?.expect(0)?;
+    system.pbxctl(&["diff", "--from", "4", "--to", "4"])?.expect(0)?;
+
+    // Back to the edited name, and that is a revision as well.
+    system.pbxctl(&["rollback", "2", "--yes"])?.expect(0)?;
+    assert_eq!(name(&system)?, "Ana Silva");
+    assert_eq!(revisions(&system)?, 5);
+    assert!(system.asterisk().cli("pjsip show endpoint 1001")?.contains("Ana Silva"));
+
+    // What others refer to stays; what nobody needs goes.
+    let refused = system.pbxctl(&["delete", "extension/1001", "--yes"])?;
+    assert!(refused.code == 1 && refused.stderr.contains("extension/1002"), "{refused}");
+    system.pbxctl(&["delete", "extension/1003", "--yes"])?.expect(0)?;
+    system.pbxctl(&["get", "extension/1003"])?.expect(1)?;
+    system.caller("1001")?.call("1003", system.ip())?.expect_code(404)?;
+
+    // No secret is ever said.
+    for args in [
+        &["get", "extensions", "-o", "json"][..],
+        &["get", "extensions", "-o", "yaml"],
+        &["describe", "extension/1001"],
+        &["export"],
+        &["history", "1", "-o", "json"],
+        &["diff", "--from", "1", "-o", "json"],
+    ] {
+        let output = system.pbxctl(args)?;
+        assert!(!output.to_string().contains("secret-100"), "{output}");
+    }
+    fs::remove_file(office)?;
+    Ok(())
+}
+
+#[test]
+fn the_story_on_sqlite() -> Result<()> {
+    story(System::start()?)
+}
+
+#[test]
+fn the_story_on_postgresql() -> Result<()> {
+    let database = Postgres::start()?;
+    let system = System::builder().store(database.create("pbx")?).start()?;
+    assert_eq!(system.health()?.store, "postgres");
+    story(system)
+}
+
+#[test]
+fn many_deletions_at_once_have_to_be_meant() -> Result<()> {
+    let system = System::start()?;
+    let numbers: Vec<String> = (1001..=1012).map(|number| number.to_string()).collect();
+    let all: String = numbers.iter().map(|number| extension(number, "")).collect();
+    let one = [settings(""), extension("1001", "")].concat();
+    system.apply(&[settings(""), all].concat())?;
+    // Without `--prune`, what is not named stays.
+    system.apply(&one.replace("secret-1001", "secret-1001, maxCalls: 3"))?;
+    assert_eq!(system.pbxctl(&["get", "extensions", "-o", "name"])?.stdout.lines().count(), 12);
+    system.write("one.yaml", &one)?;
+    let refused = system.pbxctl(&["apply", "-f", "one.yaml", "--prune", "--yes"])?.expect(7)?;
+    assert!(refused.stderr.contains("--allow-deletes 11"), "{refused}");
+    system.write("empty.yaml", "# nothing\n")?;
+    system.pbxctl(&["apply", "-f", "empty.yaml", "--prune", "--yes"])?.expect(1)?;
+    assert_eq!(system.pbxctl(&["get", "extensions", "-o", "name"])?.stdout.lines().count(), 12);
+    system.pbxctl(&["apply", "-f", "one.yaml", "--prune", "--allow-deletes", "11", "--yes"])?.expect(0)?;
+    assert_eq!(system.pbxctl(&["get", "extensions", "-o", "name"])?.stdout.lines().count(), 1);
+    assert!(!system.asterisk().cli("pjsip show endpoints")?.contains("1012"));
+    Ok(())
+}
