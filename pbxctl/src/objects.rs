@@ -186,6 +186,7 @@ mod tests {
             object: name.parse().unwrap(),
             labels: BTreeMap::from([("team".into(), "sales".into())]),
             effective: spec.clone(),
+            inherited: std::collections::BTreeMap::new(),
             spec,
             owner: "default".into(),
             owners: BTreeMap::new(),

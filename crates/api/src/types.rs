@@ -291,6 +291,9 @@ pub struct ObjectView {
     /// Fields of another owner, by path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub owners: BTreeMap<String, String>,
+    /// Fields whose value comes from another object, by path, with that object.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inherited: BTreeMap<String, ObjectRef>,
     /// The revision that last changed it.
     pub revision: u64,
 }

@@ -75,7 +75,8 @@ fn described(view: &ObjectView, look: Look) -> String {
         let set_by = named.get(path).map(|_| format!("set {}", view.owners.get(path).unwrap_or(&view.owner)));
         let name = show::field(path);
         let at = order.iter().position(|field| name == field || name.starts_with(&format!("{field}.")));
-        let from = set_by.unwrap_or_else(|| "built in".into());
+        let taken_from = || view.inherited.get(path).map(ToString::to_string);
+        let from = set_by.or_else(taken_from).unwrap_or_else(|| "built in".into());
         rows.push((at.unwrap_or(usize::MAX), vec![name.to_owned(), shown(value), from]));
     }
     for (at, field) in order.iter().enumerate() {

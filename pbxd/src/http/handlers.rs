@@ -1,5 +1,6 @@
 //! What each route does.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -16,6 +17,7 @@ use pbx_asterisk::ami::action::CoreSettings;
 use pbx_manifest::{AnySpec, Kind, ObjectRef, Record, Records};
 use pbx_store::{Revision, RevisionId, StoreError};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -66,14 +68,40 @@ pub(super) async fn health(State(system): State<Arc<System>>, Extension(who): Ex
 }
 
 fn view(live: &Live, object: &ObjectRef, record: &Record) -> ObjectView {
+    let mut effective = AnySpec::from_json(object.kind, &record.spec).map(|spec| spec.to_json()).unwrap_or_default();
+    let mut inherited = BTreeMap::new();
+    if object.kind == Kind::Extension
+        && let Some(phone) = live.catalog.phone(&object.name)
+    {
+        overlay(&mut effective, phone.shared());
+        let profile = phone.spec.profile.as_ref().map(|name| ObjectRef::new(Kind::ExtensionProfile, name.clone()));
+        if let Some((profile, shared)) = profile.and_then(|profile| live.records.get_key_value(&profile)) {
+            let own = record.fields();
+            let taken = shared.fields().into_keys().filter(|path| path.starts_with("spec.") && !own.contains_key(path));
+            inherited = taken.filter(|path| path != "spec.description").map(|path| (path, profile.clone())).collect();
+        }
+    }
     ObjectView {
         object: object.clone(),
         labels: record.labels.clone(),
         spec: record.spec.clone(),
-        effective: AnySpec::from_json(object.kind, &record.spec).map(|spec| spec.to_json()).unwrap_or_default(),
+        effective,
         owner: record.owner.clone(),
         owners: record.owners.clone(),
+        inherited,
         revision: live.changed_in.get(object).copied().unwrap_or_default(),
+    }
+}
+
+/// Lays values over others, field by field; what is nothing is left out.
+fn overlay(under: &mut Value, over: Value) {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            for (key, value) in over.into_iter().filter(|(_, value)| !value.is_null()) {
+                overlay(under.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (under, over) => *under = over,
     }
 }
 
@@ -167,7 +195,8 @@ fn revision_view(revision: Revision, live: Option<u64>) -> RevisionView {
         set: revision.origin["set"].as_str().unwrap_or_default().to_owned(),
         source,
         message: Some(revision.message).filter(|message| !message.is_empty()),
-        state: revision.state.to_string(),
+        // In the API's spelling, which is not the store's.
+        state: revision.state.as_str().replace("rolled_back", "rolledBack"),
         detail: revision.detail,
         created: revision.counts.created,
         updated: revision.counts.updated,

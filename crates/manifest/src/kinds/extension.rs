@@ -259,6 +259,27 @@ pub struct Phone<'c> {
 }
 
 impl Phone<'_> {
+    /// The fields that an extension shares with profiles, each with the value that holds: its own, its profile's, or the default.
+    pub fn shared(&self) -> serde_json::Value {
+        serde_json::json!({
+            "callerId": { "number": self.outside_number, "name": self.display_name },
+            "codecs": self.codecs,
+            "maxContacts": self.max_contacts,
+            "maxCalls": self.max_calls,
+            "transport": self.transport,
+            "webrtc": self.webrtc,
+            "mediaEncryption": self.media_encryption,
+            "directMedia": self.direct_media,
+            "qualify": self.qualify,
+            "allowFrom": self.allow_from,
+            "permissions": if self.permissions.is_empty() { vec!["internal"] } else { self.permissions.iter().copied().collect() },
+            "ringTimeout": self.ring_timeout,
+            "record": self.record,
+            "language": self.language,
+            "voicemail": { "enabled": self.voicemail, "attach": self.voicemail_attach, "deleteAfterMail": self.voicemail_delete },
+        })
+    }
+
     /// Where calls go that found it busy, unanswered or unreachable, and no forward of their own.
     pub fn fallback(&self) -> Option<Destination> {
         self.spec.no_answer.clone().or_else(|| self.voicemail.then(|| Destination::Voicemail(self.name.clone())))
