@@ -3,68 +3,25 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests stand outside of test functions")]
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use fs_err as fs;
-use pbx_lab::{Asterisk, AsteriskRoot};
+use pbx_lab::Asterisk;
 use serde_json::Value;
 
-/// An Asterisk and a place for pbxd's configuration.
-struct Lab {
-    asterisk: Asterisk,
-    folder: tempfile::TempDir,
-    console: String,
+mod lab;
+
+use lab::{Lab, Ran, console};
+
+/// What setup leaves behind.
+trait Left {
+    fn state(&self) -> Vec<String>;
+    fn backups(&self) -> Vec<String>;
+    fn secret(&self) -> String;
 }
 
-/// The command that calls an instance's console: the loader of its root folder, as the lab starts it.
-fn console(asterisk: &Asterisk) -> String {
-    let root = AsteriskRoot::ensure().unwrap();
-    let libraries = root.modules().parent().unwrap().parent().unwrap().to_owned();
-    let loader = fs::read_dir(&libraries)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.file_name().unwrap().to_string_lossy().starts_with("ld-linux"))
-        .unwrap();
-    let program = root.dir().join("usr/sbin/asterisk");
-    let conf = asterisk.etc().join("asterisk.conf");
-    format!("{} --library-path {} {} -C {}", loader.display(), libraries.display(), program.display(), conf.display())
-}
-
-impl Lab {
-    fn new(asterisk: Asterisk) -> Self {
-        Self { console: console(&asterisk), asterisk, folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn toml(&self) -> PathBuf {
-        self.folder.path().join("etc/pbxd.toml")
-    }
-
-    fn setup(&self, more: &[&str]) -> Ran {
-        self.setup_by(&self.console, more)
-    }
-
-    fn setup_by(&self, console: &str, more: &[&str]) -> Ran {
-        let output = Command::new(env!("CARGO_BIN_EXE_pbxctl"))
-            .arg("setup")
-            .arg("--asterisk-conf")
-            .arg(self.asterisk.etc().join("asterisk.conf"))
-            .args(["--asterisk-command", console])
-            .arg("--pbxd-config")
-            .arg(self.toml())
-            .args(more)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        Ran::new(&output)
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.asterisk.etc().join(name)).unwrap()
-    }
-
+impl Left for Lab {
     /// Everything in the configuration folder: names, owners, modes and contents.
     fn state(&self) -> Vec<String> {
         let mut all = Vec::new();
@@ -101,39 +58,6 @@ impl Lab {
     fn secret(&self) -> String {
         let text = fs::read_to_string(self.toml()).unwrap();
         text.lines().find_map(|line| line.strip_prefix("secret = ")).unwrap().trim_matches('"').to_owned()
-    }
-}
-
-/// How a command ended.
-struct Ran {
-    out: String,
-    all: String,
-    exit: i32,
-}
-
-impl Ran {
-    fn new(output: &Output) -> Self {
-        let out = String::from_utf8_lossy(&output.stdout).into_owned();
-        let all = format!("{out}{}", String::from_utf8_lossy(&output.stderr));
-        Self { out, all, exit: output.status.code().unwrap() }
-    }
-
-    #[track_caller]
-    fn ended(self, exit: i32) -> Self {
-        assert_eq!(self.exit, exit, "{}", self.all);
-        self
-    }
-
-    #[track_caller]
-    fn says(self, words: &str) -> Self {
-        assert!(self.all.contains(words), "no {words:?} in:\n{}", self.all);
-        self
-    }
-
-    #[track_caller]
-    fn hides(self, words: &str) -> Self {
-        assert!(!self.all.contains(words), "{words:?} in:\n{}", self.all);
-        self
     }
 }
 

@@ -5,6 +5,7 @@ mod completion;
 mod delete;
 mod describe;
 mod diff;
+mod doctor;
 mod edit;
 mod explain;
 mod export;
@@ -40,6 +41,7 @@ pub enum Command {
     History(history::History),
     Rollback(rollback::Rollback),
     Setup(setup::Setup),
+    Doctor(doctor::Doctor),
     Completion(completion::Completion),
 }
 
@@ -61,6 +63,7 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
         Command::History(args) => history::run(&args, app),
         Command::Rollback(args) => rollback::run(args, app),
         Command::Setup(args) => setup::run(&args, app),
+        Command::Doctor(args) => doctor::run(&args, app),
         Command::Completion(args) => completion::run(&args, app),
     }
 }

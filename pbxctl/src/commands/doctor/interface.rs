@@ -1,0 +1,246 @@
+//! Asterisk itself, asked as pbxd asks it; by its console where that is not possible.
+
+use pbx_asterisk::ami::action::{Command, CoreSettings, ModuleCheck, VoicemailUsersList};
+use pbx_asterisk::ami::{AmiError, Client};
+use pbx_asterisk::config::FILES;
+use pbx_asterisk::setup::{Manager, Tree, WRITE, missing_classes};
+
+use super::check::Checks;
+use super::daemon::{cure, unreachable};
+use crate::app::App;
+use crate::commands::setup::console::{Console, Silence};
+use crate::commands::setup::daemon::Daemon;
+use crate::commands::setup::prove::parses;
+use crate::failure::Failure;
+
+/// What the generated configuration is made of, and what is lost without it.
+const MODULES: [(&str, &str); 22] = [
+    ("res_pjsip.so", "SIP"),
+    ("chan_pjsip.so", "SIP calls"),
+    ("res_pjsip_registrar.so", "telephones cannot register"),
+    ("res_pjsip_session.so", "SIP calls"),
+    ("res_pjsip_sdp_rtp.so", "speech"),
+    ("res_pjsip_endpoint_identifier_user.so", "telephones are not recognised"),
+    ("res_pjsip_endpoint_identifier_ip.so", "carriers are not recognised"),
+    ("res_pjsip_authenticator_digest.so", "passwords"),
+    ("res_pjsip_outbound_authenticator_digest.so", "carriers' passwords"),
+    ("res_pjsip_outbound_registration.so", "registering with carriers"),
+    ("res_rtp_asterisk.so", "speech"),
+    ("pbx_config.so", "the dialplan"),
+    ("app_dial.so", "calling"),
+    ("app_stack.so", "the dialplan's subroutines"),
+    ("app_voicemail.so", "voicemail"),
+    ("app_mixmonitor.so", "recording"),
+    ("func_callerid.so", "caller ids"),
+    ("func_channel.so", "the dialplan's conditions"),
+    ("func_logic.so", "the dialplan's conditions"),
+    ("func_strings.so", "the dialplan's conditions"),
+    ("func_dialplan.so", "finding extensions"),
+    ("func_groupcount.so", "limits of carriers' channels"),
+];
+
+/// Looks at Asterisk.
+pub fn look(
+    app: &mut App,
+    checks: &mut Checks,
+    daemon: Option<&Daemon>,
+    console: &Console,
+    manager: Option<&Tree>,
+    modules: Option<&Tree>,
+) -> Result<bool, Failure> {
+    let uptime = console.ask("core show uptime");
+    let client = match daemon.and_then(Daemon::options) {
+        None => {
+            checks.skip("manager-login", "pbxd's configuration is not here or not for this user: run it with `sudo`");
+            None
+        }
+        Some(options) => match app.wait(Client::connect(&options))? {
+            Ok((client, _)) => {
+                checks.ok("manager-login", format!("as {} at {}", options.user, options.addr));
+                Some(client)
+            }
+            Err(error) => {
+                no_login(checks, &error, &uptime, &options.addr);
+                None
+            }
+        },
+    };
+    let alive = client.is_some() || uptime.is_ok();
+    if let Some(client) = client {
+        let user = daemon.map_or("pbxd", |daemon| daemon.username.as_str());
+        app.wait(by_manager(checks, &client, user, console, manager, modules))?;
+        return Ok(alive);
+    }
+    if let Err(silence) = &uptime {
+        let (Silence::NotRunnable(why) | Silence::NoAsterisk(why)) = silence;
+        checks.skip("asterisk", format!("could not be asked: {why}"));
+        return Ok(alive);
+    }
+    version(checks, &console.ask("core show version").unwrap_or_default());
+    let mut missing = Vec::new();
+    for (module, what) in MODULES {
+        let shown = console.ask(&format!("module show like {module}")).unwrap_or_default();
+        if !shown.lines().any(|line| line.starts_with(module)) {
+            missing.push((module, what));
+        }
+    }
+    told(checks, &missing, console, modules);
+    Ok(alive)
+}
+
+fn no_login(checks: &mut Checks, error: &AmiError, uptime: &Result<String, Silence>, addr: &str) {
+    let why = error.to_string();
+    if matches!(error, AmiError::Unreachable { .. }) && uptime.is_ok() {
+        checks
+            .fail("manager-login", format!("Asterisk runs, and its manager interface does not listen at {addr}"))
+            .help("`sudo pbxctl setup` opens it; what listens is shown by `sudo asterisk -rx 'manager show settings'`")
+            .help(
+                "`port` and `bindaddr` in [general] of manager.conf, and [ami] in pbxd.toml, must name the same place",
+            )
+            .silent();
+        return;
+    }
+    let check = checks.fail("manager-login", why.clone());
+    for line in cure(&why) {
+        check.help(line);
+    }
+    if unreachable(&why) {
+        check.silent();
+    }
+}
+
+async fn by_manager(
+    checks: &mut Checks,
+    client: &Client,
+    user: &str,
+    console: &Console,
+    manager: Option<&Tree>,
+    modules: Option<&Tree>,
+) {
+    let mut lacks: Vec<&str> = Vec::new();
+    let denied = |error: &AmiError| matches!(error, AmiError::PermissionDenied { .. });
+    let system = match client.call(&ModuleCheck("res_pjsip.so".into())).await {
+        Err(error) if denied(&error) => {
+            lacks.push("system");
+            false
+        }
+        _ => true,
+    };
+    if client.call(&Command("core show uptime".into())).await.is_err_and(|error| denied(&error)) {
+        lacks.push("command");
+    }
+    if client.call(&VoicemailUsersList).await.is_err_and(|error| denied(&error)) {
+        lacks.push("reporting");
+    }
+    // What Asterisk has may be older than what is written.
+    let user = manager.and_then(|tree| Manager::user(tree, user));
+    let written: Vec<&str> = user.as_ref().map(|user| missing_classes(&user.write, &WRITE)).unwrap_or_default();
+    let only_live: Vec<&str> = lacks.iter().copied().filter(|class| !written.contains(class)).collect();
+    let mut all = written.clone();
+    all.extend(&only_live);
+    if all.is_empty() {
+        checks.ok("manager-rights", WRITE.join(", "));
+    } else {
+        let check = checks.fail("manager-rights", format!("the manager user lacks `write` for: {}", all.join(", ")));
+        if written.is_empty() && user.is_some() {
+            check.help(format!(
+                "manager.conf gives it, and Asterisk has not read it since: `{}`, then `sudo systemctl restart pbxd`",
+                console.by_hand("manager reload")
+            ));
+        } else {
+            check.help("`sudo pbxctl setup` gives it what it lacks, then `sudo systemctl restart pbxd`");
+        }
+    }
+    match client.call(&CoreSettings).await {
+        Ok(settings) => version(checks, &settings.asterisk_version),
+        Err(error) => checks.skip("asterisk-version", error.to_string()),
+    }
+    if system {
+        let mut missing = Vec::new();
+        for (module, what) in MODULES {
+            if client.call(&ModuleCheck(module.to_owned())).await.is_ok_and(|loaded| !loaded.0) {
+                missing.push((module, what));
+            }
+        }
+        told(checks, &missing, console, modules);
+    } else {
+        checks.skip("modules", "the manager user may not ask");
+    }
+    for (name, _) in FILES {
+        match parses(client, name).await {
+            Ok(None) => checks.ok(&format!("reads-{name}"), "Asterisk's parser reads it"),
+            Ok(Some(words)) => {
+                checks
+                    .fail(&format!("reads-{name}"), format!("Asterisk's parser refuses {name}: {words}"))
+                    .help("a reload would change nothing, and a restart would leave it out: mend the file first")
+                    .help("Asterisk's log names the line: `sudo tail -n 50 /var/log/asterisk/messages.log`");
+            }
+            Err(error) => checks.skip(&format!("reads-{name}"), error.to_string()),
+        }
+    }
+}
+
+/// Modules that are not loaded.
+fn told(checks: &mut Checks, missing: &[(&str, &str)], console: &Console, modules: Option<&Tree>) {
+    if missing.is_empty() {
+        checks.ok("modules", format!("all {} that are needed", MODULES.len()));
+    }
+    for (module, what) in missing {
+        let check = checks.fail("modules", format!("{module} is not loaded: without it, {what}"));
+        let bare = module.trim_end_matches(".so");
+        let held = modules.and_then(|tree| tree.section("modules")).and_then(|section| {
+            let lines = section.entries.into_iter().filter(|entry| entry.key.eq_ignore_ascii_case("noload"));
+            lines.into_iter().find(|entry| entry.value.trim_end_matches(".so") == bare)
+        });
+        if let Some(entry) = held {
+            check.help(format!("line {} of modules.conf keeps it out (`noload`): remove it", entry.place.line));
+        }
+        check.help(format!("then load it: `{}`", console.by_hand(&format!("module load {module}"))));
+        check.help("if that fails: is its file there? `sudo apt install asterisk-modules`");
+    }
+}
+
+/// Asterisk's version, from a text that has it.
+fn version(checks: &mut Checks, text: &str) {
+    let number = text.split(|c: char| !c.is_ascii_digit() && c != '.').find(|word| word.contains('.'));
+    let parts: Vec<u32> = number.unwrap_or_default().split('.').filter_map(|part| part.parse().ok()).collect();
+    let shown = number.unwrap_or(text);
+    match parts.as_slice() {
+        [] => checks.skip("asterisk-version", format!("not understood: {text}")),
+        [22, rest @ ..] if rest >= &[10, 1][..] => checks.ok("asterisk-version", shown),
+        [22, ..] => {
+            checks
+                .warn("asterisk-version", format!("{shown} is older than 22.10.1"))
+                .help("22.10.1 mends reloads that never end and holes in its security: update it");
+        }
+        _ => {
+            checks
+                .fail("asterisk-version", format!("{shown} is not Asterisk 22, which pbxd is made for"))
+                .help("install Asterisk 22, the long-term release");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::State;
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_number() {
+        let cases = [
+            ("22.10.1~dfsg+~cs6.16", State::Ok),
+            ("Asterisk 22.11.0 built by x", State::Ok),
+            ("22.9.4", State::Warn),
+            ("22.10", State::Warn),
+            ("20.20.1", State::Fail),
+            ("23.1.0", State::Fail),
+            ("GIT-master", State::Skip),
+        ];
+        for (text, state) in cases {
+            let mut checks = Checks::default();
+            version(&mut checks, text);
+            assert_eq!(checks.all[0].state, state, "{text}");
+        }
+    }
+}
