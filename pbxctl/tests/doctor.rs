@@ -244,7 +244,7 @@ fn the_manager_interface_is_closed() {
     );
     // And setup is the cure that it is said to be.
     system.lab.setup(&["--yes"]).ended(0).says("+enabled = yes");
-    until("pbxd's way back", Duration::from_secs(60), || Ok((system.doctor().exit == 0).then_some(()))).unwrap();
+    until("pbxd's way back", Duration::from_mins(1), || Ok((system.doctor().exit == 0).then_some(()))).unwrap();
 }
 
 #[test]

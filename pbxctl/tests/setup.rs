@@ -270,6 +270,32 @@ fn without_asterisk_the_files_are_prepared_and_the_rest_is_told() {
 }
 
 #[test]
+fn on_a_terminal_it_asks() {
+    let lab = stock();
+    let before = lab.state();
+    let answer = |key: &str| {
+        let command = lab.command("setup", &lab.console);
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let line: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
+        // A terminal of its own: the key is typed when the question is there, or waits for it.
+        let output = Command::new("script")
+            .args(["-qec", &line.join(" "), "/dev/null"])
+            .env("TERM", "xterm")
+            .stdin({
+                let (reader, mut writer) = std::io::pipe().unwrap();
+                std::io::Write::write_all(&mut writer, key.as_bytes()).unwrap();
+                reader
+            })
+            .output()
+            .unwrap();
+        Ran::new(&output)
+    };
+    answer("n\n").ended(1).says("Make these changes?").says("pbx.d/current/pjsip.conf").says("nothing was changed");
+    assert_eq!(lab.state(), before);
+    answer("y\n").ended(0).says("let pbxd in");
+}
+
+#[test]
 fn whoever_may_not_write_there_is_told() {
     if !rustix::process::geteuid().is_root() {
         // Becoming somebody else takes root; whoever is not may write in the lab's folders.

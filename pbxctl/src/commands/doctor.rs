@@ -53,6 +53,12 @@ pub fn run(args: &Doctor, app: &mut App) -> Result<Exit, Failure> {
     let mut checks = Checks::default();
     let pbxd = daemon::look(app, &mut checks)?;
     let own = match Daemon::read(&args.place.pbxd_config) {
+        Ok(None) if pbxd.health.is_none() => {
+            checks
+                .fail("pbxd-config", format!("there is no {}", args.place.pbxd_config.display()))
+                .help("`sudo pbxctl setup` writes it; another one is named with `--pbxd-config FILE`");
+            None
+        }
         Ok(own) => own,
         Err(failure) => {
             if failure.exit == Exit::NotAllowed {
@@ -73,6 +79,9 @@ pub fn run(args: &Doctor, app: &mut App) -> Result<Exit, Failure> {
     place.config_dir = place.config_dir.filter(|dir| dir.is_dir());
     match Site::open(&place) {
         Ok(site) => chain(app, args, &mut checks, &site, &pbxd, own.as_ref())?,
+        Err(failure) if failure.exit == Exit::NotAllowed => {
+            checks.skip("config-dir", "not for this user: run it with `sudo`");
+        }
         Err(failure) => {
             let check = checks.fail("config-dir", failure.message);
             failure.help.into_iter().for_each(|line| {
@@ -118,7 +127,7 @@ fn chain(
         main.iter().find(|(name, _)| *name == wanted).and_then(|(_, tree)| tree.as_ref().ok().and_then(Option::as_ref))
     };
 
-    let alive = interface::look(app, checks, own, &console, manager.as_ref(), modules.as_ref())?;
+    let alive = interface::look(app, checks, site, own, &console, manager.as_ref(), modules.as_ref())?;
     let asterisk = files::asterisk(site);
     files::revisions(checks, site, pbxd.health.as_ref(), pbxd.who.as_ref(), asterisk.as_ref());
     for (name, read) in &main {
@@ -171,7 +180,7 @@ fn print(app: &mut App, checks: &Checks) {
     let rows: Vec<Vec<String>> = checks
         .all
         .iter()
-        .map(|check| vec![check.check.clone(), check.state.word().to_owned(), check.message.clone()])
+        .map(|check| vec![check.name.clone(), check.state.word().to_owned(), check.message.clone()])
         .collect();
     app.ui.text(&table::table(&["CHECK", "STATE", "WHAT"], rows, look));
     for check in &checks.all {
@@ -181,7 +190,7 @@ fn print(app: &mut App, checks: &Checks) {
             State::Ok | State::Skip => continue,
         };
         app.ui.line("");
-        app.ui.line(&format!("{}: {}: {}", look.paint(style, check.state.word()), check.check, check.message));
+        app.ui.line(&format!("{}: {}: {}", look.paint(style, check.state.word()), check.name, check.message));
         for line in &check.help {
             app.ui.line(&format!("  {}: {line}", look.paint(Style::Hint, "help")));
         }

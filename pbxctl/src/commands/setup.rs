@@ -96,13 +96,13 @@ pub fn run(args: &Setup, app: &mut App) -> Result<Exit, Failure> {
         for found in wish.findings.iter().filter(|found| found.blocks) {
             failure = failure.help(format!("{}: {}", place(found), found.help));
             if args.output == Format::Json {
-                failure.message.push_str(&format!("; {}: {}", place(found), found.message));
+                failure.message = format!("{}; {}: {}", failure.message, place(found), found.message);
             }
         }
         return Err(failure);
     }
     if wish.is_empty() {
-        let outcome = nothing(app, &wish, &console)?;
+        let outcome = nothing(app, args, &site, &wish, &console)?;
         if args.output == Format::Json {
             app.ui.json(&document(&site, &wish, &outcome));
         } else {
@@ -166,30 +166,30 @@ fn tell(app: &mut App, wish: &Wish) {
 
 /// All changes, as they are shown.
 fn shown(site: &Site, wish: &Wish, look: Look) -> String {
-    let mut text = String::new();
-    let new = look.paint(Style::New, "+");
+    let (new, changed) = (look.paint(Style::New, "+"), look.paint(Style::Changed, "~"));
     let root = Revisions::new(&site.dirs.etc).root().display().to_string();
+    let mut parts = Vec::new();
     if wish.empty_revision {
-        text.push_str(&format!("{new} {root}/revisions/000000/  four files that say nothing yet\n"));
-        text.push_str(&format!("{new} {root}/current -> revisions/000000\n\n"));
+        parts.push(format!(
+            "{new} {root}/revisions/000000/  four files that say nothing yet\n{new} {root}/current -> revisions/000000"
+        ));
     }
     if let Some(uid) = wish.hand_over {
-        let changed = look.paint(Style::Changed, "~");
-        text.push_str(&format!("{changed} {root}/  belongs to {}\n\n", site::name_of("/etc/passwd", uid)));
+        parts.push(format!("{changed} {root}/  belongs to {}", site::name_of("/etc/passwd", uid)));
     }
     for (folder, owner) in &wish.folders {
-        text.push_str(&format!("{new} {}/  mode {:o}\n\n", folder.display(), owner.mode));
+        parts.push(format!("{new} {}/  mode {:o}", folder.display(), owner.mode));
     }
-    for change in &wish.changes {
-        text.push_str(&show::file(&change.shown(), look));
-        text.push_str("\n\n");
-    }
-    text
+    parts.extend(wish.changes.iter().map(|change| show::file(&change.shown(), look)));
+    parts.join("\n\n") + "\n\n"
 }
 
 /// Where nothing is missing in the files, Asterisk may still not have read them: the earlier run was interrupted there.
-fn nothing(app: &mut App, wish: &Wish, console: &Console) -> Result<Outcome, Failure> {
+fn nothing(app: &mut App, args: &Setup, site: &Site, wish: &Wish, console: &Console) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::default();
+    if args.dry_run {
+        return Ok(outcome);
+    }
     match app.wait(prove::prove(&wish.options))? {
         Ok(proof) => outcome.proof = Some(proof),
         Err(Doubt::Ami(
@@ -200,23 +200,27 @@ fn nothing(app: &mut App, wish: &Wish, console: &Console) -> Result<Outcome, Fai
                     outcome.notes.push("Asterisk had not read its manager.conf yet, and has now.".into());
                     outcome.proof = Some(proof);
                 }
-                Err(doubt) => return Err(doubted(&doubt)),
+                Err(doubt) => return Err(doubted(&doubt, site)),
             },
             Err(silence) => outcome.notes.push(by_hand(&silence, console)),
         },
-        Err(doubt) => return Err(doubted(&doubt)),
+        Err(doubt) => return Err(doubted(&doubt, site)),
     }
     Ok(outcome)
 }
 
 /// The files are as they should be, and still it does not work.
-fn doubted(doubt: &Doubt) -> Failure {
+fn doubted(doubt: &Doubt, site: &Site) -> Failure {
     let failure = Failure::failed("notProven", format!("the files are prepared, but {doubt}"));
     match doubt {
         Doubt::Ami(_) => failure.help("`pbxctl doctor` looks for the reason"),
-        Doubt::File { name, .. } => failure
-            .help(format!("Asterisk's log says which line of {name}: `sudo tail /var/log/asterisk/messages.log`")),
+        Doubt::File { name, .. } => failure.help(format!("Asterisk's log says which line of {name}: {}", log(site))),
     }
+}
+
+/// How to read Asterisk's log.
+pub(super) fn log(site: &Site) -> String {
+    format!("`sudo tail {}`", site.dirs.log.join("messages.log").display())
 }
 
 /// What is left to do by hand where Asterisk cannot be asked.
@@ -260,7 +264,11 @@ fn carry_out(app: &mut App, site: &Site, wish: &Wish, console: &Console) -> Resu
     match proof {
         Ok(proof) => outcome.proof = Some(proof),
         Err(doubt) => {
-            let failure = Failure::new(Exit::RolledBack, "rolledBack", format!("{doubt}; everything was put back"));
+            let mut failure = Failure::new(Exit::RolledBack, "rolledBack", format!("{doubt}; everything was put back"));
+            if matches!(doubt, Doubt::Ami(AmiError::AuthFailed { .. })) {
+                failure = failure.help("`deny`, `permit` and `acl` of that user must let this machine in");
+            }
+            failure = failure.help(format!("Asterisk's log says more: {}", log(site)));
             return Err(put_back(&outcome.written, made, console, failure, true));
         }
     }
@@ -269,10 +277,7 @@ fn carry_out(app: &mut App, site: &Site, wish: &Wish, console: &Console) -> Resu
 
 /// Has Asterisk read `manager.conf`: by its console, or by a manager user that may already come in.
 fn reload(app: &mut App, wish: &Wish, console: &Console) -> Result<(), Silence> {
-    let silence = match console.ask("manager reload") {
-        Ok(_) => return Ok(()),
-        Err(silence) => silence,
-    };
+    let Err(silence) = console.ask("manager reload") else { return Ok(()) };
     let asked = app.wait(async {
         let (client, _) = pbx_asterisk::ami::Client::connect(&wish.options).await?;
         client.call(&Reload::new("manager")).await
@@ -376,9 +381,6 @@ fn put_back(written: &[Written], made: Option<PathBuf>, console: &Console, failu
     if !whole {
         failure.exit = Exit::RolledBack;
         failure.message = failure.message.replace("; everything was put back", "; not everything could be put back");
-    }
-    if reload {
-        failure = failure.help("Asterisk's log says more: `sudo tail /var/log/asterisk/messages.log`");
     }
     failure
 }

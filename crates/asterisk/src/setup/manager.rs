@@ -136,20 +136,22 @@ impl Manager {
 
     /// The section of a user that is not there yet.
     pub fn new_user(&self, user: &NeededUser) -> String {
-        let mut acl = String::from("deny = 0.0.0.0/0.0.0.0\n");
         let host = self.host();
+        let mut acl = vec!["deny = 0.0.0.0/0.0.0.0".to_owned()];
         if host.contains(':') {
-            acl.push_str(&format!("deny = ::/0\npermit = {}/128\n", host.trim_matches(['[', ']'])));
+            acl.push("deny = ::/0".into());
+            acl.push(format!("permit = {}/128", host.trim_matches(['[', ']'])));
         }
-        acl.push_str("permit = 127.0.0.1/32\n");
+        acl.push("permit = 127.0.0.1/32".into());
         if host != "127.0.0.1" && host.parse::<std::net::Ipv4Addr>().is_ok() {
-            acl.push_str(&format!("permit = {host}/32\n"));
+            acl.push(format!("permit = {host}/32"));
         }
         format!(
-            "; How pbxd comes in.\n[{}]\nsecret = {}\n{acl}read = {}\nwrite = {}\nwritetimeout = 5000\n\
+            "; How pbxd comes in.\n[{}]\nsecret = {}\n{}\nread = {}\nwrite = {}\nwritetimeout = 5000\n\
              allowmultiplelogin = yes\n",
             user.name,
             user.secret,
+            acl.join("\n"),
             READ.join(","),
             WRITE.join(",")
         )

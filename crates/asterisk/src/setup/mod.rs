@@ -18,4 +18,4 @@ pub use edit::{Edit, apply};
 pub use include::{included, main_file, target};
 pub use manager::{Manager, ManagerUser, NeededUser, READ, WRITE, missing_classes};
 pub use mask::masked;
-pub use read::{Entry, Line, Place, Section, Text, Tree, What};
+pub use read::{Entry, Find, Line, Place, Section, Text, Tree, What};

@@ -5,6 +5,9 @@ use std::collections::HashMap;
 /// How deep files may include others (config.c, MAX_INCLUDE_LEVEL).
 const DEPTH: usize = 10;
 
+/// Gives the files that a name or a glob stands for, sorted, with what is in them; none for what is not there.
+pub type Find<'f, E> = dyn FnMut(&str) -> Result<Vec<(String, Vec<u8>)>, E> + 'f;
+
 /// A line of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
@@ -115,13 +118,7 @@ pub struct Tree {
 
 impl Tree {
     /// Reads a main file and what it includes.
-    ///
-    /// `find` gives the files that a name or a glob stands for, sorted, with what is in them; none for what is not there.
-    pub fn read<E>(
-        name: &str,
-        bytes: Vec<u8>,
-        find: &mut dyn FnMut(&str) -> Result<Vec<(String, Vec<u8>)>, E>,
-    ) -> Result<Self, E> {
+    pub fn read<E>(name: &str, bytes: Vec<u8>, find: &mut Find<'_, E>) -> Result<Self, E> {
         let mut tree = Self::default();
         tree.add(name.to_owned(), bytes, 1, find)?;
         let first = tree.lines.iter().position(|line| matches!(line.what, What::Section { .. }));
@@ -134,13 +131,7 @@ impl Tree {
         Ok(tree)
     }
 
-    fn add<E>(
-        &mut self,
-        name: String,
-        bytes: Vec<u8>,
-        depth: usize,
-        find: &mut dyn FnMut(&str) -> Result<Vec<(String, Vec<u8>)>, E>,
-    ) -> Result<(), E> {
+    fn add<E>(&mut self, name: String, bytes: Vec<u8>, depth: usize, find: &mut Find<'_, E>) -> Result<(), E> {
         let file = self.files.len();
         let (said, open_comment) = lines(&bytes);
         self.files.push(Text { name, bytes, open_comment });
@@ -251,9 +242,9 @@ fn uncommented(line: &str, number: usize, nest: &mut Vec<usize>) -> String {
     let mut rest = line;
     while let Some(at) = rest.find(';') {
         let (head, tail) = (&rest[..at], &rest[at + 1..]);
-        if head.ends_with('\\') {
+        if let Some(escaped) = head.strip_suffix('\\') {
             if nest.is_empty() {
-                out.push_str(&head[..head.len() - 1]);
+                out.push_str(escaped);
                 out.push(';');
             }
         } else if tail.starts_with("--") && !tail.starts_with("---") {

@@ -33,7 +33,8 @@ impl State {
 #[serde(rename_all = "camelCase")]
 pub struct Check {
     /// Its name, stable for scripts.
-    pub check: String,
+    #[serde(rename = "check")]
+    pub name: String,
     /// How it is.
     pub state: State,
     /// What was found.
@@ -54,30 +55,30 @@ pub struct Checks {
 }
 
 impl Checks {
-    fn add(&mut self, state: State, check: &str, message: String) -> &mut Check {
-        self.all.push(Check { check: check.to_owned(), state, message, help: Vec::new(), silent: false });
+    fn add(&mut self, state: State, name: &str, message: String) -> &mut Check {
+        self.all.push(Check { name: name.to_owned(), state, message, help: Vec::new(), silent: false });
         let last = self.all.len() - 1;
         &mut self.all[last]
     }
 
     /// It is as it should be.
-    pub fn ok(&mut self, check: &str, message: impl Into<String>) {
-        self.add(State::Ok, check, message.into());
+    pub fn ok(&mut self, name: &str, message: impl Into<String>) {
+        self.add(State::Ok, name, message.into());
     }
 
     /// It could be better.
-    pub fn warn(&mut self, check: &str, message: impl Into<String>) -> &mut Check {
-        self.add(State::Warn, check, message.into())
+    pub fn warn(&mut self, name: &str, message: impl Into<String>) -> &mut Check {
+        self.add(State::Warn, name, message.into())
     }
 
     /// It does not work.
-    pub fn fail(&mut self, check: &str, message: impl Into<String>) -> &mut Check {
-        self.add(State::Fail, check, message.into())
+    pub fn fail(&mut self, name: &str, message: impl Into<String>) -> &mut Check {
+        self.add(State::Fail, name, message.into())
     }
 
     /// It could not be looked at.
-    pub fn skip(&mut self, check: &str, message: impl Into<String>) {
-        self.add(State::Skip, check, message.into());
+    pub fn skip(&mut self, name: &str, message: impl Into<String>) {
+        self.add(State::Skip, name, message.into());
     }
 
     /// Whether something does not work.

@@ -8,9 +8,11 @@ use pbx_asterisk::setup::{Manager, Tree, WRITE, missing_classes};
 use super::check::Checks;
 use super::daemon::{cure, unreachable};
 use crate::app::App;
+use crate::commands::setup;
 use crate::commands::setup::console::{Console, Silence};
 use crate::commands::setup::daemon::Daemon;
 use crate::commands::setup::prove::parses;
+use crate::commands::setup::site::Site;
 use crate::failure::Failure;
 
 /// What the generated configuration is made of, and what is lost without it.
@@ -43,6 +45,7 @@ const MODULES: [(&str, &str); 22] = [
 pub fn look(
     app: &mut App,
     checks: &mut Checks,
+    site: &Site,
     daemon: Option<&Daemon>,
     console: &Console,
     manager: Option<&Tree>,
@@ -68,7 +71,7 @@ pub fn look(
     let alive = client.is_some() || uptime.is_ok();
     if let Some(client) = client {
         let user = daemon.map_or("pbxd", |daemon| daemon.username.as_str());
-        app.wait(by_manager(checks, &client, user, console, manager, modules))?;
+        app.wait(by_manager(checks, site, &client, user, console, manager, modules))?;
         return Ok(alive);
     }
     if let Err(silence) = &uptime {
@@ -111,6 +114,7 @@ fn no_login(checks: &mut Checks, error: &AmiError, uptime: &Result<String, Silen
 
 async fn by_manager(
     checks: &mut Checks,
+    site: &Site,
     client: &Client,
     user: &str,
     console: &Console,
@@ -173,7 +177,7 @@ async fn by_manager(
                 checks
                     .fail(&format!("reads-{name}"), format!("Asterisk's parser refuses {name}: {words}"))
                     .help("a reload would change nothing, and a restart would leave it out: mend the file first")
-                    .help("Asterisk's log names the line: `sudo tail -n 50 /var/log/asterisk/messages.log`");
+                    .help(format!("Asterisk's log names the line: {}", setup::log(site)));
             }
             Err(error) => checks.skip(&format!("reads-{name}"), error.to_string()),
         }

@@ -38,7 +38,7 @@ impl Change {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (before, after) = (text(self.before.as_deref().unwrap_or_default()), text(&self.after));
         let (before, after) = if self.secret {
-            (before.lines().map(|_| format!("{MASK}\n")).collect(), format!("{MASK} (new)\n"))
+            (if before.is_empty() { before } else { format!("{MASK}\n") }, format!("{MASK} (new)\n"))
         } else {
             masked(&self.name, &before, &after)
         };
@@ -109,7 +109,7 @@ impl Maker<'_> {
     }
 
     /// Edits of the files of a tree become changes.
-    fn edit(&mut self, tree: &Tree, edits: Vec<(usize, Edit)>) {
+    fn edit(&mut self, tree: &Tree, edits: &[(usize, Edit)]) {
         for (at, file) in tree.files.iter().enumerate() {
             let own: Vec<Edit> = edits.iter().filter(|(file, _)| *file == at).map(|(_, edit)| edit.clone()).collect();
             if own.is_empty() {
@@ -121,13 +121,11 @@ impl Maker<'_> {
             {
                 let message = "a comment is opened by `;--` here and closed nowhere: what is added would be part of it";
                 let help = "close it by `--;`, or write `\\;` where a `;` is meant".to_owned();
-                self.block(&file.name.clone(), Some(line), message.to_owned(), help);
+                self.block(&file.name, Some(line), message.to_owned(), help);
                 continue;
             }
-            // Earlier edits of the same file, of another tree or step, come first.
-            let name = file.name.clone();
             let after = apply(&file.bytes, &own);
-            self.put(&name, Some(file.bytes.clone()), after);
+            self.put(&file.name, Some(file.bytes.clone()), after);
         }
     }
 
@@ -135,6 +133,10 @@ impl Maker<'_> {
     fn put(&mut self, name: &str, before: Option<Vec<u8>>, after: Vec<u8>) {
         let path = self.site.path(name);
         match write::resolve(&path, &self.site.dirs.etc) {
+            Ok(path) if self.changes.iter().any(|change| change.path == path) => {
+                let what = "it would be changed for two reasons at once: several main files include it".to_owned();
+                self.block(name, None, what, "give each main file its own files to include".to_owned());
+            }
             Ok(path) => {
                 self.changes.push(Change {
                     path,
@@ -146,7 +148,7 @@ impl Maker<'_> {
                 });
             }
             Err(error) => {
-                let help = "write the lines shown in the manual there by hand, or put a file in the link's place";
+                let help = "put a file in the link's place, or have the link lead to one in this folder";
                 self.block(name, None, error.to_string(), help.to_owned());
             }
         }
@@ -204,10 +206,10 @@ pub fn wish(args: &Setup, socket: &Path, site: &Site) -> Result<Wish, Failure> {
             let fatal = tree.fatal().filter(|(_, why)| !why.contains("pbx.d/current/"));
             if let Some((place, why)) = fatal {
                 let message = format!("Asterisk rejects {name} as it is: {why}");
-                maker.block(&tree.file(place).to_owned(), Some(place.line), message, "mend it first".into());
+                maker.block(tree.file(place), Some(place.line), message, "mend it first".into());
             }
             let edits = tree.include_once(name);
-            maker.edit(&tree, edits);
+            maker.edit(&tree, &edits);
             trees.push((name, tree));
         } else {
             let text = format!("{}\n#include \"{}\"\n", main_file(name), target(name));
@@ -265,7 +267,7 @@ fn manager(
     };
     if let Some((place, why)) = tree.fatal() {
         let message = format!("Asterisk rejects manager.conf as it is: {why}");
-        maker.block(&tree.file(place).to_owned(), Some(place.line), message, "mend it first".into());
+        maker.block(tree.file(place), Some(place.line), message, "mend it first".into());
     }
     let own = Manager::of(&tree);
     let known = Manager::user(&tree, &name);
@@ -280,16 +282,15 @@ fn manager(
     let needed = NeededUser { name, secret };
     let mut edits = own.open(&tree);
     let mut beside = None;
-    match &known {
-        Some(user) => edits.extend(Manager::mend(user, &needed)),
-        None => {
-            let text = own.new_user(&needed);
-            match &own.folder {
-                Some(folder) if maker.site.path(folder).is_dir() => {
-                    beside = Some((format!("{folder}/pbxd.conf"), text))
-                }
-                _ => edits.push((0, Edit::Append(format!("\n{text}")))),
+    if let Some(user) = &known {
+        edits.extend(Manager::mend(user, &needed));
+    } else {
+        let text = own.new_user(&needed);
+        match &own.folder {
+            Some(folder) if maker.site.path(folder).is_dir() => {
+                beside = Some((format!("{folder}/pbxd.conf"), text));
             }
+            _ => edits.push((0, Edit::Append(format!("\n{text}")))),
         }
     }
     if let Some((name, text)) = beside {
@@ -302,7 +303,7 @@ fn manager(
         maker.put(&name, old, after);
     }
     if there {
-        maker.edit(&tree, edits);
+        maker.edit(&tree, &edits);
     } else {
         let edits: Vec<Edit> = edits.into_iter().map(|(_, edit)| edit).collect();
         let after = apply(&tree.files[0].bytes, &edits);
