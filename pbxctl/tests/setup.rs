@@ -79,8 +79,9 @@ fn debians_stock_configuration_is_prepared_and_proven() {
         .says("+#include \"pbx.d/current/extensions.conf\"")
         .says("secret = ********")
         .says("pbx.d/current -> revisions/000000")
-        // The last boxes of the stock voicemail.conf stand in the context of the diff.
-        .hides("5678")
+        // The last boxes of the stock voicemail.conf stand right before what is added.
+        .hides("=> ********,Andrew")
+        .hides("rockh@mmer")
         .hides("not loaded");
     assert!(shown.out.contains("[pbxd]"), "{}", shown.out);
 
@@ -125,6 +126,7 @@ fn files_of_ones_own_keep_their_bytes_and_their_user() {
                  [1001]\ntype=auth\npassword=hush\n[1001]\ntype=aor\n",
             )
             .file("rtp.conf", "; nothing in it\n")
+            .file("voicemail.conf", "[general]\n[own]\n1 => 4711,A,,,imappassword=hush\n")
             .start()
             .unwrap(),
     );

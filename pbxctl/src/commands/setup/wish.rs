@@ -44,7 +44,8 @@ impl Change {
         };
         let diff = TextDiff::from_lines(&before, &after);
         let count = |tag: similar::ChangeTag| diff.iter_all_changes().filter(|change| change.tag() == tag).count();
-        let unified = diff.unified_diff().context_radius(3).to_string();
+        // Without the lines around: in somebody's own dialplan or mailboxes, any of them may hold a secret.
+        let unified = diff.unified_diff().context_radius(0).to_string();
         FileChange {
             name: self.name.clone(),
             action: if self.before.is_some() { FileAction::Change } else { FileAction::Create },
