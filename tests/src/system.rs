@@ -1,6 +1,7 @@
 //! The system under test: Asterisk, `pbxd` and `pbxctl`, each the real one.
 
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use pbx_api::{Client, Health, Outcome, OutcomeResult};
-use pbx_lab::{Asterisk, Behaviour, Caller, Phone, PhoneSpec, Place, Process, until};
+use pbx_lab::{Asterisk, AsteriskRoot, Behaviour, Caller, Phone, PhoneSpec, Place, Process, until};
 
 use crate::CommandOutput;
 
@@ -26,9 +27,17 @@ pub struct Builder {
     asterisk: pbx_lab::Builder,
     store: Option<String>,
     more: String,
+    stock: bool,
 }
 
 impl Builder {
+    /// From Debian's stock configuration, prepared by `pbxctl setup` as an administrator would.
+    pub fn stock(mut self) -> Self {
+        self.asterisk = self.asterisk.stock();
+        self.stock = true;
+        self
+    }
+
     /// The time at which Asterisk believes it starts.
     pub fn clock(mut self, clock: &str) -> Self {
         self.asterisk = self.asterisk.clock(clock);
@@ -41,7 +50,7 @@ impl Builder {
         self
     }
 
-    /// More lines for `pbxd.toml`.
+    /// More lines for `pbxd.toml`, where the test writes it.
     pub fn config(mut self, text: impl Into<String>) -> Self {
         self.more = text.into();
         self
@@ -56,28 +65,79 @@ impl Builder {
     /// Starts Asterisk and pbxd, and waits until pbxd has found Asterisk.
     pub fn start(self) -> Result<System> {
         let mut asterisk = self.asterisk.prepare()?;
-        include(&asterisk.etc())?;
-        asterisk.start_again()?;
         let place = Place::take()?;
+        console(&asterisk, &place.dir().join("asterisk"))?;
         let store = self.store.unwrap_or_else(|| format!("sqlite://{}", place.dir().join("pbxd.db").display()));
-        let config = format!(
-            "socket = \"{dir}/pbxd.sock\"\nstore = \"{store}\"\nkey_file = \"{dir}/key\"\n\n\
-             [asterisk]\nconfig_dir = \"{etc}\"\nlog_dir = \"{log}\"\n\n\
-             [ami]\nhost = \"{ip}\"\nport = {port}\nusername = \"pbxd\"\nsecret = \"{secret}\"\n{more}",
-            dir = place.dir().display(),
-            etc = asterisk.etc().display(),
-            log = asterisk.log_dir().display(),
-            ip = asterisk.address(),
-            port = asterisk.ports().ami,
-            secret = asterisk.secret(),
-            more = self.more,
-        );
-        fs::write(place.dir().join("pbxd.toml"), config)?;
+        if self.stock {
+            asterisk.start_again()?;
+            setup(&asterisk, &place, &store)?;
+        } else {
+            include(&asterisk.etc())?;
+            asterisk.start_again()?;
+            fs::write(place.dir().join("pbxd.toml"), config(&asterisk, &place, &store) + &self.more)?;
+        }
         fs::create_dir(place.dir().join("manifests"))?;
         let mut system = System { pbxd: None, asterisk, place, files: AtomicU32::new(0) };
         system.start_pbxd()?;
         Ok(system)
     }
+}
+
+/// What pbxd is told.
+fn config(asterisk: &Asterisk, place: &Place, store: &str) -> String {
+    format!(
+        "socket = \"{dir}/pbxd.sock\"\nstore = \"{store}\"\nkey_file = \"{dir}/key\"\n\n\
+         [asterisk]\nconfig_dir = \"{etc}\"\nlog_dir = \"{log}\"\n\n\
+         [ami]\nhost = \"{ip}\"\nport = {port}\nusername = \"pbxd\"\nsecret = \"{secret}\"\n",
+        dir = place.dir().display(),
+        etc = asterisk.etc().display(),
+        log = asterisk.log_dir().display(),
+        ip = asterisk.address(),
+        port = asterisk.ports().ami,
+        secret = asterisk.secret(),
+    )
+}
+
+/// A command `asterisk` that calls the console of this instance, for programs and people that know no other name for it.
+fn console(asterisk: &Asterisk, path: &Path) -> Result<()> {
+    let root = AsteriskRoot::ensure()?;
+    let modules = root.modules();
+    let libraries = modules.ancestors().nth(2).context("no folder of libraries")?;
+    let loader = fs::read_dir(libraries)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ld-linux")))
+        .context("no loader")?;
+    let text = format!(
+        "#!/bin/sh\nexec {} --library-path {} {}/usr/sbin/asterisk -C {}/asterisk.conf \"$@\"\n",
+        loader.display(),
+        libraries.display(),
+        root.dir().display(),
+        asterisk.etc().display()
+    );
+    fs::write(path, text)?;
+    fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}
+
+/// Prepares a running Asterisk as its administrator would.
+fn setup(asterisk: &Asterisk, place: &Place, store: &str) -> Result<()> {
+    let path = |name: &str| place.dir().join(name);
+    let output: CommandOutput = Command::new(program("pbxctl")?)
+        .args(["setup", "--yes", "--store", store, "--pbxd-user", "root"])
+        .arg("--asterisk-conf")
+        .arg(asterisk.etc().join("asterisk.conf"))
+        .arg("--asterisk-command")
+        .arg(path("asterisk"))
+        .arg("--pbxd-config")
+        .arg(path("pbxd.toml"))
+        .arg("--key-file")
+        .arg(path("key"))
+        .arg("--socket")
+        .arg(path("pbxd.sock"))
+        .stdin(Stdio::null())
+        .output()?
+        .into();
+    output.expect(0).map(drop)
 }
 
 /// Adds the line to each main file that has Asterisk read what pbxd writes, with an empty revision to begin with.
@@ -110,7 +170,7 @@ impl System {
 
     /// A system to be described.
     pub fn builder() -> Builder {
-        Builder { asterisk: Asterisk::builder(), store: None, more: String::new() }
+        Builder { asterisk: Asterisk::builder(), store: None, more: String::new(), stock: false }
     }
 
     /// Its Asterisk.

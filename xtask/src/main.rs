@@ -1,6 +1,12 @@
 //! The project's own chores: `cargo xtask <chore>`. One file for each.
 
+mod bench;
+mod demo;
+mod generate;
 mod lab;
+mod project;
+mod soak;
+mod test;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -17,6 +23,12 @@ struct Cli {
 enum Chore {
     #[command(subcommand)]
     Lab(lab::Lab),
+    /// Run everything that must hold before a change goes in
+    Test,
+    Soak(soak::Soak),
+    Bench(bench::Bench),
+    Generate(generate::Generate),
+    Demo(demo::Demo),
 }
 
 #[expect(clippy::print_stderr, reason = "errors of a command line go to the terminal")]
@@ -26,6 +38,11 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).without_time().init();
     let done = match cli.chore {
         Chore::Lab(lab) => lab.run(),
+        Chore::Test => test::run(),
+        Chore::Soak(soak) => soak.run(),
+        Chore::Bench(bench) => bench.run(),
+        Chore::Generate(generate) => generate.run(),
+        Chore::Demo(demo) => demo.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -86,10 +86,10 @@ impl Browser {
         Ok(request)
     }
 
-    /// One text frame, masked with nothing.
+    /// One text frame, masked with nothing, its length in two bytes.
     fn send(&mut self, text: &str) -> Result<()> {
         let length = u16::try_from(text.len())?;
-        let mut frame = vec![0x81, 0x80 | 126];
+        let mut frame = vec![0x81, 0xfe];
         frame.extend(length.to_be_bytes());
         frame.extend([0; 4]);
         frame.extend(text.as_bytes());

@@ -189,3 +189,14 @@ fn many_deletions_at_once_have_to_be_meant() -> Result<()> {
     assert!(!system.asterisk().cli("pjsip show endpoints")?.contains("1012"));
     Ok(())
 }
+
+#[test]
+fn a_stock_asterisk_is_set_up_and_telephones_call() -> Result<()> {
+    let system = System::builder().stock().start()?;
+    let outcome = system.apply(&[settings(""), extension("1001", ""), extension("1002", "")].concat())?;
+    assert!(outcome.verified.sip_objects > 0, "{outcome:?}");
+    let phone = system.phone("1001", &Behaviour::answer_after(Duration::ZERO))?;
+    system.caller("1002")?.call("1001", system.ip())?.expect_answer()?;
+    assert_eq!(phone.wait_calls(1, SOON)?.len(), 1);
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! `cargo xtask demo`: the whole thing on a fresh machine, up to a call that went through.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use pbx_lab::{AsteriskRoot, Behaviour, Caller, Phone, PhoneSpec, Place, ensure_packages};
+use pbx_tests::{CommandOutput, SOON, System};
+
+use crate::project::{self, say};
+
+/// The address of the example's carrier.
+const CARRIER: std::net::Ipv4Addr = std::net::Ipv4Addr::new(127, 0, 0, 50);
+const MAIN_LINE: &str = "+351210001000";
+const CUSTOMER: &str = "+351912345678";
+
+/// The password of the two telephones that the demonstration plays. It comes from the environment, as a secret should.
+const PASSWORD: &str = "DEMO_PASSWORD";
+
+/// Bring everything up, apply the example, place a call, and leave a shell
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// End after the call, and clean up
+    #[arg(long)]
+    once: bool,
+}
+
+impl Demo {
+    pub(crate) fn run(&self) -> Result<()> {
+        say(
+            "Packages, an Asterisk 22 in a folder of its own, and our programs: a fresh machine takes some minutes for them.",
+        );
+        ensure_packages(&["sip-tester", "util-linux"])?;
+        AsteriskRoot::ensure()?;
+        project::run(&mut project::cargo(&["build", "--quiet", "--workspace", "--bins"]))?;
+
+        let office = Office::open()?;
+        office.call()?;
+        if self.once {
+            say("Everything is stopped and removed.");
+            return Ok(());
+        }
+        office.shell()
+    }
+}
+
+/// The demonstration's system and its people.
+struct Office {
+    // Telephones go before the system that they are registered with.
+    phones: Vec<Phone>,
+    carrier: Caller,
+    system: System,
+}
+
+impl Office {
+    fn open() -> Result<Self> {
+        let carrier = Caller::at(Place::at(CARRIER)?).from(CUSTOMER).name("A customer");
+        let system = System::builder().stock().start()?;
+        let version = system.asterisk().cli("core show version")?;
+        let version = version.split('+').next().unwrap_or(&version).to_owned();
+        say(&format!("1. {version} runs at {}, with the configuration that Debian ships.", system.ip()));
+        say("2. `pbxctl setup` let pbxd in: a line in each of four files, and a user of the manager interface.");
+
+        // What is special to this machine is a set of its own; the example's files stay as they are.
+        system.write(
+            "machine.yaml",
+            "apiVersion: pbx/v1\nkind: Settings\nmetadata: { name: pbx }\nspec:\n  transports:\n    \
+             udp: { bind: \"{ip}:5060\" }\n    tcp: { bind: \"{ip}:5060\" }\n\
+             ---\nkind: Extension\nmetadata: { name: \"1001\" }\nspec: { password: { env: DEMO_PASSWORD } }\n\
+             ---\nkind: Extension\nmetadata: { name: \"1002\" }\nspec: { password: { env: DEMO_PASSWORD } }\n",
+        )?;
+        let password = format!("demo-{}", system.asterisk().pid().unwrap_or_default());
+        let example = project::root().join("examples/small-office");
+        let example = example.to_str().context("the project's folder has a name that is no text")?;
+        let apply = |args: &[&str]| -> Result<CommandOutput> {
+            let mut command = system.command(&[&["apply", "--yes"], args].concat())?;
+            CommandOutput::from(command.env(PASSWORD, &password).output()?).expect(0)
+        };
+        apply(&["-f", "machine.yaml", "--set", "machine"])?;
+        let applied = apply(&["-f", example, "-m", "the demonstration"])?;
+        say("3. `pbxctl apply -f examples/small-office` said:");
+        say(&format!("      {}", applied.stdout.trim().lines().last().unwrap_or_default()));
+        let again = apply(&["-f", example])?;
+        ensure!(again.stdout.contains("Nothing to change."), "the second apply is not empty:\n{again}");
+        say("   Applied again, it said: Nothing to change.");
+
+        let mut phones = Vec::new();
+        for (number, rings) in [("1001", 400), ("1002", 100)] {
+            let spec = PhoneSpec::new(number, password.as_str(), system.ip());
+            phones.push(Phone::register(&spec, &Behaviour::answer_after(Duration::from_millis(rings)))?);
+        }
+        say("4. Two telephones registered: 1001, Ana Reyes, and 1002, Bruno Costa.");
+        Ok(Self { phones, carrier, system })
+    }
+
+    /// A customer calls the main line, whose rule sends callers of that network to the sales group.
+    fn call(&self) -> Result<()> {
+        let result = self.carrier.call(MAIN_LINE, self.system.ip())?;
+        let seconds = result.expect_answer()?.took.as_secs_f64();
+        let call = self.phones[0].wait_calls(1, SOON)?.remove(0);
+        let shown = call.from_name.unwrap_or_default();
+        say(&format!("5. {CUSTOMER} called {MAIN_LINE} from the carrier's address: the telephone of Ana Reyes showed"));
+        say(&format!("   \"{shown}\", rang and was answered. The call took {seconds:.1} s."));
+        Ok(())
+    }
+
+    fn shell(&self) -> Result<()> {
+        let folder = std::env::current_exe()?;
+        let own = [self.system.dir(), folder.parent().unwrap_or(Path::new("."))].map(Path::to_owned);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(own.into_iter().chain(std::env::split_paths(&path)))?;
+        let shell = std::env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
+        say("\nIt is yours. This shell knows where pbxd is; what you could try:");
+        for line in [
+            "pbxctl get extensions -o wide                     what there is",
+            "pbxctl describe did/+351210001000                 every field, and who set it",
+            "pbxctl edit extension/1002                        change it in an editor; Asterisk has it when it is over",
+            "pbxctl history                                    what was applied, by whom; pbxctl rollback 1 goes back",
+            "pbxctl diff -f examples/small-office              has anything drifted?",
+            "asterisk -rx 'pjsip show endpoints'               what Asterisk says",
+            "exit                                              stops and removes everything",
+        ] {
+            say(&format!("  {line}"));
+        }
+        say("");
+        // How the shell's last command ended says nothing about the demonstration.
+        Command::new(shell)
+            .current_dir(project::root())
+            .env("PATH", path)
+            .env("PBXCTL_SOCKET", self.system.socket())
+            .status()
+            .context("the shell does not start: set SHELL")?;
+        say("Everything is stopped and removed.");
+        Ok(())
+    }
+}

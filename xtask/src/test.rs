@@ -1,0 +1,99 @@
+//! `cargo xtask test`: all that must hold before a change goes in.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use pbx_lab::{AsteriskRoot, ensure_packages};
+
+use crate::{generate, project};
+
+/// What the tests run besides our own programs.
+const PACKAGES: [&str; 4] = ["sip-tester", "postgresql", "python3-aiosmtpd", "util-linux"];
+
+/// How a step ended.
+enum Done {
+    Well,
+    LeftOut(&'static str),
+}
+
+/// A step: what it is called, and what it does.
+type Step = (&'static str, fn() -> Result<Done>);
+
+/// In the order of how soon they find something.
+const STEPS: [Step; 7] = [
+    ("format", || cargo(&["fmt", "--all", "--check"])),
+    ("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+    ("dependencies", dependencies),
+    ("generated files", || generate::check().map(|()| Done::Well)),
+    ("what the lab needs", lab),
+    // With every target of the workspace the same features are chosen as for the tests: nothing is built twice.
+    ("build", || cargo(&["build", "--workspace", "--all-targets"])),
+    ("tests", tests),
+];
+
+/// Runs the steps, and says at the end how long each took. The first that fails is the last.
+pub(crate) fn run() -> Result<()> {
+    let mut taken: Vec<(&str, String)> = Vec::new();
+    let begin = Instant::now();
+    for (name, step) in STEPS {
+        project::say(&format!("── {name}"));
+        let begin = Instant::now();
+        let done = step();
+        let mut words = seconds(begin.elapsed());
+        match &done {
+            Ok(Done::Well) => {}
+            Ok(Done::LeftOut(why)) => {
+                project::say(why);
+                words = format!("left out: {why}");
+            }
+            Err(_) => words.push_str("  failed"),
+        }
+        taken.push((name, words));
+        if let Err(error) = done {
+            tell(&taken, begin);
+            return Err(error).with_context(|| format!("step \"{name}\" failed"));
+        }
+    }
+    tell(&taken, begin);
+    Ok(())
+}
+
+fn tell(taken: &[(&str, String)], begin: Instant) {
+    project::say("");
+    for (name, words) in taken {
+        project::say(&format!("{name:20} {words}"));
+    }
+    project::say(&format!("{:20} {}", "all", seconds(begin.elapsed())));
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:6.1} s", time.as_secs_f64())
+}
+
+fn cargo(args: &[&str]) -> Result<Done> {
+    project::run(&mut project::cargo(args)).map(|()| Done::Well)
+}
+
+fn dependencies() -> Result<Done> {
+    if !project::installed("cargo-deny") {
+        return Ok(Done::LeftOut("cargo-deny is not installed; `cargo install cargo-deny` does it"));
+    }
+    cargo(&["deny", "check"])
+}
+
+fn lab() -> Result<Done> {
+    ensure_packages(&PACKAGES)?;
+    AsteriskRoot::ensure()?;
+    Ok(Done::Well)
+}
+
+/// Unit, property and integration tests, those on a real Asterisk among them.
+fn tests() -> Result<Done> {
+    let mut command = project::cargo(&["test", "--workspace"]);
+    if std::env::var_os("RUST_TEST_THREADS").is_none() {
+        // Tests on a real Asterisk wait more than they compute, but each has processes of its own.
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        command.env("RUST_TEST_THREADS", (cores + 1).min(8).to_string());
+    }
+    project::run(&mut command).map(|()| Done::Well)
+}
