@@ -5,14 +5,19 @@ use std::collections::HashMap;
 use crate::dest::Destination;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::kind::{Catalog, Kind, ObjectRef};
-use crate::text::{Name, Network, Pattern};
+use crate::text::{Name, Network, Pattern, Refused};
 
 /// Collects findings about one object after another.
 pub struct Checker<'c> {
     catalog: &'c Catalog,
     object: Option<(Kind, &'c Name)>,
     found: Vec<Diagnostic>,
+    /// How many references to nothing were compared with all names there are.
+    compared: usize,
 }
+
+/// Of many references to nothing, so many are told what is spelt nearly so: each costs a look at every name.
+const COMPARED: usize = 100;
 
 impl<'c> Checker<'c> {
     pub(crate) fn enter(&mut self, kind: Kind, name: &'c Name) {
@@ -30,6 +35,16 @@ impl<'c> Checker<'c> {
         self.found.push(diagnostic.at(ObjectRef::new(kind, name.clone()), path));
     }
 
+    /// The object's name must be one that its kind can have. A file's reader has looked already; an API's caller has none.
+    pub(crate) fn name(&mut self, checked: Result<(), Refused>) {
+        if let Err(Refused(text)) = checked {
+            let mut lines = text.lines();
+            let mut diagnostic = Diagnostic::error("name", lines.next().unwrap_or_default());
+            diagnostic.help.extend(lines.map(str::to_owned));
+            self.add("metadata.name", diagnostic);
+        }
+    }
+
     /// A field names an object of a kind: it must be there, and should be turned on.
     pub fn reference(&mut self, path: &str, kind: Kind, name: &Name) {
         match self.catalog.enabled(kind, name.as_str()) {
@@ -42,7 +57,9 @@ impl<'c> Checker<'c> {
             ),
             None => {
                 let names = self.catalog.names(kind);
-                let near = nearest(name.as_str(), names.iter().map(|name| name.as_str()));
+                self.compared += 1;
+                let candidates = if self.compared > COMPARED { &[][..] } else { &names[..] };
+                let near = nearest(name.as_str(), candidates.iter().map(|name| name.as_str()));
                 let help = match near {
                     Some(near) => format!("did you mean `{near}`?"),
                     None if names.is_empty() => format!(
@@ -113,7 +130,7 @@ impl<'c> Checker<'c> {
 
 /// Everything that is wrong in a system, errors and warnings, in the order of kinds and names.
 pub fn check(catalog: &Catalog) -> Vec<Diagnostic> {
-    let mut checker = Checker { catalog, object: None, found: Vec::new() };
+    let mut checker = Checker { catalog, object: None, found: Vec::new(), compared: 0 };
     catalog.check_each(&mut checker);
     let mut found = checker.found;
     numbers(catalog, &mut found);
@@ -153,7 +170,8 @@ fn numbers(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
         for (at, pattern) in route.spec.patterns.iter().enumerate() {
             // Emergency numbers are short and few; literals are looked up, true patterns tried on every number.
             let clash = if pattern.as_str().starts_with('_') {
-                taken.iter().find(|(number, _)| pattern.matches(number)).map(|(_, other)| other)
+                // Of several, always the same one is told.
+                taken.iter().filter(|(number, _)| pattern.matches(number)).map(|(_, other)| other).min()
             } else {
                 taken.get(pattern.as_str())
             };

@@ -166,6 +166,7 @@ macro_rules! kinds {
             pub(crate) fn check_each<'c>(&'c self, checker: &mut Checker<'c>) {
                 $(for (name, object) in &self.$field {
                     checker.enter(Kind::$Kind, name);
+                    checker.name(<crate::kinds::$Kind as Spec>::check_name(name));
                     object.spec.check(name, checker);
                 })*
             }

@@ -171,8 +171,17 @@ impl Record {
         fields(&self.labels, &self.spec)
     }
 
-    /// Sets a field for an owner.
+    /// Sets a field for an owner; a group of fields, each of them.
     pub fn set(&mut self, path: &str, value: Json, owner: &str) {
+        if path.starts_with("spec.") && !is_leaf(&value) {
+            let mut each = BTreeMap::new();
+            collect(path, &value, &mut each);
+            self.unset(path);
+            for (path, value) in each {
+                self.set(&path, value, owner);
+            }
+            return;
+        }
         if let Some(label) = path.strip_prefix("metadata.labels.") {
             self.labels.insert(label.to_owned(), value.as_str().unwrap_or_default().to_owned());
         } else if let Some(path) = path.strip_prefix("spec.") {
@@ -192,7 +201,8 @@ impl Record {
         } else if let Some(path) = path.strip_prefix("spec.") {
             unset_in(&mut self.spec, &path.split('.').collect::<Vec<_>>());
         }
-        self.owners.remove(path);
+        self.owners
+            .retain(|own, _| own.strip_prefix(path).is_none_or(|rest| !rest.is_empty() && !rest.starts_with('.')));
     }
 
     /// Applies what a set says now: the fields it names are set and its own, those it no longer names fall back, and those of

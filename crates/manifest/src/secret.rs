@@ -72,8 +72,15 @@ impl<'de> Deserialize<'de> for Secret {
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
                 value_error(text).map_or_else(|| Ok(Secret::Literal(text.to_owned())), |why| Err(E::custom(why)))
             }
+            // Numbers and the like are refused without being repeated: they may be the secret.
             fn visit_i64<E: de::Error>(self, _: i64) -> Result<Secret, E> {
                 Err(E::custom("a secret of digits must be in quotes\nor its leading zeros would be lost"))
+            }
+            fn visit_u64<E: de::Error>(self, _: u64) -> Result<Secret, E> {
+                self.visit_i64(0)
+            }
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<Secret, E> {
+                self.visit_i64(0)
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
                 let Some(Form(form)) = map.next_key()? else {

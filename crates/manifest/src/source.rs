@@ -88,9 +88,10 @@ impl<'s> Lines<'s> {
         });
         let line = starts.partition_point(|(first, _)| *first <= span.start).max(1);
         let (first, byte) = starts[line - 1];
-        let column = (span.start - first) as usize;
         // A block's span runs up to the next token: only its first line is worth pointing at.
         let rest = text[byte..].split('\n').next().unwrap_or_default();
+        // The parser counts some letters of directives twice: no column lies behind the line's end.
+        let column = ((span.start - first) as usize).min(rest.chars().count());
         let at = |column: usize| rest.char_indices().nth(column).map_or(rest.len(), |(byte, _)| byte);
         let start = at(column);
         let end = at(column + (span.end.saturating_sub(span.start)) as usize).max(start);

@@ -242,10 +242,13 @@ impl Number {
 impl FromStr for Number {
     type Err = Refused;
     fn from_str(text: &str) -> Result<Self, Refused> {
-        let digits = text.strip_prefix('+').unwrap_or(text);
-        if digits.is_empty() || digits.len() > 20 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        let accepted = |text: &str| {
+            let digits = text.strip_prefix('+').unwrap_or(text);
+            (1..=20).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+        };
+        if !accepted(text) {
             let only: String = text.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
-            let example = if only.len() > 3 && only.parse::<Self>().is_ok() { &only } else { "+351210001000" };
+            let example = if only.len() > 3 && accepted(&only) { &only } else { "+351210001000" };
             return refuse(
                 format!("`{}` is not a telephone number", text.escape_debug()),
                 format!("digits, with a `+` in front of a country code, as in `{example}`"),
@@ -362,17 +365,19 @@ impl FromStr for Endpoint {
             );
         }
         let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((host, rest)) => (host, rest.strip_prefix(':')),
+            Some((host, "")) => (host, None),
+            // Whatever else stands behind the bracket is refused with it.
+            Some((host, rest)) => rest.strip_prefix(':').map_or((text, None), |port| (host, Some(port))),
             None if text.matches(':').count() > 1 => (text, None),
             None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
         };
         let port = match port {
             None => None,
-            Some(port) => match port.parse::<u16>() {
-                Ok(port) if port > 0 => Some(port),
+            Some(digits) => match digits.parse::<u16>() {
+                Ok(port) if port > 0 && !digits.starts_with('+') => Some(port),
                 _ => {
                     return refuse(
-                        format!("`{}` is not a port", port.escape_debug()),
+                        format!("`{}` is not a port", digits.escape_debug()),
                         "a number from 1 to 65535, as in `sip.example.com:5080`",
                     );
                 }
@@ -437,9 +442,9 @@ impl FromStr for Network {
             return refuse(format!("`{}` is not an address or a network", text.escape_debug()), help);
         };
         let all = if address.is_ipv4() { 32 } else { 128 };
-        let network = match prefix.map(str::parse::<u8>) {
+        let network = match prefix.map(|digits| digits.parse().ok().filter(|_| !digits.starts_with('+'))) {
             None => Self { address, prefix: all },
-            Some(Ok(prefix)) if prefix <= all => Self { address, prefix },
+            Some(Some(prefix)) if prefix <= all => Self { address, prefix },
             Some(_) => {
                 return refuse(
                     format!("`{}` is not a network", text.escape_debug()),

@@ -4,7 +4,7 @@
 //! can be told from a plain one. What a scalar means is decided where its type is known, in [`crate::de`].
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
@@ -70,6 +70,15 @@ impl Node<'_> {
         }
     }
 
+    /// How many levels it nests: what an alias to it adds to the place where it stands.
+    fn depth(&self) -> usize {
+        match &self.value {
+            Value::Scalar { .. } => 0,
+            Value::List(items) => 1 + items.iter().map(Node::depth).max().unwrap_or_default(),
+            Value::Map(entries) => 1 + entries.iter().map(|(_, value)| value.depth()).max().unwrap_or_default(),
+        }
+    }
+
     /// Whether this is what YAML calls null: nothing, `~` or `null`, unquoted.
     pub fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar { text, plain: true } if matches!(text.as_ref(), "" | "~" | "null"))
@@ -111,7 +120,7 @@ pub struct Documents<'t> {
 impl<'t> Documents<'t> {
     /// The documents of a text.
     pub fn new(text: &'t str) -> Self {
-        Self { reader: Some(Reader { parser: Parser::new_from_str(text), anchors: Vec::new(), aliased: 0 }) }
+        Self { reader: Some(Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), aliased: 0 }) }
     }
 }
 
@@ -147,7 +156,7 @@ impl<'t> Iterator for Documents<'t> {
 struct Reader<'t> {
     parser: Parser<'t, saphyr_parser::StrInput<'t>>,
     /// The anchors of the document so far, by the parser's id.
-    anchors: Vec<(usize, Node<'t>)>,
+    anchors: HashMap<usize, Node<'t>>,
     aliased: usize,
 }
 
@@ -174,11 +183,7 @@ impl<'t> Reader<'t> {
 
     fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node<'t>, YamlError> {
         if depth > MAX_DEPTH {
-            return Err(YamlError {
-                message: format!("nested deeper than {MAX_DEPTH} levels"),
-                span,
-                help: Some("no manifest needs that: is a bracket repeated?".into()),
-            });
+            return Err(too_deep(span));
         }
         let (anchor, node) = match event {
             Event::Scalar(text, style, anchor, _tag) => {
@@ -198,17 +203,17 @@ impl<'t> Reader<'t> {
                 let (entries, end) = self.entries(depth)?;
                 (anchor, Node { span: Span { start: span.start, end: end.end }, value: Value::Map(entries) })
             }
-            Event::Alias(id) => return self.alias(id, span),
+            Event::Alias(id) => return self.alias(id, span, depth),
             _ => return Err(YamlError { message: "a value is missing here".into(), span, help: None }),
         };
         if anchor != 0 {
-            self.anchors.push((anchor, node.clone()));
+            self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
     }
 
-    fn alias(&mut self, id: usize, span: Span) -> Result<Node<'t>, YamlError> {
-        let Some((_, node)) = self.anchors.iter().rev().find(|(anchor, _)| *anchor == id) else {
+    fn alias(&mut self, id: usize, span: Span, depth: usize) -> Result<Node<'t>, YamlError> {
+        let Some(node) = self.anchors.get(&id) else {
             return Err(YamlError {
                 message: "an alias to an anchor that is not in this document".into(),
                 span,
@@ -222,6 +227,10 @@ impl<'t> Reader<'t> {
                 span,
                 help: Some("write out the values that are meant".into()),
             });
+        }
+        // Aliases to what holds aliases would nest without limit otherwise.
+        if depth + node.depth() > MAX_DEPTH {
+            return Err(too_deep(span));
         }
         // The value stands where its anchor stands, so that a message about it points at words that can be mended.
         Ok(node.clone())
@@ -254,26 +263,33 @@ impl<'t> Reader<'t> {
         refuse_duplicates(&entries)?;
         for node in merged {
             let maps = match node.value {
-                Value::Map(map) => vec![map],
-                Value::List(items) => items
-                    .into_iter()
-                    .filter_map(|item| if let Value::Map(map) = item.value { Some(map) } else { None })
-                    .collect(),
-                Value::Scalar { .. } => {
+                Value::List(items) => items,
+                _ => vec![node],
+            };
+            for node in maps {
+                let Value::Map(map) = node.value else {
                     return Err(YamlError {
                         message: "`<<` merges a map, and this is not one".into(),
                         span: node.span,
                         help: Some("write `<<: *name`, where `&name` marks a map above".into()),
                     });
-                }
-            };
-            for (key, value) in maps.into_iter().flatten() {
-                if !entries.iter().any(|(own, _)| own.text == key.text) {
-                    entries.push((key, value));
+                };
+                for (key, value) in map {
+                    if !entries.iter().any(|(own, _)| own.text == key.text) {
+                        entries.push((key, value));
+                    }
                 }
             }
         }
         Ok((entries, end))
+    }
+}
+
+fn too_deep(span: Span) -> YamlError {
+    YamlError {
+        message: format!("nested deeper than {MAX_DEPTH} levels"),
+        span,
+        help: Some("no manifest needs that: is a bracket repeated?".into()),
     }
 }
 

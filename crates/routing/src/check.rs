@@ -17,9 +17,12 @@ pub fn check(graph: &CallGraph) -> Vec<Diagnostic> {
             && node.step == Step::Pass
             && let Some(edge) = node.edges.first()
         {
-            if let Some(first) = path.iter().position(|seen| *seen == at) {
-                let circle: Vec<String> = path[first..].iter().chain([&at]).map(ToString::to_string).collect();
-                if let Some(object) = at.object() {
+            if !done.insert(at) {
+                // Seen on this very path, it is a circle; on an earlier one, it has been told.
+                if let Some(first) = path.iter().position(|seen| *seen == at)
+                    && let Some(object) = at.object()
+                {
+                    let circle: Vec<String> = path[first..].iter().chain([&at]).map(ToString::to_string).collect();
                     let path = if object.kind == Kind::Extension { "spec.callForward" } else { "spec.failover" };
                     found.push(
                         Diagnostic::error("loop", format!("calls would go round without end: {}", circle.join(" → ")))
@@ -27,9 +30,6 @@ pub fn check(graph: &CallGraph) -> Vec<Diagnostic> {
                             .help("let one of them lead elsewhere"),
                     );
                 }
-                break;
-            }
-            if !done.insert(at) {
                 break;
             }
             path.push(at);

@@ -81,7 +81,10 @@ impl SipUser {
 impl std::str::FromStr for SipUser {
     type Err = Refused;
     fn from_str(text: &str) -> Result<Self, Refused> {
-        if (1..=79).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-+@".contains(&b)) {
+        let (user, domain) = text.split_once('@').map_or((text, None), |(user, domain)| (user, Some(domain)));
+        let word =
+            |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-+".contains(&b));
+        if text.len() <= 79 && word(user) && domain.is_none_or(word) {
             return Ok(Self(text.into()));
         }
         refuse(
@@ -97,7 +100,7 @@ impl std::fmt::Display for SipUser {
     }
 }
 
-text_value!(SipUser, "SipUser", "a SIP user name", { "pattern": "^[A-Za-z0-9._@+-]{1,79}$", "examples": ["acme"] });
+text_value!(SipUser, "SipUser", "a SIP user name", { "pattern": "^[A-Za-z0-9._+-]+(@[A-Za-z0-9._+-]+)?$", "maxLength": 79, "examples": ["acme"] });
 
 /// A user name and its password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -396,6 +399,14 @@ impl Spec for Carrier {
                 Diagnostic::error("range", format!("{most} is out of range"))
                     .help("from 1 to 10000; leave it out for no limit"),
             );
+        }
+        for (field, rule) in [("number", &self.inbound.number), ("caller", &self.inbound.caller)] {
+            if rule.strip > 20 {
+                checker.add(
+                    &format!("spec.inbound.{field}.strip"),
+                    Diagnostic::error("range", format!("{} is out of range", rule.strip)).help("from 0 to 20"),
+                );
+            }
         }
     }
 

@@ -389,25 +389,25 @@ fn in_range(checker: &mut Checker<'_>, path: &str, value: Option<u32>, least: u3
 /// A permission that no route asks for allows nothing: probably a slip.
 fn known_permission(checker: &mut Checker<'_>, path: &str, permission: &Permission) {
     let catalog = checker.catalog();
+    let known =
+        |class: &str| class == "internal" || catalog.routes.values().any(|r| r.spec.permission.as_str() == class);
+    if known(permission.as_str()) {
+        return;
+    }
     let mut classes: BTreeSet<&str> = catalog.routes.values().map(|route| route.spec.permission.as_str()).collect();
     classes.insert("internal");
-    if !classes.contains(permission.as_str()) {
-        let help = match crate::diagnostic::nearest(permission.as_str(), classes.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!(
-                "the routes' classes are {}",
-                classes.iter().map(|class| format!("`{class}`")).collect::<Vec<_>>().join(", ")
-            ),
-        };
-        checker.add(
-            path,
-            Diagnostic::warning(
-                "unknown-permission",
-                format!("no outbound route has the permission class `{permission}`"),
-            )
+    let help = match crate::diagnostic::nearest(permission.as_str(), classes.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!(
+            "the routes' classes are {}",
+            classes.iter().map(|class| format!("`{class}`")).collect::<Vec<_>>().join(", ")
+        ),
+    };
+    checker.add(
+        path,
+        Diagnostic::warning("unknown-permission", format!("no outbound route has the permission class `{permission}`"))
             .help(help),
-        );
-    }
+    );
 }
 
 impl Spec for Extension {

@@ -1,0 +1,215 @@
+//! Checks between objects, and what a schedule says of an instant.
+
+use jiff::Timestamp;
+use pbx_manifest::kinds::{Schedule, ScheduleState};
+use pbx_manifest::{AnySpec, Catalog, Diagnostic, Kind, Source, TimeZone, check, parse};
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+
+use crate::office;
+
+fn catalog(manifests: &[(&str, &str, Json)]) -> Catalog {
+    let mut catalog = Catalog::default();
+    for (kind, name, spec) in manifests {
+        let kind: Kind = kind.parse().unwrap();
+        let name: pbx_manifest::Name = name.parse().unwrap();
+        catalog.insert(name, std::collections::BTreeMap::new(), AnySpec::from_json(kind, spec).unwrap());
+    }
+    catalog
+}
+
+fn found(manifests: &[(&str, &str, Json)]) -> Vec<String> {
+    let mut found: Vec<String> = check(&catalog(manifests))
+        .iter()
+        .map(|found| format!("{} {} {}", found.code, found.object.as_ref().unwrap(), found.path))
+        .collect();
+    found.sort();
+    found
+}
+
+fn schedule(spec: Json) -> Schedule {
+    serde_json::from_value(spec).unwrap()
+}
+
+fn open(schedule: &Schedule, zone: &str, instant: &str) -> bool {
+    let zone: TimeZone = zone.parse().unwrap();
+    schedule.at(instant.parse::<Timestamp>().unwrap(), &zone) == ScheduleState::Open
+}
+
+#[test]
+fn a_schedule_is_open_in_its_own_zone() {
+    let office = schedule(
+        json!({ "open": [{ "days": "mon-fri", "hours": ["09:00-18:00"] }], "closed": [{ "date": "2026-12-25" }] }),
+    );
+    // Monday in Lisbon, in winter and in summer.
+    assert!(
+        open(&office, "Europe/Lisbon", "2026-01-05T09:00:00Z")
+            && !open(&office, "Europe/Lisbon", "2026-01-05T08:59:59Z")
+    );
+    assert!(
+        open(&office, "Europe/Lisbon", "2026-07-06T08:00:00Z")
+            && !open(&office, "Europe/Lisbon", "2026-07-06T17:00:00Z")
+    );
+    // The weekday is the zone's: Sunday night in UTC is Monday morning in Auckland.
+    assert!(open(&office, "Pacific/Auckland", "2026-01-04T21:00:00Z") && !open(&office, "UTC", "2026-01-04T21:00:00Z"));
+    // So is the date of a holiday, which begins and ends at the zone's midnight.
+    assert!(!open(&office, "Europe/Lisbon", "2026-12-25T10:00:00Z"));
+    assert!(
+        !open(&office, "Pacific/Auckland", "2026-12-24T21:00:00Z")
+            && open(&office, "America/Los_Angeles", "2026-12-25T01:00:00Z")
+    );
+}
+
+#[test]
+fn a_schedule_on_the_days_that_clocks_change() {
+    let night = schedule(json!({ "open": [{ "days": "sun", "hours": ["01:30-02:30"] }] }));
+    // Lisbon, 29 March 2026: 01:00 becomes 02:00. Half past one does not happen; from two on it is open.
+    assert!(!open(&night, "Europe/Lisbon", "2026-03-29T00:59:00Z"));
+    assert!(
+        open(&night, "Europe/Lisbon", "2026-03-29T01:00:00Z") && !open(&night, "Europe/Lisbon", "2026-03-29T01:30:00Z")
+    );
+    // 25 October: 02:00 becomes 01:00. Half past one happens twice.
+    assert!(open(&night, "Europe/Lisbon", "2026-10-25T00:30:00Z"));
+    assert!(
+        !open(&night, "Europe/Lisbon", "2026-10-25T01:15:00Z") && open(&night, "Europe/Lisbon", "2026-10-25T01:30:00Z")
+    );
+    // Twenty-four hours are the whole day, whatever its length.
+    let sunday = schedule(json!({ "open": [{ "days": "sun", "hours": ["00:00-24:00"] }] }));
+    for instant in ["2026-10-24T23:00:00Z", "2026-10-25T12:00:00Z", "2026-10-25T23:59:59Z"] {
+        assert!(open(&sunday, "Europe/Lisbon", instant), "{instant}");
+    }
+    assert!(
+        !open(&sunday, "Europe/Lisbon", "2026-10-26T00:00:00Z")
+            && !open(&sunday, "Europe/Lisbon", "2026-10-24T22:59:59Z")
+    );
+    let off = schedule(json!({ "enabled": false, "open": [] }));
+    assert!(open(&off, "UTC", "2026-01-01T00:00:00Z"));
+}
+
+#[test]
+fn a_name_that_a_kind_cannot_have_is_found_wherever_it_comes_from() {
+    // Not only when a file is read: what a program sends over the API has passed no reader.
+    assert_eq!(found(&[("extension", "sales", json!({}))]), ["name extension/sales metadata.name"]);
+    assert_eq!(found(&[("settings", "other", json!({}))]), ["name settings/other metadata.name"]);
+    assert_eq!(
+        found(&[("did", "x", json!({ "destination": "hangup" }))]),
+        ["name did/x metadata.name", "no-carrier did/x "]
+    );
+}
+
+#[test]
+fn references_lead_somewhere() {
+    let all = found(&[
+        (
+            "extension",
+            "1001",
+            json!({ "profile": "desk", "callForward": { "busy": "extension/1002", "always": "voicemail/1001", "noAnswer": "external/+1", "unavailable": "extension/1001" } }),
+        ),
+        ("group", "a", json!({ "members": ["1001", "9"], "failover": "group/a" })),
+    ]);
+    assert_eq!(
+        all,
+        [
+            "loop extension/1001 spec.callForward.unavailable",
+            "loop group/a spec.failover",
+            "missing-reference extension/1001 spec.callForward.busy",
+            "missing-reference extension/1001 spec.profile",
+            "missing-reference group/a spec.members[1]",
+            "no-route extension/1001 spec.callForward.noAnswer",
+            "no-voicemail extension/1001 spec.callForward.always",
+        ]
+    );
+}
+
+#[test]
+fn a_dialled_number_means_one_thing() {
+    let carrier = || ("carrier", "c", json!({ "hosts": ["10.0.0.1"] }));
+    let all = found(&[
+        carrier(),
+        ("extension", "112", json!({})),
+        ("extension", "113", json!({})),
+        ("group", "a", json!({ "members": ["112"], "number": "112" })),
+        ("group", "b", json!({ "members": ["112"], "number": "600" })),
+        ("settings", "pbx", json!({ "featureCodes": { "voicemail": "600", "echoTest": "113" } })),
+        ("route", "e", json!({ "order": 1, "patterns": ["_11X"], "carriers": ["c"], "emergency": true })),
+        ("route", "f", json!({ "order": 1, "patterns": ["_1NX"], "carriers": ["c"] })),
+        ("route", "g", json!({ "order": 1, "patterns": ["_12."], "carriers": ["c"] })),
+        ("did", "+351210001000", json!({ "destination": "hangup" })),
+        ("did", "351210001000", json!({ "destination": "hangup" })),
+    ]);
+    assert_eq!(
+        all,
+        [
+            "number-taken did/351210001000 metadata.name",
+            "number-taken group/a spec.number",
+            "number-taken route/e spec.patterns[0]",
+            "number-taken settings/pbx spec.featureCodes.echoTest",
+            "number-taken settings/pbx spec.featureCodes.voicemail",
+            "route-order route/g spec.order",
+        ]
+    );
+}
+
+#[test]
+fn numbers_of_carriers_stay_in_range() {
+    let all = found(&[(
+        "carrier",
+        "c",
+        json!({ "hosts": ["10.0.0.1"], "maxChannels": 0, "inbound": { "number": { "strip": 4_294_967_295_u32 }, "caller": { "strip": 21 } } }),
+    )]);
+    assert_eq!(
+        all,
+        [
+            "range carrier/c spec.inbound.caller.strip",
+            "range carrier/c spec.inbound.number.strip",
+            "range carrier/c spec.maxChannels"
+        ]
+    );
+    for user in ["", "@", "@x", "x@", "a@b@c", "a b", "a;b"] {
+        let spec = json!({ "registration": { "username": user, "password": { "env": "P" } } });
+        assert!(AnySpec::from_json(Kind::Carrier, &spec).is_err(), "{user:?}");
+    }
+}
+
+/// A secret that is not in quotes is refused without being repeated, whichever way it comes.
+#[test]
+fn a_refused_secret_is_not_repeated() {
+    for value in [json!(12_345_678), json!(12_345_678.5), json!([12_345_678]), json!("a\n12345678"), json!("12345678é")]
+    {
+        let error = AnySpec::from_json(Kind::Extension, &json!({ "password": value })).unwrap_err().to_string();
+        assert!(!error.contains("12345678"), "{error}");
+        let text = json!({ "apiVersion": "pbx/v1", "kind": "Extension", "metadata": { "name": "1" }, "spec": { "password": value } }).to_string();
+        let found: Vec<Diagnostic> = parse(&[Source { name: "a".into(), text }]).diagnostics;
+        assert!(!found.is_empty() && !format!("{found:?}").contains("12345678"), "{found:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn offices_are_accepted_whatever_their_order(seed: u64, size in 1usize..12) {
+        let mut all = office::manifests(seed, size);
+        let read = |all: &[Json]| parse(&[Source { name: "office".into(), text: office::text(all) }]).catalog();
+        let catalog = read(&all);
+        let found = check(&catalog);
+        let errors: Vec<String> = found.iter().filter(|found| found.is_error()).map(ToString::to_string).collect();
+        prop_assert!(errors.is_empty(), "{errors:#?}");
+        all.reverse();
+        prop_assert_eq!(check(&read(&all)), found);
+    }
+
+    /// What a schedule says against a reading of the clock on the wall, minute by minute over a random week.
+    #[test]
+    fn a_schedule_agrees_with_the_clock_on_the_wall(second in 1_700_000_000i64..1_900_000_000, zone in prop::sample::select(vec!["UTC", "Europe/Lisbon", "America/Sao_Paulo", "Asia/Kathmandu", "Australia/Lord_Howe"])) {
+        let office = schedule(json!({ "open": [{ "days": "mon-thu,sat", "hours": ["08:15-12:00", "22:00-24:00"] }], "closed": [{ "date": "2026-06-10" }] }));
+        let zone: TimeZone = zone.parse().unwrap();
+        let instant = Timestamp::from_second(second).unwrap();
+        let wall = instant.to_zoned(zone.rules()).strftime("%a %H:%M %Y-%m-%d").to_string();
+        let (day, time, date) = (&wall[..3], &wall[4..9], &wall[10..]);
+        let meant = ["Mon", "Tue", "Wed", "Thu", "Sat"].contains(&day)
+            && (("08:15".."12:00").contains(&time) || time >= "22:00")
+            && date != "2026-06-10";
+        prop_assert_eq!(office.at(instant, &zone) == ScheduleState::Open, meant, "{}", wall);
+    }
+}

@@ -1,0 +1,359 @@
+//! Offices that nobody would think of: systems that are accepted, made from a seed, with every text as hostile as its type lets it be.
+//!
+//! Used by the tests of every crate that takes a catalog.
+
+use pbx_manifest::{Document, Parsed, Source, parse};
+use serde_json::{Map, Value as Json, json};
+
+/// A small generator of numbers: the same seed gives the same office anywhere.
+pub struct Dice(u64);
+
+impl Dice {
+    /// Dice that fall as the seed says.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `sides`.
+    pub fn below(&mut self, sides: usize) -> usize {
+        // splitmix64
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % sides as u64) as usize
+    }
+
+    /// Once in so many times.
+    pub fn once_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+
+    /// One of several.
+    pub fn of<'a, T: ?Sized>(&mut self, all: &[&'a T]) -> &'a T {
+        all[self.below(all.len())]
+    }
+}
+
+/// Texts that are accepted and that a careless writer would trip over.
+pub const TEXTS: [&str; 24] = [
+    "Ana Reyes",
+    "a;b",
+    "a;--b",
+    ";-- eaten --;",
+    "--;",
+    "end;",
+    ";",
+    "#include x",
+    "[general](!)",
+    "key = value",
+    "= same",
+    "=",
+    "Hangup()",
+    "a)b(c",
+    "50% $ off",
+    "$",
+    "{EXTEN}$",
+    "R&D @ 5:00 ?",
+    "it's",
+    "n(label)",
+    "Zoë Müller 東京",
+    "🙂",
+    "exten = s",
+    "same",
+];
+
+struct Office {
+    dice: Dice,
+    all: Vec<Json>,
+    extensions: Vec<String>,
+    boxes: Vec<String>,
+    groups: Vec<String>,
+    outside: bool,
+}
+
+/// The manifests of an office with about `size` objects of each kind. They are accepted: `check` finds no error.
+pub fn manifests(seed: u64, size: usize) -> Vec<Json> {
+    let mut office = Office {
+        dice: Dice::new(seed),
+        all: Vec::new(),
+        extensions: Vec::new(),
+        boxes: Vec::new(),
+        groups: Vec::new(),
+        outside: false,
+    };
+    office.build(size);
+    office.all
+}
+
+/// Manifests as the text of one file, in whatever order they come.
+pub fn text(manifests: &[Json]) -> String {
+    manifests.iter().flat_map(|manifest| ["---\n".to_owned(), manifest.to_string(), "\n".to_owned()]).collect()
+}
+
+/// The documents of a text that is accepted.
+pub fn documents(text: String) -> Vec<Document> {
+    let Parsed { documents, diagnostics } = parse(&[Source { name: "office.yaml".into(), text }]);
+    let errors: Vec<String> = diagnostics.iter().filter(|found| found.is_error()).map(ToString::to_string).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    documents
+}
+
+impl Office {
+    fn add(&mut self, kind: &str, name: &str, spec: &Map<String, Json>) {
+        let labels = if self.dice.once_in(3) { json!({ "team": "sales", "x": "A.b_c-1" }) } else { json!({}) };
+        self.all.push(json!({
+            "apiVersion": "pbx/v1", "kind": kind, "metadata": { "name": name, "labels": labels }, "spec": spec,
+        }));
+    }
+
+    fn text(&mut self) -> Json {
+        json!(self.dice.of(&TEXTS))
+    }
+
+    fn destination(&mut self) -> Json {
+        loop {
+            let chosen = match self.dice.below(7) {
+                0 | 1 => self.extensions.get(self.dice.below(self.extensions.len())).map(|n| format!("extension/{n}")),
+                2 if !self.boxes.is_empty() => {
+                    Some(format!("voicemail/{}", self.boxes[self.dice.below(self.boxes.len())]))
+                }
+                3 if !self.groups.is_empty() => {
+                    Some(format!("group/{}", self.groups[self.dice.below(self.groups.len())]))
+                }
+                4 if self.outside => Some(format!("external/+3519{:08}", self.dice.below(99_999_999))),
+                5 => Some(self.dice.of(&["hangup", "hangup/busy", "hangup/congestion"]).to_owned()),
+                _ => None,
+            };
+            if let Some(chosen) = chosen {
+                return json!(chosen);
+            }
+        }
+    }
+
+    fn maybe(
+        &mut self,
+        spec: &mut Map<String, Json>,
+        times: usize,
+        field: &str,
+        value: impl FnOnce(&mut Self) -> Json,
+    ) {
+        if self.dice.once_in(times) {
+            let value = value(self);
+            spec.insert(field.into(), value);
+        }
+    }
+
+    fn build(&mut self, size: usize) {
+        let mut taken = std::collections::BTreeSet::new();
+        while taken.len() < size + 1 {
+            let digits = self.dice.below(5) + 1;
+            let number = self.dice.below(10_usize.pow(digits as u32));
+            taken.insert(format!("{number:0digits$}"));
+        }
+        self.extensions = taken.into_iter().filter(|number| number != "112").collect();
+        self.boxes = self.extensions.iter().step_by(2).cloned().collect();
+        self.groups = (0..self.dice.below(size + 1)).map(|at| format!("g-{at}")).collect();
+        let carriers: Vec<String> =
+            (0..self.dice.below(4)).map(|at| format!("c{at}-{}", "x".repeat(at * 20))).collect();
+        self.outside = !carriers.is_empty();
+        self.settings();
+        let schedules = self.schedules();
+        let profiles = self.profiles();
+        for (at, name) in self.extensions.clone().into_iter().enumerate() {
+            self.extension(at, &name, &profiles);
+        }
+        for (at, name) in self.groups.clone().into_iter().enumerate() {
+            let mut spec = Map::new();
+            let members: Vec<String> =
+                self.extensions.clone().into_iter().filter(|_| self.dice.once_in(2)).take(50).collect();
+            let members = if members.is_empty() { vec![self.extensions[0].clone()] } else { members };
+            spec.insert("members".into(), json!(members));
+            self.maybe(&mut spec, 2, "displayName", Self::text);
+            self.maybe(&mut spec, 2, "number", |_| json!(format!("80000{at}")));
+            self.maybe(&mut spec, 1, "strategy", |o| {
+                json!(o.dice.of(&["ringAll", "hunt", "memoryHunt", "roundRobin"]))
+            });
+            self.maybe(&mut spec, 2, "timeout", |o| json!(format!("{}s", 1 + o.dice.below(600))));
+            if let Some(failover) = Some(self.destination()).filter(|to| *to != json!(format!("group/{name}"))) {
+                spec.insert("failover".into(), failover);
+            }
+            self.maybe(&mut spec, 8, "enabled", |_| json!(false));
+            self.add("ExtensionGroup", &name, &spec);
+        }
+        for (at, name) in carriers.iter().enumerate() {
+            self.carrier(at, name);
+        }
+        if self.outside {
+            self.routes(&carriers);
+        }
+        for at in 0..self.dice.below(size + 1) {
+            self.did(at, &carriers, &schedules);
+        }
+    }
+
+    fn settings(&mut self) {
+        let mut spec = Map::new();
+        self.maybe(&mut spec, 2, "timeZone", |o| {
+            json!(o.dice.of(&["Europe/Lisbon", "America/Sao_Paulo", "Asia/Kolkata"]))
+        });
+        self.maybe(&mut spec, 2, "language", |_| json!("pt-br"));
+        self.maybe(&mut spec, 2, "description", Self::text);
+        self.maybe(
+            &mut spec,
+            3,
+            "nat",
+            |_| json!({ "externalAddress": "203.0.113.9", "localNetworks": ["10.0.0.0/8", "fd00::/8"] }),
+        );
+        self.maybe(&mut spec, 3, "ice", |_| {
+            json!({ "stun": ["stun.example.com:3478"], "turn": [{ "server": "[2001:db8::1]:3478", "username": "pbx", "password": { "env": "TURN" } }] })
+        });
+        self.maybe(&mut spec, 3, "rtp", |_| json!({ "firstPort": 10000, "lastPort": 20000 }));
+        self.maybe(&mut spec, 3, "featureCodes", |_| json!({ "voicemail": "*98", "record": "#1" }));
+        spec.insert(
+            "transports".into(),
+            json!({ "tls": { "certificate": "/etc/k/c.pem", "privateKey": "/etc/k/k ey.pem" } }),
+        );
+        self.add("Settings", "pbx", &spec);
+    }
+
+    fn schedules(&mut self) -> Vec<String> {
+        let names: Vec<String> = (0..self.dice.below(3)).map(|at| format!("hours-{at}")).collect();
+        for name in &names {
+            let mut spec = Map::new();
+            let days = self.dice.of(&["mon-fri", "sat", "fri-mon", "daily", "mon,wed,sun"]);
+            spec.insert("open".into(), json!([{ "days": days, "hours": ["00:00-09:30", "10:00-24:00"] }]));
+            self.maybe(&mut spec, 2, "timeZone", |_| json!("Europe/Berlin"));
+            self.maybe(&mut spec, 2, "closed", |o| json!([{ "date": "2026-12-25", "name": o.text() }]));
+            self.maybe(&mut spec, 4, "enabled", |_| json!(false));
+            self.add("Schedule", name, &spec);
+        }
+        names
+    }
+
+    fn profiles(&mut self) -> Vec<String> {
+        let names: Vec<String> = (0..self.dice.below(3)).map(|at| format!("desk{at}")).collect();
+        for name in &names {
+            let mut spec = Map::new();
+            self.maybe(&mut spec, 2, "callerId", |o| json!({ "number": "+351210001000", "name": o.text() }));
+            self.maybe(&mut spec, 2, "maxContacts", |_| json!(3));
+            self.maybe(&mut spec, 2, "permissions", |_| json!(["internal", "national"]));
+            self.maybe(&mut spec, 2, "record", |_| json!("onDemand"));
+            self.maybe(&mut spec, 2, "allowFrom", |_| json!(["10.0.0.0/8", "2001:db8::/32"]));
+            self.add("ExtensionProfile", name, &spec);
+        }
+        names
+    }
+
+    fn extension(&mut self, at: usize, name: &str, profiles: &[String]) {
+        let mut spec = Map::new();
+        self.maybe(&mut spec, 2, "displayName", Self::text);
+        self.maybe(&mut spec, 3, "description", Self::text);
+        self.maybe(&mut spec, 3, "owner", Self::text);
+        self.maybe(&mut spec, 2, "email", |_| json!("o'hara+x%y{z}|~@ex-ample.com".replace('|', "")));
+        if !profiles.is_empty() {
+            self.maybe(&mut spec, 2, "profile", |o| json!(profiles[o.dice.below(profiles.len())]));
+        }
+        self.maybe(&mut spec, 3, "callerId", |o| json!({ "name": o.text() }));
+        self.maybe(&mut spec, 3, "permissions", |o| {
+            json!([
+                o.dice.of(&["national", "international", "a-very-long-class-of-calls-that-nobody-would-name-so"]),
+                "internal"
+            ])
+        });
+        self.maybe(&mut spec, 4, "webrtc", |_| json!(true));
+        self.maybe(&mut spec, 3, "record", |o| json!(o.dice.of(&["never", "always", "onDemand"])));
+        self.maybe(&mut spec, 8, "doNotDisturb", |_| json!(true));
+        self.maybe(&mut spec, 8, "enabled", |_| json!(false));
+        self.maybe(&mut spec, 4, "language", |_| json!("de"));
+        for (times, field) in [(10, "always"), (4, "busy"), (4, "noAnswer"), (4, "unavailable")] {
+            let to = self.destination();
+            if self.dice.once_in(times) && to != json!(format!("extension/{name}")) {
+                spec.entry("callForward").or_insert(json!({}))[field] = to;
+            }
+        }
+        spec.insert("voicemail".into(), json!({ "enabled": at.is_multiple_of(2) }));
+        self.add("Extension", name, &spec);
+    }
+
+    fn carrier(&mut self, at: usize, name: &str) {
+        let mut spec = Map::new();
+        spec.insert("hosts".into(), json!([format!("10.1.{at}.1:5080"), format!("[2001:db8:{at}::1]")]));
+        self.maybe(&mut spec, 2, "registration", |o| {
+            json!({ "username": o.dice.of(&["acme", "+351210001000", "351210001000", "u@example.com"]), "password": { "env": "P" } })
+        });
+        if !spec.contains_key("registration") {
+            self.maybe(
+                &mut spec,
+                2,
+                "authentication",
+                |_| json!({ "username": "acme", "authUsername": "other", "password": { "file": "/p" } }),
+            );
+        }
+        self.maybe(&mut spec, 2, "transport", |o| json!(o.dice.of(&["udp", "tcp", "tls"])));
+        self.maybe(&mut spec, 2, "maxChannels", |_| json!(3));
+        self.maybe(&mut spec, 2, "callerId", |o| json!({ "number": "+351210001000", "name": o.text() }));
+        self.maybe(
+            &mut spec,
+            3,
+            "inbound",
+            |_| json!({ "number": { "strip": 2, "prepend": "+351" }, "caller": { "prepend": "00" } }),
+        );
+        self.maybe(&mut spec, 4, "outboundProxy", |_| json!("proxy.example.com"));
+        self.maybe(&mut spec, 4, "fromDomain", |_| json!("example.com"));
+        self.add("Carrier", name, &spec);
+    }
+
+    fn routes(&mut self, carriers: &[String]) {
+        let long = "a-very-long-class-of-calls-that-nobody-would-name-so";
+        let routes: [(&str, Json, &str); 4] = [
+            ("emergency", json!(["112", "_9[12]X"]), "national"),
+            ("plus", json!(["_+X."]), "international"),
+            ("nat-ional", json!(["_00X.", "_[2-57]XXNXXXXXXX", "_*5!"]), "national"),
+            ("long", json!(["_0#X."]), long),
+        ];
+        for (at, (name, patterns, permission)) in routes.into_iter().enumerate() {
+            let mut spec = Map::new();
+            spec.insert("order".into(), json!(10 + at));
+            spec.insert("patterns".into(), patterns);
+            let some: Vec<&String> = carriers.iter().filter(|_| self.dice.once_in(2)).collect();
+            spec.insert("carriers".into(), if some.is_empty() { json!([carriers[0]]) } else { json!(some) });
+            if name == "emergency" {
+                // Its numbers must be nobody's: patterns of three digits would meet extensions.
+                spec.insert("patterns".into(), json!(["112"]));
+                spec.insert("emergency".into(), json!(true));
+            } else {
+                spec.insert("permission".into(), json!(permission));
+                self.maybe(&mut spec, 2, "strip", |_| json!(1));
+                self.maybe(&mut spec, 2, "prepend", |_| json!("+#*1"));
+                if name != "plus" {
+                    self.maybe(&mut spec, 6, "enabled", |_| json!(false));
+                }
+            }
+            self.add("OutboundRoute", name, &spec);
+        }
+    }
+
+    fn did(&mut self, at: usize, carriers: &[String], schedules: &[String]) {
+        let mut spec = Map::new();
+        spec.insert("destination".into(), self.destination());
+        if !carriers.is_empty() {
+            self.maybe(&mut spec, 2, "carrier", |o| json!(carriers[o.dice.below(carriers.len())]));
+        }
+        self.maybe(&mut spec, 2, "callers", |o| {
+            json!([
+                { "from": "anonymous", "destination": o.destination() },
+                { "from": "+35191*", "destination": o.destination() },
+                { "from": "+351912345678", "destination": o.destination() },
+                { "from": o.dice.of(&["_+3519[1-3]X.", "_00X!", "_ZN#*"]), "destination": o.destination() },
+            ])
+        });
+        if !schedules.is_empty() && self.dice.once_in(2) {
+            spec.insert("schedule".into(), json!(schedules[self.dice.below(schedules.len())]));
+            spec.insert("afterHours".into(), self.destination());
+        }
+        self.maybe(&mut spec, 8, "enabled", |_| json!(false));
+        let plus = self.dice.of(&["+", ""]);
+        self.add("Did", &format!("{plus}3512{at}"), &spec);
+    }
+}

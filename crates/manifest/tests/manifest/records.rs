@@ -1,0 +1,215 @@
+//! Records: who owns a field, what merging does, what counts as a change.
+
+use std::collections::BTreeMap;
+
+use pbx_manifest::{Action, Declaration, Patch, Record, Records, changes, fields};
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+
+fn says(spec: Json) -> Declaration {
+    Declaration { object: "extension/1001".parse().unwrap(), labels: BTreeMap::new(), spec }
+}
+
+fn record(spec: Json) -> Record {
+    Record::new(says(spec), "default")
+}
+
+fn patch(set: Json, unset: &[&str]) -> Patch {
+    Patch {
+        object: "extension/1001".parse().unwrap(),
+        set: serde_json::from_value(set).unwrap(),
+        unset: unset.iter().map(|path| (*path).to_owned()).collect(),
+    }
+}
+
+#[test]
+fn a_field_that_its_set_stops_naming_falls_back() {
+    let mut record = record(json!({ "displayName": "Ana", "callForward": { "busy": "hangup" } }));
+    assert!(record.merge(&says(json!({ "email": "a@b.c" })), "default", false).is_empty());
+    assert_eq!(record.spec, json!({ "email": "a@b.c" }));
+}
+
+#[test]
+fn a_field_that_a_set_never_named_stays() {
+    let mut record = record(json!({ "displayName": "Ana" }));
+    record.patch(&patch(json!({ "spec.callForward.busy": "hangup", "metadata.labels.team": "x" }), &[]), "manual");
+    assert!(record.merge(&says(json!({ "displayName": "Eva" })), "default", false).is_empty());
+    assert_eq!(record.spec, json!({ "displayName": "Eva", "callForward": { "busy": "hangup" } }));
+    assert_eq!(record.owner_of("spec.callForward.busy"), "manual");
+    assert_eq!(record.owner_of("spec.displayName"), "default");
+    assert_eq!(record.labels["team"], "x");
+}
+
+#[test]
+fn two_owners_of_a_field_are_both_named() {
+    let mut record = record(json!({ "displayName": "Ana", "email": "a@b.c" }));
+    let conflicts = record.merge(&says(json!({ "displayName": "Eva", "email": "a@b.c", "owner": "IT" })), "it", false);
+    assert_eq!(conflicts.len(), 1);
+    let conflict = &conflicts[0];
+    assert_eq!(
+        (
+            conflict.path.as_str(),
+            conflict.owner.as_str(),
+            conflict.value.as_str(),
+            conflict.set.as_str(),
+            conflict.wanted.as_str()
+        ),
+        ("spec.displayName", "default", "`Ana`", "it", "`Eva`")
+    );
+    let said = conflict.diagnostic();
+    for words in ["default", "it", "Ana", "Eva"] {
+        assert!(said.message.contains(words), "{}", said.message);
+    }
+    // What does not conflict: a field of its own, and one on whose value they agree.
+    assert_eq!(record.spec["owner"], "IT");
+    assert_eq!(record.owner_of("spec.owner"), "it");
+    assert_eq!(record.owner_of("spec.email"), "default");
+    // Taken over, it is the other's.
+    assert!(record.merge(&says(json!({ "displayName": "Eva" })), "it", true).is_empty());
+    assert_eq!((record.owner_of("spec.displayName"), &record.spec["displayName"]), ("it", &json!("Eva")));
+    assert!(record.spec.get("owner").is_none());
+}
+
+#[test]
+fn a_group_of_fields_is_patched_field_by_field() {
+    let mut record = record(json!({ "displayName": "Ana" }));
+    record.patch(&patch(json!({ "spec.callForward": { "busy": "hangup", "noAnswer": "hangup/busy" } }), &[]), "manual");
+    assert_eq!(record.owner_of("spec.callForward.busy"), "manual");
+    // The set that made the object never named them.
+    assert!(record.merge(&says(json!({ "displayName": "Ana" })), "default", false).is_empty());
+    assert_eq!(record.spec["callForward"]["busy"], "hangup");
+    // And a group that goes leaves no owners behind.
+    record.patch(&patch(json!({}), &["spec.callForward"]), "manual");
+    assert_eq!(record, self::record(json!({ "displayName": "Ana" })));
+}
+
+#[test]
+fn a_secret_is_one_field_in_any_form() {
+    let mut record = record(json!({ "password": { "generate": true } }));
+    record.patch(&patch(json!({ "spec.password": { "env": "P" } }), &[]), "manual");
+    assert_eq!(record.spec, json!({ "password": { "env": "P" } }));
+    assert_eq!(record.owner_of("spec.password"), "manual");
+    record.patch(&patch(json!({}), &["spec.password"]), "manual");
+    assert_eq!((record.spec, record.owners), (json!({}), BTreeMap::new()));
+}
+
+#[test]
+fn a_secret_that_changes_is_told_without_its_value() {
+    let object = "extension/1001".parse::<pbx_manifest::ObjectRef>().unwrap();
+    let with = |fingerprint: &str| {
+        let mut record = record(json!({ "password": { "env": "P" } }));
+        record.secrets.insert("password".into(), fingerprint.to_owned());
+        Records::from([(object.clone(), record)])
+    };
+    let found = changes(&with("aaa"), &with("bbb"));
+    assert_eq!(found.len(), 1);
+    let field = &found[0].fields[0];
+    assert!(field.secret && field.before.is_none() && field.after.is_none() && field.path == "spec.password");
+    assert!(changes(&with("aaa"), &with("aaa")).is_empty());
+}
+
+fn leaf() -> impl Strategy<Value = Json> {
+    prop_oneof![
+        (0..3u8).prop_map(|n| json!(n)),
+        any::<bool>().prop_map(Json::from),
+        Just(json!(["a", "b"])),
+        Just(json!([])),
+        Just(json!({ "generate": true })),
+        Just(json!({ "env": "P" })),
+    ]
+}
+
+/// Specs over a few fields of fixed shape, so that they meet.
+fn spec() -> impl Strategy<Value = Json> {
+    let leaves = || prop::collection::btree_map(prop::sample::select(vec!["a", "b", "c"]), leaf(), 0..4);
+    (leaves(), leaves(), leaves()).prop_map(|(own, inner, deep)| {
+        let mut spec: serde_json::Map<String, Json> =
+            own.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        let mut group: serde_json::Map<String, Json> =
+            inner.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        if !deep.is_empty() {
+            group.insert("deep".into(), json!(deep));
+        }
+        if !group.is_empty() {
+            spec.insert("group".into(), Json::Object(group));
+        }
+        Json::Object(spec)
+    })
+}
+
+proptest! {
+    #[test]
+    fn merging_twice_is_merging_once(first in spec(), other in spec(), again in spec(), force: bool) {
+        let mut record = record(first);
+        record.merge(&says(other), "other", force);
+        let mut once = record.clone();
+        once.merge(&says(again.clone()), "default", force);
+        let mut twice = once.clone();
+        twice.merge(&says(again), "default", force);
+        prop_assert_eq!(&once, &twice);
+    }
+
+    /// The rules of ownership, field by field.
+    #[test]
+    fn what_a_merge_does_to_each_field(first in spec(), other in spec(), now in spec(), set in prop::sample::select(vec!["default", "other", "third"]), force: bool) {
+        let mut before = record(first);
+        before.merge(&says(other), "other", true);
+        let mut after = before.clone();
+        let conflicts = after.merge(&says(now.clone()), set, force);
+        let (old, wanted, new) = (before.fields(), fields(&BTreeMap::new(), &now), after.fields());
+        prop_assert!(!force || conflicts.is_empty());
+        for path in old.keys().chain(wanted.keys()) {
+            let ours = before.owner_of(path) == set;
+            let conflicting = conflicts.iter().any(|conflict| conflict.path == *path);
+            match (old.get(path), wanted.get(path)) {
+                (Some(there), None) if !ours => prop_assert_eq!(new.get(path), Some(there), "{} was never {}'s", path, set),
+                (Some(_), None) => prop_assert!(!new.contains_key(path), "{} falls back", path),
+                (Some(there), Some(value)) if there != value && !ours && !force => {
+                    prop_assert!(conflicting);
+                    prop_assert_eq!(new.get(path), Some(there));
+                }
+                (_, Some(value)) => {
+                    prop_assert!(!conflicting);
+                    prop_assert_eq!(new.get(path), Some(value));
+                    if old.get(path) != Some(value) {
+                        prop_assert_eq!(after.owner_of(path), set);
+                    }
+                }
+                (None, None) => {}
+            }
+        }
+        prop_assert!(new.keys().all(|path| old.contains_key(path) || wanted.contains_key(path)));
+        // Owners are kept of fields that are there.
+        prop_assert!(after.owners.keys().all(|path| new.contains_key(path)), "{:?}", after);
+    }
+
+    #[test]
+    fn changes_are_empty_when_nothing_changes(a in spec(), b in spec()) {
+        let object = "extension/1001".parse::<pbx_manifest::ObjectRef>().unwrap();
+        let records = |spec: &Json| Records::from([(object.clone(), record(spec.clone()))]);
+        let (one, other) = (records(&a), records(&b));
+        prop_assert!(changes(&one, &one).is_empty());
+        prop_assert_eq!(changes(&one, &other).is_empty(), one == other);
+        prop_assert_eq!(changes(&Records::new(), &one)[0].action, Action::Create);
+        prop_assert_eq!(changes(&one, &Records::new())[0].action, Action::Delete);
+        // What changes, applied as a patch, gets there.
+        let mut patched = record(a.clone());
+        for field in changes(&one, &other).into_iter().flat_map(|change| change.fields) {
+            match field.after {
+                Some(value) => patched.set(&field.path, value, "default"),
+                None => patched.unset(&field.path),
+            }
+        }
+        prop_assert_eq!(patched.fields(), record(b).fields());
+    }
+
+    #[test]
+    fn a_patch_is_owned_and_undone(first in spec(), value in leaf()) {
+        let start = record(first);
+        let mut patched = start.clone();
+        patched.patch(&patch(json!({ "spec.group.deep.new": value }), &[]), "manual");
+        prop_assert_eq!(patched.owner_of("spec.group.deep.new"), "manual");
+        patched.patch(&patch(json!({}), &["spec.group.deep.new"]), "manual");
+        prop_assert_eq!(patched, start);
+    }
+}
