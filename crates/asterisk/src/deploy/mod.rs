@@ -9,6 +9,8 @@ mod changed;
 mod preflight;
 mod reload;
 mod revisions;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use pbx_manifest::ObjectRef;

@@ -16,6 +16,9 @@ use crate::config::{ConfigFile, ConfigTree, Section};
 
 use super::{ChangedSection, Rejection, changed_sections};
 
+#[cfg(test)]
+mod tests;
+
 /// What was compared, and what is not as it was meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verification {
