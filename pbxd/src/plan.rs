@@ -13,6 +13,9 @@ use similar::TextDiff;
 use crate::live::{self, Live};
 use crate::secrets;
 
+#[cfg(test)]
+mod tests;
+
 /// A plan with all that carrying it out needs.
 #[derive(Debug)]
 pub(crate) struct Planned {
@@ -35,6 +38,10 @@ const PROTECTED_FROM: usize = 10;
 
 /// How large a part of a kind, in percent, may be deleted without saying so.
 const MOST_DELETED: usize = 30;
+
+/// How long the smallest diff of a section is looked for, before a larger one will do: of voicemail's one section, all lines may
+/// change.
+const DIFF_WITHIN: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// How many lines of a file's diff are told.
 const DIFF_LINES: usize = 400;
@@ -251,7 +258,7 @@ fn file_changes(from: &ConfigTree, to: &ConfigTree, sections: &[ChangedSection<'
             };
             let (before, after) = (text(section.before), text(section.after));
             let title = section.after.or(section.before).map_or("", |(_, section)| section.name.as_str());
-            let diff = TextDiff::from_lines(&before, &after);
+            let diff = TextDiff::configure().timeout(DIFF_WITHIN).diff_lines(&before, &after);
             let mut lines = String::new();
             for group in diff.grouped_ops(2) {
                 for line in group.iter().flat_map(|op| diff.iter_changes(op)) {
@@ -323,7 +330,7 @@ fn effects(sections: &[ChangedSection<'_>]) -> Vec<String> {
     }
     let carriers = named("carrier-", "pjsip.conf", false);
     if !carriers.is_empty() {
-        let names: Vec<&str> = carriers.iter().map(|name| name.trim_start_matches("carrier-")).collect();
+        let names: Vec<&str> = carriers.iter().map(|name| name.strip_prefix("carrier-").unwrap_or(name)).collect();
         effects.push(format!("new calls by {} use the new settings; calls in progress go on", names.join(", ")));
     }
     effects

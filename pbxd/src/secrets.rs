@@ -49,6 +49,11 @@ pub(crate) fn settle(
         let mut complain = |message: &str, help: &str| {
             found.push(Diagnostic::error("secret", message).at(object.clone(), format!("spec.{path}")).help(help));
         };
+        if matches!(secret, Secret::Literal(_)) {
+            // It would be kept in the record, for everyone to read.
+            complain("a secret stands in the open here", "send `{ stored: true }`, and its value among the secrets");
+            continue;
+        }
         let value = match (given.get(path), kept.get(path), secret) {
             (Some(value), _, _) => {
                 if let Some(why) = refused(object.kind, path, value) {
@@ -66,7 +71,7 @@ pub(crate) fn settle(
                 );
                 continue;
             }
-            (None, None, Secret::Env(_) | Secret::File(_) | Secret::Literal(_)) => {
+            (None, None, _) => {
                 complain("its value was not sent", "apply the manifest from where its secrets can be read");
                 continue;
             }

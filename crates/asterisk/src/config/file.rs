@@ -20,7 +20,7 @@ pub struct Section {
 }
 
 /// One file of a revision, with an index of what is where.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct ConfigFile {
     text: String,
     sections: Vec<Section>,
@@ -28,6 +28,13 @@ pub struct ConfigFile {
     marks: Vec<(usize, Option<ObjectRef>)>,
     secrets: Vec<Range<usize>>,
     lines: usize,
+}
+
+impl std::fmt::Debug for ConfigFile {
+    /// Without its text, in which secrets stand.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ConfigFile({} lines, {} sections)", self.lines, self.sections.len())
+    }
 }
 
 /// Text as a value of Asterisk's language: every `;` would open a comment (`;--` one to the end of the file), and there is no

@@ -1,0 +1,273 @@
+//! Plans over a store in a folder of their own: what would change, what is refused, what is kept.
+
+use pbx_api::Declared;
+use pbx_manifest::{Declaration, Patch};
+use pbx_store::{Change, NewRevision, Secret, SecretChange, SecretId};
+use serde_json::{Value as Json, json};
+
+use super::*;
+
+struct Place {
+    store: Store,
+    live: Live,
+    _folder: tempfile::TempDir,
+}
+
+fn declared(object: &str, spec: Json, secrets: &[(&str, &str)]) -> Declared {
+    let secrets = secrets.iter().map(|(path, value)| ((*path).to_owned(), (*value).to_owned())).collect();
+    Declared { declaration: Declaration { object: object.parse().unwrap(), labels: BTreeMap::new(), spec }, secrets }
+}
+
+fn wants(declarations: Vec<Declared>) -> PlanRequest {
+    PlanRequest { set: "default".into(), declarations, ..PlanRequest::default() }
+}
+
+fn extensions(count: usize) -> Vec<Declared> {
+    (0..count)
+        .map(|at| declared(&format!("extension/{}", 1000 + at), json!({ "displayName": format!("P {at}") }), &[]))
+        .collect()
+}
+
+impl Place {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("pbxd.db").display());
+        let store = Store::open(&url, &folder.path().join("key")).await.unwrap();
+        let live = Live::load(&store).await.unwrap();
+        Self { store, live, _folder: folder }
+    }
+
+    async fn plan(&self, request: PlanRequest) -> Result<Planned, ErrorBody> {
+        plan(&self.store, &self.live, "p".into(), request).await
+    }
+
+    /// Keeps a plan as an apply does, and reads the store as a start does.
+    async fn keep(&mut self, planned: &Planned) -> u64 {
+        let mut changes = Vec::new();
+        let mut secrets = Vec::new();
+        for change in &planned.view.changes {
+            let (kind, name) = (change.object.kind.singular(), change.object.name.as_str());
+            let after = planned.records.get(&change.object).map(|record| serde_json::to_value(record).unwrap());
+            changes.push(Change { kind: kind.into(), name: name.into(), after });
+            for (field, value) in planned.secrets.of(&change.object).into_iter().flatten() {
+                let id = SecretId::new(kind, name, field);
+                secrets.push(SecretChange { id, after: Some(Secret::new(value.as_bytes())) });
+            }
+        }
+        let base = self.live.revision.map(|id| RevisionId::try_from(i64::try_from(id).unwrap()).unwrap());
+        let new = NewRevision {
+            base,
+            actor: "test".into(),
+            origin: json!({}),
+            message: String::new(),
+            at: crate::surroundings::now(),
+            changes,
+            secrets,
+        };
+        let id = self.store.begin(new).await.unwrap();
+        self.store.commit(id, crate::surroundings::now()).await.unwrap();
+        self.live = Live::load(&self.store).await.unwrap();
+        id.get().unsigned_abs()
+    }
+
+    async fn apply(&mut self, request: PlanRequest) -> u64 {
+        let planned = self.plan(request).await.unwrap();
+        self.keep(&planned).await
+    }
+
+    fn secret(&self, object: &str, path: &str) -> &str {
+        &self.live.secrets.of(&object.parse().unwrap()).unwrap()[path]
+    }
+}
+
+#[tokio::test]
+async fn a_plan_after_its_apply_is_empty() {
+    let mut place = Place::new().await;
+    let office = || {
+        let mut all = extensions(3);
+        all.push(declared(
+            "carrier/main",
+            json!({ "hosts": ["10.0.0.1"], "authentication": { "username": "a", "password": { "env": "P" } } }),
+            &[("authentication.password", "s3cret;--of its own")],
+        ));
+        wants(all)
+    };
+    let first = place.plan(office()).await.unwrap();
+    assert_eq!((first.view.changes.len(), first.view.unchanged, first.view.base), (4, 0, None));
+    let kept = place.keep(&first).await;
+    assert_eq!(first.tree, place.live.tree, "what is read at a start is what was planned");
+    let again = place.plan(office()).await.unwrap();
+    assert_eq!((again.view.changes.as_slice(), again.view.files.len(), again.view.reloads.len()), (&[][..], 0, 0));
+    assert_eq!((again.view.unchanged, again.view.base), (4, Some(kept)));
+}
+
+#[tokio::test]
+async fn a_secret_is_generated_once_and_kept() {
+    let mut place = Place::new().await;
+    place.apply(wants(extensions(2))).await;
+    let (first, pin) = (
+        place.secret("extension/1000", "password").to_owned(),
+        place.secret("extension/1000", "voicemail.pin").to_owned(),
+    );
+    assert!(first.len() == 24 && pin.len() == 6 && pin.bytes().all(|b| b.is_ascii_digit()));
+    assert_ne!(first, place.secret("extension/1001", "password"));
+    place
+        .apply(wants(vec![
+            declared("extension/1000", json!({ "displayName": "Eva" }), &[]),
+            declared("extension/1001", json!({}), &[]),
+        ]))
+        .await;
+    assert_eq!(
+        (place.secret("extension/1000", "password"), place.secret("extension/1000", "voicemail.pin")),
+        (first.as_str(), pin.as_str())
+    );
+}
+
+#[tokio::test]
+async fn a_given_secret_that_changes_is_told_by_field_and_never_by_value() {
+    let mut place = Place::new().await;
+    let office = |value: &str| {
+        wants(vec![declared("extension/1000", json!({ "password": { "env": "P" } }), &[("password", value)])])
+    };
+    place.apply(office("first-of-its-kind")).await;
+    let planned = place.plan(office("second-of-its-kind")).await.unwrap();
+    let field = &planned.view.changes[0].fields[0];
+    assert!(field.secret && field.before.is_none() && field.after.is_none() && field.path == "spec.password");
+    let told = serde_json::to_string(&planned.view).unwrap() + &format!("{planned:?}");
+    assert!(!told.contains("of-its-kind"), "{told}");
+    assert!(planned.view.files[0].diff.contains("a secret changes"));
+    // Nor when it is refused.
+    let refused = place.plan(office("of-its-kind\nmore")).await.unwrap_err();
+    assert!(!format!("{refused:?}").contains("of-its-kind"));
+    assert_eq!(refused.diagnostics[0].path, "spec.password");
+}
+
+#[tokio::test]
+async fn a_secret_in_the_open_is_not_kept_in_the_open() {
+    let place = Place::new().await;
+    let refused = place
+        .plan(wants(vec![declared(
+            "extension/1000",
+            json!({ "password": "hunter22222" }),
+            &[("password", "hunter22222")],
+        )]))
+        .await;
+    let refused = refused.unwrap_err();
+    assert!(
+        refused.diagnostics[0].path == "spec.password" && !format!("{refused:?}").contains("hunter"),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn names_are_checked_whoever_sends_them() {
+    let place = Place::new().await;
+    let refused = place.plan(wants(vec![declared("extension/sales", json!({}), &[])])).await.unwrap_err();
+    assert_eq!(refused.diagnostics[0].path, "metadata.name");
+}
+
+#[tokio::test]
+async fn many_deletes_are_a_slip_until_their_number_is_said() {
+    let mut place = Place::new().await;
+    place.apply(wants(extensions(10))).await;
+    let fewer = |count: usize, allow: Option<u32>| PlanRequest {
+        prune: true,
+        allow_deletes: allow,
+        ..wants(extensions(count))
+    };
+    assert_eq!(place.plan(fewer(7, None)).await.unwrap().view.changes.len(), 3);
+    let refused = place.plan(fewer(6, None)).await.unwrap_err();
+    assert_eq!((refused.code, refused.message.as_str()), (ErrorCode::Limit, "this would delete 4 of 10 extensions"));
+    assert!(refused.help[0].ends_with("--allow-deletes 4"), "{refused:?}");
+    assert!(place.plan(fewer(6, Some(3))).await.is_err());
+    assert!(place.plan(fewer(6, Some(4))).await.is_ok());
+    // Nine are too few to be protected.
+    place.apply(fewer(9, None)).await;
+    assert!(place.plan(fewer(1, None)).await.is_ok());
+}
+
+#[tokio::test]
+async fn prune_deletes_what_its_own_set_made_and_no_longer_names() {
+    let mut place = Place::new().await;
+    place.apply(wants(extensions(3))).await;
+    let other = PlanRequest { set: "other".into(), ..wants(vec![declared("extension/2000", json!({}), &[])]) };
+    place.apply(other).await;
+    let empty = PlanRequest { prune: true, ..wants(Vec::new()) };
+    assert_eq!(place.plan(empty).await.unwrap_err().code, ErrorCode::Limit);
+    // Without `prune` nothing goes.
+    assert!(place.plan(wants(extensions(1))).await.unwrap().view.changes.is_empty());
+    let planned = place.plan(PlanRequest { prune: true, ..wants(extensions(2)) }).await.unwrap();
+    let gone: Vec<String> =
+        planned.view.changes.iter().map(|change| format!("{:?} {}", change.action, change.object)).collect();
+    assert_eq!(gone, ["Delete extension/1002"]);
+    assert_eq!(planned.secrets.of(&"extension/1002".parse().unwrap()), None);
+    assert_eq!(planned.view.blast.effects, ["1 telephone can no longer register"]);
+}
+
+#[tokio::test]
+async fn going_back_brings_objects_and_secrets_back() {
+    let mut place = Place::new().await;
+    let office = |name: &str, secret: &str| {
+        wants(vec![declared(
+            "extension/1000",
+            json!({ "displayName": name, "password": { "env": "P" } }),
+            &[("password", secret)],
+        )])
+    };
+    let first = place.apply(office("Ana", "first-of-its-kind")).await;
+    let before = place.live.tree.clone();
+    place.apply(office("Eva", "second-of-its-kind")).await;
+    place.apply(wants(extensions(2))).await;
+    let back = |revision| PlanRequest { rollback: Some(revision), ..wants(Vec::new()) };
+    let planned = place.plan(back(first)).await.unwrap();
+    assert_eq!(planned.tree, before);
+    place.keep(&planned).await;
+    assert_eq!(place.live.tree, before);
+    assert_eq!(place.secret("extension/1000", "password"), "first-of-its-kind");
+    assert!(place.plan(back(first)).await.unwrap().view.changes.is_empty());
+    for missing in [99, 0, u64::MAX] {
+        assert_eq!(place.plan(back(missing)).await.unwrap_err().code, ErrorCode::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_cannot_be_changed() {
+    let mut place = Place::new().await;
+    place.apply(wants(extensions(2))).await;
+    let patch = |object: &str| Patch {
+        object: object.parse().unwrap(),
+        set: BTreeMap::from([("spec.enabled".into(), json!(false))]),
+        unset: BTreeSet::new(),
+    };
+    let request = |patches, deletes| PlanRequest { set: "manual".into(), patches, deletes, ..PlanRequest::default() };
+    assert_eq!(place.plan(request(vec![patch("extension/9")], vec![])).await.unwrap_err().code, ErrorCode::NotFound);
+    assert_eq!(
+        place.plan(request(vec![], vec!["extension/100".parse().unwrap()])).await.unwrap_err().help,
+        ["did you mean `extension/1000`?"]
+    );
+    place.apply(request(vec![patch("extension/1000")], vec![])).await;
+    // What was done by hand stays, and is somebody's.
+    let conflict =
+        place.plan(wants(vec![declared("extension/1000", json!({ "enabled": true }), &[])])).await.unwrap_err();
+    assert_eq!((conflict.code, conflict.diagnostics[0].path.as_str()), (ErrorCode::Conflict, "spec.enabled"));
+    let forced = PlanRequest {
+        force_conflicts: true,
+        ..wants(vec![declared("extension/1000", json!({ "enabled": true }), &[])])
+    };
+    assert!(place.plan(forced).await.is_ok());
+    for set in ["", "A b", "x/y"] {
+        assert_eq!(
+            place.plan(PlanRequest { set: set.into(), ..PlanRequest::default() }).await.unwrap_err().code,
+            ErrorCode::BadRequest
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_carrier_is_named_as_it_is() {
+    let mut place = Place::new().await;
+    let office = |host: &str| wants(vec![declared("carrier/carrier-x", json!({ "hosts": [host] }), &[])]);
+    place.apply(office("10.0.0.1")).await;
+    let effects = place.plan(office("10.0.0.2")).await.unwrap().view.blast.effects;
+    assert_eq!(effects, ["new calls by carrier-x use the new settings; calls in progress go on"]);
+}
