@@ -47,8 +47,11 @@ impl Bench {
     pub(crate) fn run(&self) -> Result<()> {
         if cfg!(debug_assertions) {
             project::run(&mut project::cargo(&["build", "--release", "-p", "pbxd", "-p", "pbxctl", "-p", "xtask"]))?;
-            let mut again = project::cargo(&["run", "--quiet", "--release", "-p", "xtask", "--", "bench"]);
-            return project::run(again.args(self.write.then_some("--write")));
+            // Not by `cargo run`: for one package alone it would choose other features, and build everything again.
+            let debug = std::env::current_exe()?;
+            let target = debug.ancestors().nth(2).context("no target folder")?;
+            let mut again = Command::new(target.join("release/xtask"));
+            return project::run(again.arg("bench").args(self.write.then_some("--write")));
         }
         let mut table = String::from("| what | took | beside it |\n|---|---|---|\n");
         for count in [1_000, 10_000, 100_000] {

@@ -1,6 +1,7 @@
 //! Carriers: known by address, or by a registration; nobody else reaches anything.
 
 use std::net::UdpSocket;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -59,6 +60,9 @@ fn a_carrier_registers_and_its_calls_come_by_the_registration() -> Result<()> {
 
 /// A call from nowhere in particular to a URI, with something else in `To`; gives the final status.
 fn invite(system: &System, uri: &str, to: &str) -> Result<u16> {
+    // A transaction of its own each time: addresses come back.
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let place = Place::take()?;
     let socket = UdpSocket::bind((place.ip(), 5060))?;
     socket.set_read_timeout(Some(SOON))?;
@@ -67,10 +71,9 @@ fn invite(system: &System, uri: &str, to: &str) -> Result<u16> {
         format!("v=0\r\no=lab 1 1 IN IP4 {own}\r\ns=lab\r\nc=IN IP4 {own}\r\nt=0 0\r\nm=audio 30000 RTP/AVP 0\r\n");
     let head = |method: &str, to: &str| {
         format!(
-            "{method} sip:{uri} SIP/2.0\r\nVia: SIP/2.0/UDP {own}:5060;branch=z9hG4bK{method};rport\r\nMax-Forwards: 70\r\n\
-             From: <sip:+351911111111@{own}>;tag=lab\r\nTo: {to}\r\nCall-ID: lab-{own}-{}\r\nCSeq: 1 {method}\r\n\
-             Contact: <sip:lab@{own}:5060>\r\n",
-            to.len()
+            "{method} sip:{uri} SIP/2.0\r\nVia: SIP/2.0/UDP {own}:5060;branch=z9hG4bK{method}{number};rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:+351911111111@{own}>;tag=lab\r\nTo: {to}\r\nCall-ID: lab-{own}-{number}\r\nCSeq: 1 {method}\r\n\
+             Contact: <sip:lab@{own}:5060>\r\n"
         )
     };
     let to = format!("<sip:{to}@{server}>");

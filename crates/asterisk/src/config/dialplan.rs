@@ -5,7 +5,9 @@
 //! 0.8 s, in 100 contexts 0.04 s.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
+use md5::{Digest as _, Md5};
 use pbx_manifest::kinds::{OutboundRoute, Recording, Schedule, Strategy};
 use pbx_manifest::{Caller, Catalog, Destination, Kind, Name, ObjectRef, Pattern};
 use pbx_routing::{CallGraph, Dialled, Edge, Node, NodeId, Step, When};
@@ -291,6 +293,24 @@ impl Writer<'_> {
         let longest = self.catalog.settings().max_call_duration.seconds();
         steps.push(format!("Set(PBX_LIMIT=${{IF($[\"${{ARG2}}\"=\"yes\"]?:S({longest}))}})"));
         for host in carrier.targets() {
+            // A host that did not answer when it was asked would hold the caller in silence for 32 s: it is passed over, and called
+            // only when nobody else took the call, for it may be one that never answers such questions.
+            let next = steps.len() + if carrier.qualify.seconds() > 0 { 8 } else { 5 };
+            if carrier.qualify.seconds() > 0 {
+                let contact =
+                    Md5::digest(carrier_uri(carrier, "", &host)).iter().fold(String::new(), |mut hex, byte| {
+                        let _ = write!(hex, "{byte:02x}");
+                        hex
+                    });
+                steps.push(format!(
+                    "Set(PBX_GONE=${{IF($[\"${{PJSIP_CONTACT({id}@@{contact},status)}}\"=\"Unreachable\"]?yes)}})"
+                ));
+                steps.push("GotoIf($[\"${PBX_GONE}\"=\"${PBX_INSIST}\"]?".to_owned() + &format!("{})", next - 3));
+                steps.push("Set(PBX_PASSED=yes)".into());
+                steps.push(format!("Goto({next})"));
+            } else {
+                steps.push(format!("GotoIf($[\"${{PBX_INSIST}}\"=\"yes\"]?{next})"));
+            }
             steps.push(format!(
                 "Dial(PJSIP/{id}/{},180,${{PBX_LIMIT}}${{PBX_TOUCH}})",
                 carrier_uri(carrier, "${ARG1}", &host)
@@ -642,12 +662,19 @@ fn sent_number(route: &OutboundRoute, dialled: &str) -> String {
 /// Tries carriers in order: the next one when a carrier is unreachable, full or refuses. A number that the last one does not know
 /// either is told to the caller as that, by its cause: 1 not assigned, 22 changed, 28 incomplete.
 fn tries<'t>(list: impl Iterator<Item = (&'t Name, &'t str, bool)>) -> Vec<String> {
-    let mut steps = Vec::new();
+    // Two rounds: the second calls hosts that the first has passed over. The caller of this puts one step in front.
+    let mut steps: Vec<String> =
+        vec!["Set(PBX_INSIST=)".into(), "Set(PBX_PASSED=)".into(), "Set(PBX_STATUS=CHANUNAVAIL)".into()];
+    let first = steps.len() + 2;
     for (carrier, number, emergency) in list {
         let emergency = if emergency { "yes" } else { "no" };
         steps.push(format!("Gosub({},s,1({number},{emergency}))", hashed_name("pbx-to-", carrier)));
         steps.push("GotoIf($[\"${PBX_STATUS}\"!=\"CHANUNAVAIL\" & \"${PBX_STATUS}\"!=\"CONGESTION\"]?pbx-hangup,${PBX_STATUS},1)".into());
     }
+    let last = steps.len() + 5;
+    steps.push(format!("GotoIf($[\"${{PBX_PASSED}}\"=\"\" | \"${{PBX_INSIST}}\"=\"yes\"]?{last})"));
+    steps.push("Set(PBX_INSIST=yes)".into());
+    steps.push(format!("Goto({first})"));
     steps.push("GotoIf($[\"${HANGUPCAUSE}\"=\"1\" | \"${HANGUPCAUSE}\"=\"22\" | \"${HANGUPCAUSE}\"=\"28\"]?pbx-hangup,unknown,1)".into());
     steps.push("Goto(pbx-hangup,CONGESTION,1)".into());
     steps
