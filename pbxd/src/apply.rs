@@ -72,6 +72,10 @@ pub(crate) async fn apply(
 ) -> Result<Outcome, ErrorBody> {
     let started = Instant::now();
     let _lock = system.lock(actor)?;
+    reconcile(system).await.map_err(|error| {
+        ErrorBody::new(ErrorCode::Internal, format!("what an earlier apply left cannot be undone yet: {error:#}"))
+            .help("nothing was changed")
+    })?;
     let live = system.live();
     if planned.view.base != live.revision {
         return Err(stale());
@@ -81,7 +85,9 @@ pub(crate) async fn apply(
         return Err(missing);
     }
     let id = system.store.begin(revision(planned, &live, request, actor)?).await.map_err(store_error)?;
-    let change = Changing { system, planned, live: &live, id, listener, actor };
+    system.use_up(&planned.view.id);
+    let proven = system.revisions().proven() == live.revision;
+    let change = Changing { system, planned, live: &live, id, listener, actor, proven };
     let mut outcome = match client {
         None => change.write().await?,
         Some(client) => change.deploy(client).await?,
@@ -162,6 +168,30 @@ struct Changing<'c> {
     id: RevisionId,
     listener: &'c Listener,
     actor: &'c str,
+    /// Whether Asterisk has said that it has the live revision. Otherwise all of it is reloaded and read back.
+    proven: bool,
+}
+
+/// How often the store is asked again when it fails, and how long between: a lock or a restart of the database passes.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Asks the store again while it fails. Its steps may be repeated.
+async fn persist<F>(mut step: impl FnMut() -> F) -> Result<(), StoreError>
+where
+    F: Future<Output = Result<(), StoreError>>,
+{
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match step().await {
+            Err(error) if tries < TRIES => {
+                warn!(%error, "the store failed; trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+            end => return end,
+        }
+    }
 }
 
 impl Changing<'_> {
@@ -187,13 +217,17 @@ impl Changing<'_> {
     }
 
     /// Ends the revision as one that never was live. What Asterisk rejected is left for a look, until old folders are removed;
-    /// what could not be written is taken away.
+    /// what could not be written is taken away, but never while it is what Asterisk reads. A store that cannot be told is told
+    /// before the next apply.
     async fn abandon(&self, state: State, why: &str) {
-        if let Err(error) = self.system.store.abandon(self.id, state, why, now()).await {
+        if let Err(error) = persist(|| self.system.store.abandon(self.id, state, why, now())).await {
             error!(%error, revision = %self.id, "the store could not be told that a revision ended");
         }
-        let folder = self.folders().folder(number(self.id));
+        let folders = self.folders();
+        let folder = folders.folder(number(self.id));
+        let unused = folders.current().is_ok_and(|current| current != Some(number(self.id)));
         if state == State::Failed
+            && unused
             && folder.exists()
             && let Err(error) = fs_err::remove_dir_all(&folder)
         {
@@ -214,11 +248,19 @@ impl Changing<'_> {
         }
     }
 
-    /// Switches to the new revision's files.
+    /// Switches to the new revision's files. Where that fails, what was live is switched back to.
     async fn activate(&self) -> Result<(), ErrorBody> {
         tell(self.listener, Step::Activate, "", 0, 0);
-        self.system.store.advance(self.id, State::Activated).await.map_err(store_error)?;
-        if let Err(error) = self.folders().activate(number(self.id)) {
+        if let Err(error) = persist(|| self.system.store.advance(self.id, State::Activated)).await {
+            self.abandon(State::Failed, &error.to_string()).await;
+            return Err(store_error(error));
+        }
+        let folders = self.folders();
+        let switched = folders.unprove().and_then(|()| folders.activate(number(self.id)));
+        if let Err(error) = switched {
+            if let Err(worse) = repoint(self.system) {
+                error!(error = format!("{worse:#}"), "the live revision could not be switched back to");
+            }
             let error = DeployError::from(error);
             self.abandon(State::Failed, &error.to_string()).await;
             return Err(files_error(&error));
@@ -227,9 +269,9 @@ impl Changing<'_> {
     }
 
     /// Keeps the revision: from here on it is the live one.
-    async fn commit(&self) -> Result<(), ErrorBody> {
+    async fn commit(&self) -> Result<(), StoreError> {
         tell(self.listener, Step::Commit, "", 0, 0);
-        self.system.store.commit(self.id, now()).await.map_err(store_error)?;
+        persist(|| self.system.store.commit(self.id, now())).await?;
         let id = number(self.id);
         let mut changed_in = self.live.changed_in.clone();
         for change in &self.planned.view.changes {
@@ -258,7 +300,13 @@ impl Changing<'_> {
     async fn write(&self) -> Result<Outcome, ErrorBody> {
         self.stage().await?;
         self.activate().await?;
-        self.commit().await?;
+        if let Err(error) = self.commit().await {
+            if let Err(worse) = repoint(self.system) {
+                error!(error = format!("{worse:#}"), "the live revision could not be switched back to");
+            }
+            self.abandon(State::Failed, &error.to_string()).await;
+            return Err(store_error(error));
+        }
         Ok(self.outcome(OutcomeResult::Written, Vec::new(), &Verification::default()))
     }
 
@@ -281,7 +329,7 @@ impl Changing<'_> {
             return Ok(self.outcome(OutcomeResult::RolledBack, failures, &Verification::default()));
         }
         self.activate().await?;
-        let (rejections, verified) = match self.settle(&client, &self.live.tree, &self.planned.tree, "new").await {
+        let (mut rejections, verified) = match self.settle(&client, &self.live.tree, &self.planned.tree, "new").await {
             Ok(settled) => settled,
             Err(error) => {
                 let lost = error.is_transient();
@@ -301,8 +349,19 @@ impl Changing<'_> {
             }
         };
         if rejections.is_empty() {
-            self.commit().await?;
-            return Ok(self.outcome(OutcomeResult::Applied, Vec::new(), &verified));
+            match self.commit().await {
+                Ok(()) => {
+                    proved(&self.folders(), number(self.id));
+                    return Ok(self.outcome(OutcomeResult::Applied, Vec::new(), &verified));
+                }
+                Err(error) => rejections.push(Rejection {
+                    object: None,
+                    file: None,
+                    line: None,
+                    message: format!("Asterisk took the new revision, but the store could not keep it: {error}"),
+                    asterisk: Vec::new(),
+                }),
+            }
         }
         let mut failures: Vec<Failure> =
             rejections.into_iter().map(|rejection| failure(number(self.id), rejection)).collect();
@@ -327,7 +386,10 @@ impl Changing<'_> {
         to: &ConfigTree,
         tag: &str,
     ) -> Result<(Vec<Rejection>, Verification), pbx_asterisk::ami::AmiError> {
-        let modules = to.reloads(from);
+        // What Asterisk has is only known when it has said so; else everything counts as changed.
+        let nothing = ConfigTree::empty();
+        let from = if self.proven { from } else { &nothing };
+        let modules = if self.proven { to.reloads(from) } else { pbx_asterisk::config::FILES.to_vec() };
         let total = modules.len();
         let log_dir = self.system.config().asterisk.log_dir.clone();
         let log_dir = log_dir.is_dir().then_some(log_dir);
@@ -370,7 +432,12 @@ impl Changing<'_> {
             ))
         })?;
         match self.settle(&client, &self.planned.tree, &self.live.tree, "back").await {
-            Ok((rejections, _)) if rejections.is_empty() => Ok(()),
+            Ok((rejections, _)) if rejections.is_empty() => {
+                if let Some(base) = self.live.revision {
+                    proved(&folders, base);
+                }
+                Ok(())
+            }
             Ok((rejections, _)) => {
                 let mut failures =
                     general("the old files are in place, but Asterisk did not take them back as they were".into());
@@ -388,40 +455,111 @@ fn detail(failures: &[Failure]) -> String {
     failures.iter().take(5).map(|failure| failure.message.as_str()).collect::<Vec<_>>().join("; ")
 }
 
-/// At start: a revision that was under way when pbxd ended is undone, and Asterisk told to read the files of the live one.
-pub(crate) async fn recover(system: &Arc<System>) -> anyhow::Result<()> {
-    let Some(left) = system.store.unfinished().await? else { return Ok(()) };
-    let live = system.live();
-    warn!(revision = %left.id, by = %left.actor, state = %left.state, "pbxd ended in the middle of an apply; it is undone");
-    let folders = system.revisions();
-    if folders.current()? == Some(number(left.id)) {
-        match live.revision {
-            Some(base) => folders.activate(base)?,
-            None => folders.activate_empty(now_system())?,
+/// Keeps that Asterisk has said it has a revision.
+fn proved(folders: &Revisions, id: u64) {
+    if let Err(error) = folders.prove(id) {
+        warn!(%error, "that Asterisk has the revision is not kept: the next apply reads all of it back");
+    }
+}
+
+/// Makes the files that Asterisk reads those of the live revision, if they are not.
+fn repoint(system: &System) -> anyhow::Result<()> {
+    let (folders, live) = (system.revisions(), system.live());
+    let current = folders.current()?;
+    let Some(id) = live.revision else {
+        if current.is_some_and(|current| current != 0) {
+            folders.unprove()?;
+            folders.activate_empty(now_system())?;
         }
-    }
-    system
-        .store
-        .abandon(left.id, State::RolledBack, "pbxd ended in the middle; undone at its next start", now())
-        .await?;
-    let folder = folders.folder(number(left.id));
-    if folder.exists() {
-        fs_err::remove_dir_all(folder)?;
-    }
-    if left.state == State::Activated {
-        let system = Arc::clone(system);
-        let tracker = system.tasks.clone();
-        tracker.spawn(async move {
-            let Ok(client) = system.link().connected(Duration::from_hours(24)).await else { return };
-            let modules = pbx_asterisk::config::FILES;
-            match deploy::reload(&client, &modules, None, "recovery", |_| {}).await {
-                Ok(reloaded) if reloaded.rejections.is_empty() => info!("Asterisk has read the live revision again"),
-                Ok(reloaded) => {
-                    error!(rejections = ?reloaded.rejections, "Asterisk did not read the live revision again");
-                }
-                Err(error) => error!(%error, "Asterisk did not read the live revision again"),
-            }
-        });
+        return Ok(());
+    };
+    let on_disk = |name: &str| fs_err::read(folders.folder(id).join(name)).ok();
+    let whole = live.tree.files().all(|(name, _)| on_disk(name).is_some());
+    if current != Some(id) || !whole {
+        warn!(revision = id, ?current, "the files that Asterisk reads are not the live revision's; they are put back");
+        folders.unprove()?;
+        if !whole {
+            folders.stage(id, &live.tree, None, now_system())?;
+        }
+        folders.activate(id)?;
+    } else if live.tree.files().any(|(name, file)| on_disk(name).is_none_or(|bytes| bytes != file.text().as_bytes())) {
+        // Edited by hand, or written by an earlier version of pbxd: the next apply writes and reads back all of it.
+        warn!(revision = id, "the live revision's files are not as they would be written now");
+        folders.unprove()?;
     }
     Ok(())
+}
+
+/// Undoes what an apply left that could not end: its files, and its revision in the store. Whoever calls this holds the right to
+/// change the system, or is the only one yet.
+pub(crate) async fn reconcile(system: &System) -> anyhow::Result<()> {
+    let left = system.store.unfinished().await?;
+    if let Some(left) = &left {
+        warn!(revision = %left.id, by = %left.actor, state = %left.state, "an apply ended in the middle; it is undone");
+    }
+    repoint(system)?;
+    if let Some(left) = left {
+        system
+            .store
+            .abandon(left.id, State::RolledBack, "it ended in the middle, and was undone afterwards", now())
+            .await?;
+    }
+    Ok(())
+}
+
+/// While Asterisk has not said that it has the live revision, as after a crash or `--no-reload`: has it reload and read back all of
+/// it, as soon as it can be reached.
+pub(crate) fn prove_in_background(system: &Arc<System>) {
+    let live = system.live().revision;
+    if live.is_none() || system.revisions().proven() == live {
+        return;
+    }
+    let task = Arc::clone(system);
+    system.tasks.spawn(async move {
+        let connected = async {
+            loop {
+                if let Ok(client) = task.link().connected(Duration::from_hours(1)).await {
+                    return client;
+                }
+            }
+        };
+        let client = tokio::select! {
+            client = connected => client,
+            () = task.stop.cancelled() => return,
+        };
+        // Somebody who applies meanwhile proves it on the way.
+        let Ok(_lock) = task.lock("pbxd itself") else { return };
+        let live = task.live();
+        let (Some(id), false) = (live.revision, task.revisions().proven() == live.revision) else { return };
+        let nothing = ConfigTree::empty();
+        let log_dir = task.config().asterisk.log_dir.clone();
+        let settled = async {
+            let modules = pbx_asterisk::config::FILES;
+            let reloaded = deploy::reload(
+                &client,
+                &modules,
+                Some(&log_dir).filter(|dir| dir.is_dir()).map(|dir| dir.as_path()),
+                "start",
+                |_| {},
+            )
+            .await?;
+            let verified = deploy::verify(&client, &nothing, &live.tree, |_, _| {}).await?;
+            Ok::<_, pbx_asterisk::ami::AmiError>((reloaded.rejections, verified.rejections))
+        };
+        match settled.await {
+            Ok((reloads, differences)) if reloads.is_empty() && differences.is_empty() => {
+                proved(&task.revisions(), id);
+                info!(revision = id, "Asterisk has read the live revision, and said so");
+            }
+            Ok((reloads, differences)) => {
+                error!(
+                    revision = id,
+                    ?reloads,
+                    ?differences,
+                    "Asterisk does not have the live revision as it should be"
+                );
+            }
+            Err(error) => error!(%error, revision = id, "Asterisk could not be asked for the live revision"),
+        }
+    });
 }

@@ -6,12 +6,15 @@ use clap::Parser;
 use pbx_asterisk::ami;
 use serde::Deserialize;
 
+/// Where the configuration is unless another file is named.
+const DEFAULT_FILE: &str = "/etc/pbxd/pbxd.toml";
+
 /// Keeps the desired state of an Asterisk system, and makes Asterisk match it.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "pbxd", version, about)]
 pub struct Args {
     /// The configuration file.
-    #[arg(long, env = "PBXD_CONFIG", default_value = "/etc/pbxd/pbxd.toml", value_name = "FILE")]
+    #[arg(long, env = "PBXD_CONFIG", default_value = DEFAULT_FILE, value_name = "FILE")]
     pub config: PathBuf,
     /// Check the configuration and exit.
     #[arg(long)]
@@ -180,7 +183,11 @@ impl Config {
     pub fn load(args: &Args) -> Result<Self, ConfigError> {
         let mut config = match fs_err::read_to_string(&args.config) {
             Ok(text) => Self::parse(&args.config, &text)?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && args.ami_secret_file.is_some() => {
+            Err(error)
+                if error.kind() == std::io::ErrorKind::NotFound
+                    && args.config.as_os_str() == DEFAULT_FILE
+                    && args.ami_secret_file.is_some() =>
+            {
                 Self::default()
             }
             Err(error) => return Err(ConfigError::Read(error)),
@@ -225,13 +232,10 @@ impl Config {
                     .into(),
             );
         }
-        if !self.store.starts_with("sqlite://")
-            && !self.store.starts_with("postgres://")
-            && !self.store.starts_with("postgresql://")
-        {
-            return wrong(
-                "`store` must start with sqlite:// or postgres://, as in `sqlite:///var/lib/pbxd/pbxd.db`".into(),
-            );
+        if let Err(error) = self.store.parse::<pbx_store::Location>() {
+            return wrong(format!(
+                "`store`: {error}; it starts with sqlite:// or postgres://, as in `sqlite:///var/lib/pbxd/pbxd.db`"
+            ));
         }
         if !self.asterisk.config_dir.is_absolute() {
             return wrong(format!(
@@ -250,14 +254,9 @@ impl Config {
 
     /// The store's URL without a password.
     pub fn store_shown(&self) -> String {
-        match self
-            .store
-            .split_once("://")
-            .and_then(|(scheme, rest)| rest.split_once('@').map(|(_, host)| (scheme, host)))
-        {
-            Some((scheme, host)) => format!("{scheme}://…@{host}"),
-            None => self.store.clone(),
-        }
+        self.store
+            .parse::<pbx_store::Location>()
+            .map_or_else(|_| "not a store's URL".into(), |location| location.to_string())
     }
 
     /// How Asterisk is reached, for the client.

@@ -61,8 +61,9 @@ pub(crate) async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
     let live = Live::load(&store).await.context("the live revision cannot be read")?;
     info!(revision = live.revision, objects = live.records.len(), store = %config.store_shown(), "the live revision is read");
     let system = Arc::new(System::new(config, store, live));
-    crate::apply::recover(&system).await.context("an unfinished apply could not be undone")?;
-    let stop = CancellationToken::new();
+    crate::apply::reconcile(&system).await.context("an unfinished apply could not be undone")?;
+    crate::apply::prove_in_background(&system);
+    let stop = system.stop.clone();
     let server = axum::serve(listener, http::router(Arc::clone(&system)).into_make_service_with_connect_info::<Peer>())
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     let serving = system.tasks.spawn(async move { server.await });

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pbx_api::{ErrorBody, ErrorCode, PlanRequest};
+use pbx_api::{ErrorBody, ErrorCode, PlanRequest, Reload};
 use pbx_asterisk::ami::{self, Backoff, Client, Link};
+use pbx_asterisk::config::FILES;
 use pbx_asterisk::deploy::Revisions;
 use pbx_store::Store;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
@@ -16,7 +18,8 @@ use crate::live::Live;
 use crate::plan::{Planned, plan};
 use crate::surroundings;
 
-/// How many plans are kept for applying; older ones must be made again. Each holds the whole system as it would be.
+/// How many plans are kept for applying of each who makes them, so that nobody's plans push out another's; older ones must be made
+/// again. Each holds the whole system as it would be.
 const PLANS: usize = 4;
 
 /// How long a connection that is being made is waited for, before Asterisk counts as unreachable.
@@ -39,7 +42,9 @@ pub(crate) struct System {
     config: RwLock<Arc<Config>>,
     live: RwLock<Arc<Live>>,
     link: RwLock<Arc<Link>>,
-    plans: Mutex<VecDeque<Arc<Planned>>>,
+    plans: Mutex<VecDeque<(String, Arc<Planned>)>>,
+    /// Told when pbxd is to end: work in the background ends with it.
+    pub(crate) stop: CancellationToken,
     holder: Mutex<Option<Holder>>,
 }
 
@@ -69,6 +74,7 @@ impl System {
             config: RwLock::new(Arc::new(config)),
             live: RwLock::new(Arc::new(live)),
             plans: Mutex::new(VecDeque::new()),
+            stop: CancellationToken::new(),
             holder: Mutex::new(None),
         }
     }
@@ -92,6 +98,9 @@ impl System {
             config.store.clone_from(&old.store);
             config.key_file.clone_from(&old.key_file);
         }
+        if config.log != old.log {
+            kept.push("log");
+        }
         if config.ami != old.ami {
             *self.link.write().unwrap_or_else(PoisonError::into_inner) = link(&config);
         }
@@ -107,7 +116,7 @@ impl System {
     /// Another revision is live.
     pub(crate) fn set_live(&self, live: Live) {
         // Plans that start from another revision can never be applied.
-        self.plans.lock().unwrap_or_else(PoisonError::into_inner).retain(|plan| plan.view.base == live.revision);
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, plan)| plan.view.base == live.revision);
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
     }
 
@@ -131,17 +140,30 @@ impl System {
     }
 
     /// Makes a plan and keeps it for applying.
-    pub(crate) async fn plan(&self, request: PlanRequest) -> Result<Arc<Planned>, ErrorBody> {
+    pub(crate) async fn plan(&self, request: PlanRequest, actor: &str) -> Result<Arc<Planned>, ErrorBody> {
         let id = surroundings::random_text(b"0123456789abcdef", 12)
             .map_err(|error| ErrorBody::new(ErrorCode::Internal, error.to_string()))?;
         let live = self.live();
         let mut planned = plan(&self.store, &live, id, request).await?;
+        if live.revision.is_some() && self.revisions().proven() != live.revision {
+            // Asterisk has not said that it has what is live: whatever is planned, everything is reloaded and read back.
+            planned.view.reloads = FILES
+                .into_iter()
+                .map(|(file, module)| Reload { module: module.to_owned(), files: vec![file.to_owned()] })
+                .collect();
+            planned.view.blast.effects.push(
+                "all of it is reloaded and read back: Asterisk has not yet said that it has the live revision".into(),
+            );
+        }
         self.look(&live, &mut planned).await;
         let planned = Arc::new(planned);
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        plans.push_back(Arc::clone(&planned));
-        while plans.len() > PLANS {
-            plans.pop_front();
+        plans.push_back((actor.to_owned(), Arc::clone(&planned)));
+        let own = plans.iter().filter(|(owner, _)| owner == actor).count();
+        if own > PLANS
+            && let Some(oldest) = plans.iter().position(|(owner, _)| owner == actor)
+        {
+            plans.remove(oldest);
         }
         drop(plans);
         Ok(planned)
@@ -170,13 +192,18 @@ impl System {
         planned.view.blast.registered_phones = Some(registered as u64);
     }
 
-    /// Takes a plan out: it is used once.
-    pub(crate) fn take_plan(&self, id: &str) -> Result<Arc<Planned>, ErrorBody> {
-        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        plans.iter().position(|plan| plan.view.id == id).and_then(|at| plans.remove(at)).ok_or_else(|| {
+    /// A plan that was made and not yet used.
+    pub(crate) fn planned(&self, id: &str) -> Result<Arc<Planned>, ErrorBody> {
+        let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.iter().find(|(_, plan)| plan.view.id == id).map(|(_, plan)| Arc::clone(plan)).ok_or_else(|| {
             ErrorBody::new(ErrorCode::NotFound, format!("there is no plan {id}, or it was applied already"))
                 .help("a plan is used once, and not kept over a restart of pbxd; make it again")
         })
+    }
+
+    /// A plan is being carried out: it is used.
+    pub(crate) fn use_up(&self, id: &str) {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, plan)| plan.view.id != id);
     }
 
     /// Takes the right to change the system, or says who has it.

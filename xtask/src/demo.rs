@@ -25,6 +25,9 @@ pub(crate) struct Demo {
     /// End after the call, and clean up
     #[arg(long)]
     once: bool,
+    /// Draw what the commands of the README's picture write, into this SVG file, and end
+    #[arg(long, value_name = "FILE", conflicts_with = "once")]
+    picture: Option<std::path::PathBuf>,
 }
 
 impl Demo {
@@ -38,7 +41,10 @@ impl Demo {
 
         let office = Office::open()?;
         office.call()?;
-        if self.once {
+        if let Some(path) = &self.picture {
+            office.picture(path)?;
+        }
+        if self.once || self.picture.is_some() {
             say("Everything is stopped and removed.");
             return Ok(());
         }
@@ -103,6 +109,35 @@ impl Office {
         let shown = call.from_name.unwrap_or_default();
         say(&format!("5. {CUSTOMER} called {MAIN_LINE} from the carrier's address: the telephone of Ana Reyes showed"));
         say(&format!("   \"{shown}\", rang and was answered. The call took {seconds:.1} s."));
+        Ok(())
+    }
+
+    /// A terminal as someone would see it: a typo, its message, the manifest mended, applied, and applied again.
+    fn picture(&self, path: &Path) -> Result<()> {
+        let wrong = "apiVersion: pbx/v1\nkind: Extension\nmetadata: { name: \"1004\" }\nspec:\n  displayName: Duarte Lima\n  \
+                     profile: dsk\n  ringTimout: 30s\n  noAnswer: group/sales\n";
+        let right = wrong.replace("dsk", "desk").replace("ringTimout", "ringTimeout");
+        let mut screen = String::new();
+        let mut show = |args: &[&str]| -> Result<()> {
+            let mut command = self.system.command(&[&["--color", "always"], args].concat())?;
+            let output = command.env("COLUMNS", "100").output()?;
+            let shown = args.iter().filter(|arg| **arg != "--yes").copied().collect::<Vec<_>>().join(" ");
+            screen.push_str(&format!("\u{1b}[1m$ pbxctl {shown}\u{1b}[0m\n"));
+            for bytes in [&output.stdout, &output.stderr] {
+                let text = String::from_utf8_lossy(bytes);
+                screen.push_str(text.trim_end());
+                screen.push('\n');
+            }
+            Ok(())
+        };
+        self.system.write("duarte.yaml", wrong)?;
+        show(&["validate", "-f", "duarte.yaml"])?;
+        self.system.write("duarte.yaml", &right)?;
+        show(&["apply", "-f", "duarte.yaml", "--yes"])?;
+        show(&["apply", "-f", "duarte.yaml", "--yes"])?;
+        show(&["get", "extensions", "-l", "team=sales"])?;
+        let screen: Vec<&str> = screen.lines().filter(|line| !line.is_empty()).collect();
+        fs_err::write(path, crate::picture::svg(&screen.join("\n"), 100))?;
         Ok(())
     }
 

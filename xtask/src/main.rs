@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod generate;
 mod lab;
+mod picture;
 mod project;
 mod soak;
 mod test;

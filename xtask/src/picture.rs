@@ -12,8 +12,8 @@ struct Style {
 
 /// The sixteen colours, on a dark ground.
 const COLOURS: [&str; 16] = [
-    "#3b4252", "#e06c75", "#98c379", "#e5c07b", "#61afef", "#c678dd", "#56b6c2", "#d8dee9", "#7f8794", "#ff7b86", "#b5e890",
-    "#ffd787", "#82c7ff", "#e296ff", "#7fe0ea", "#ffffff",
+    "#3b4252", "#e06c75", "#98c379", "#e5c07b", "#61afef", "#c678dd", "#56b6c2", "#d8dee9", "#7f8794", "#ff7b86",
+    "#b5e890", "#ffd787", "#82c7ff", "#e296ff", "#7fe0ea", "#ffffff",
 ];
 
 /// How wide and how tall a cell is, in pixels.
@@ -62,7 +62,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// Draws what a terminal of so many columns showed.
-pub fn svg(screen: &str, columns: usize) -> String {
+pub(crate) fn svg(screen: &str, columns: usize) -> String {
     let lines: Vec<&str> = screen.lines().collect();
     let (width, height) = (columns as f32 * CELL.0 + 32.0, lines.len() as f32 * CELL.1 + 56.0);
     let mut svg = format!(

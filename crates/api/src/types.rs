@@ -149,7 +149,7 @@ pub struct Plan {
 impl Plan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.files.is_empty()
+        self.changes.is_empty() && self.files.is_empty() && self.reloads.is_empty()
     }
 }
 
@@ -382,6 +382,9 @@ pub struct AsteriskHealth {
     /// The revision that the files on disk are of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files_revision: Option<u64>,
+    /// The revision that Asterisk last said it has, read back in full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven_revision: Option<u64>,
 }
 
 /// How pbxd is.

@@ -31,12 +31,13 @@ use std::{fmt, path::Path, sync::Arc};
 
 pub use self::{
     error::{Result, StoreError},
+    location::Location,
     object::{Change, ChangeRow, HistoryRow, ObjectRow, Snapshot},
     revision::{Counts, NewRevision, Revision, RevisionId, State},
     secret::{Secret, SecretChange, SecretChangeRow, SecretId},
 };
 
-use self::{db::Db, key::Keys, location::Location};
+use self::{db::Db, key::Keys};
 
 /// A database that is open, with the key of its secrets. A clone is another handle on the same.
 #[derive(Clone)]

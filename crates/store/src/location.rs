@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnectOptions;
 use crate::error::StoreError;
 
 /// Where a database is.
-pub(crate) enum Location {
+pub enum Location {
     /// A file.
     Sqlite(PathBuf),
     /// A server.

@@ -62,6 +62,7 @@ pub(super) async fn health(State(system): State<Arc<System>>, Extension(who): Ex
             error,
             config_dir: config.asterisk.config_dir.display().to_string(),
             files_revision: system.revisions().current().ok().flatten(),
+            proven_revision: system.revisions().proven(),
         },
         you: who.name,
     })
@@ -154,8 +155,12 @@ pub(super) async fn object(
     Err(Refusal(ErrorBody::new(ErrorCode::NotFound, format!("there is no {kind} `{name}`")).help(help)))
 }
 
-pub(super) async fn plan(State(system): State<Arc<System>>, Json(request): Json<PlanRequest>) -> Answer<Plan> {
-    Ok(Json(system.plan(request).await?.view.clone()))
+pub(super) async fn plan(
+    State(system): State<Arc<System>>,
+    Extension(who): Extension<Identity>,
+    Json(request): Json<PlanRequest>,
+) -> Answer<Plan> {
+    Ok(Json(system.plan(request, &who.name).await?.view.clone()))
 }
 
 pub(super) async fn apply(
@@ -164,7 +169,7 @@ pub(super) async fn apply(
     Path(id): Path<String>,
     Json(request): Json<ApplyRequest>,
 ) -> Result<Response, Refusal> {
-    let planned = system.take_plan(&id)?;
+    let planned = system.planned(&id)?;
     let (listener, events) = mpsc::unbounded_channel();
     let task = Arc::clone(&system);
     // The apply goes on to its end whether or not anybody listens.

@@ -40,21 +40,7 @@ impl Browser {
     /// Registers with a password; gives the status of the last answer.
     pub fn register(&mut self, password: &str) -> Result<u16> {
         let challenge = self.ask(1, "")?;
-        ensure!(challenge.starts_with("SIP/2.0 401 "), "{challenge}");
-        let field = |name: &str| {
-            let (_, rest) = challenge.split_once(&format!("{name}=\""))?;
-            Some(rest.split_once('"')?.0.to_owned())
-        };
-        let (realm, nonce) = (field("realm").context("no realm")?, field("nonce").context("no nonce")?);
-        let uri = format!("sip:{}", self.server);
-        let own = hash(&format!("{}:{realm}:{password}", self.user));
-        let response = hash(&format!("{own}:{nonce}:00000001:lab:auth:{}", hash(&format!("REGISTER:{uri}"))));
-        let opaque = field("opaque").map(|opaque| format!(", opaque=\"{opaque}\"")).unwrap_or_default();
-        let login = format!(
-            "Authorization: Digest username=\"{}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", \
-             response=\"{response}\", algorithm=MD5, qop=auth, nc=00000001, cnonce=\"lab\"{opaque}\r\n",
-            self.user
-        );
+        let login = login(&challenge, &self.user, password, "REGISTER", &format!("sip:{}", self.server))?;
         let answer = self.ask(2, &login)?;
         answer.split(' ').nth(1).and_then(|code| code.parse().ok()).with_context(|| answer.clone())
     }
@@ -117,6 +103,23 @@ impl Browser {
             }
         }
     }
+}
+
+/// The header that answers a challenge.
+pub fn login(challenge: &str, user: &str, password: &str, method: &str, uri: &str) -> Result<String> {
+    ensure!(challenge.starts_with("SIP/2.0 401 "), "{challenge}");
+    let field = |name: &str| {
+        let (_, rest) = challenge.split_once(&format!("{name}=\""))?;
+        Some(rest.split_once('"')?.0.to_owned())
+    };
+    let (realm, nonce) = (field("realm").context("no realm")?, field("nonce").context("no nonce")?);
+    let own = hash(&format!("{user}:{realm}:{password}"));
+    let response = hash(&format!("{own}:{nonce}:00000001:lab:auth:{}", hash(&format!("{method}:{uri}"))));
+    let opaque = field("opaque").map(|opaque| format!(", opaque=\"{opaque}\"")).unwrap_or_default();
+    Ok(format!(
+        "Authorization: Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", \
+         response=\"{response}\", algorithm=MD5, qop=auth, nc=00000001, cnonce=\"lab\"{opaque}\r\n"
+    ))
 }
 
 fn hash(text: &str) -> String {

@@ -6,6 +6,7 @@ mod declare;
 mod extensions;
 mod faults;
 mod groups;
+mod hostile;
 mod inbound;
 mod outbound;
 mod transports;

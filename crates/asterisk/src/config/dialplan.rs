@@ -12,12 +12,15 @@ use pbx_manifest::kinds::{OutboundRoute, Recording, Schedule, Strategy};
 use pbx_manifest::{Caller, Catalog, Destination, Kind, Name, ObjectRef, Pattern};
 use pbx_routing::{CallGraph, Dialled, Edge, Node, NodeId, Step, When};
 
-use super::file::ConfigFile;
+use super::file::{ConfigFile, escape};
 use super::pjsip::{carrier_id, carrier_uri};
 use super::voicemail;
 
 /// Where telephones subscribe to each other's lamps.
 pub(super) const HINTS: &str = "pbx-hints";
+
+/// Where messages between telephones end.
+pub(super) const MESSAGES: &str = "pbx-messages";
 
 /// Anything that can be dialled, as far as its first character goes.
 const ANY: &str = "_[0-9*#+]!";
@@ -147,10 +150,13 @@ impl Writer<'_> {
                 ],
             );
             self.file.context(&format!("pbx-out-{name}"));
-            for route in &class.routes {
-                self.file.line(format_args!("include => {}", hashed_name("pbx-match-", route)));
+            // In the routes' order, those it may not use refuse their numbers right there: a wider pattern of a later route must not
+            // carry what an earlier one forbids.
+            for (route, _) in &self.graph.outbound.routes {
+                let prefix = if class.routes.contains(route) { "pbx-match-" } else { "pbx-deny-" };
+                self.file.line(format_args!("include => {}", hashed_name(prefix, route)));
             }
-            self.file.line("include => pbx-denied");
+            self.file.line("include => pbx-unknown");
         }
         self.file.mark(None);
         self.file.context("pbx-number");
@@ -169,12 +175,6 @@ impl Writer<'_> {
             };
             self.file.exten(number, &step);
         }
-        // Numbers of routes that a class may not use are refused as forbidden; all others are unknown.
-        self.file.context("pbx-denied");
-        for (name, _) in self.graph.outbound.routes.iter().filter(|(_, route)| !route.emergency) {
-            self.file.line(format_args!("include => {}", hashed_name("pbx-deny-", name)));
-        }
-        self.file.line("include => pbx-unknown");
         self.file.context("pbx-unknown");
         self.file.exten(ANY, &["Goto(pbx-hangup,unknown,1)".into()]);
     }
@@ -540,41 +540,75 @@ impl Writer<'_> {
     fn shared(&mut self) {
         let file = &mut self.file;
         file.mark(None);
+        // Gosub(pbx-contacts,s,1(extension)): returns its telephones as `Dial` takes them. A telephone chooses its own contact, so
+        // only letters that separate nothing are let through: `&` or `,` in it would dial for somebody else.
+        file.context("pbx-contacts");
+        file.exten("s", &["Set(LOCAL(ids)=${PJSIP_AOR(${ARG1},contact)})".into(), "Set(LOCAL(found)=)".into()]);
+        file.line(" same => n(next),Set(LOCAL(id)=${SHIFT(ids)})");
+        file.line(" same => n,GotoIf($[\"${id}\"=\"\"]?done)");
+        file.line(format_args!(
+            " same => n,Set(LOCAL(uri)=${{FILTER({},${{PJSIP_CONTACT(${{id}},uri)}})}})",
+            escape(CONTACT_LETTERS)
+        ));
+        file.line(" same => n,GotoIf($[\"${uri}\"=\"\"]?next)");
+        file.line(" same => n,Set(LOCAL(found)=${found}${IF($[\"${found}\"=\"\"]?:&)}PJSIP/${ARG1}/${uri})");
+        file.line(" same => n,Goto(next)");
+        file.line(" same => n(done),Return(${found})");
         // Gosub(pbx-ring,s,1(extension,seconds,record)): rings all of its telephones; returns unless it was answered.
         file.context("pbx-ring");
         file.exten(
             "s",
             &[
+                "Gosub(pbx-pass,s,1)".into(),
                 "GotoIf($[\"${DEVICE_STATE(PJSIP/${ARG1})}\"=\"BUSY\"]?busy)".into(),
-                "Set(LOCAL(contacts)=${PJSIP_DIAL_CONTACTS(${ARG1})})".into(),
+                "Gosub(pbx-contacts,s,1(${ARG1}))".into(),
+                "Set(LOCAL(contacts)=${GOSUB_RETVAL})".into(),
                 "GotoIf($[\"${contacts}\"=\"\"]?gone)".into(),
                 "GosubIf($[\"${ARG3}\"=\"always\"]?pbx-record,s,1)".into(),
                 "Set(LOCAL(touch)=${IF($[\"${ARG3}\"=\"onDemand\"]?x)})".into(),
                 "Dial(${contacts},${ARG2},${touch}${PBX_TOUCH})".into(),
                 "Set(PBX_STATUS=${DIALSTATUS})".into(),
+                // A call that was declined (cause 21) found somebody, who was busy with something else.
+                "ExecIf($[\"${PBX_STATUS}\"=\"CHANUNAVAIL\" & \"${HANGUPCAUSE}\"=\"21\"]?Set(PBX_STATUS=BUSY))".into(),
                 "Return()".into(),
             ],
         );
         file.line(" same => n(busy),Set(PBX_STATUS=BUSY)");
-        file.line(" same => n,Goto(skipped)");
+        file.line(" same => n,Return()");
         file.line(" same => n(gone),Set(PBX_STATUS=CHANUNAVAIL)");
-        skipped(file);
+        file.line(" same => n,Return()");
         // Gosub(pbx-ring-many,s,1(extension&extension…,seconds)): rings those that are there and not busy.
         file.context("pbx-ring-many");
-        file.exten("s", &["Set(LOCAL(members)=${ARG1})".into(), "Set(LOCAL(targets)=)".into()]);
+        file.exten(
+            "s",
+            &["Gosub(pbx-pass,s,1)".into(), "Set(LOCAL(members)=${ARG1})".into(), "Set(LOCAL(targets)=)".into()],
+        );
         file.line(" same => n(next),Set(LOCAL(member)=${SHIFT(members,&)})");
         file.line(" same => n,GotoIf($[\"${member}\"=\"\"]?ring)");
         file.line(" same => n,GotoIf($[\"${DEVICE_STATE(PJSIP/${member})}\"=\"BUSY\"]?next)");
-        file.line(" same => n,Set(LOCAL(contacts)=${PJSIP_DIAL_CONTACTS(${member})})");
-        file.line(" same => n,GotoIf($[\"${contacts}\"=\"\"]?next)");
-        file.line(" same => n,Set(LOCAL(targets)=${targets}${IF($[\"${targets}\"=\"\"]?:&)}${contacts})");
+        file.line(" same => n,Gosub(pbx-contacts,s,1(${member}))");
+        file.line(" same => n,GotoIf($[\"${GOSUB_RETVAL}\"=\"\"]?next)");
+        file.line(" same => n,Set(LOCAL(targets)=${targets}${IF($[\"${targets}\"=\"\"]?:&)}${GOSUB_RETVAL})");
         file.line(" same => n,Goto(next)");
         file.line(" same => n(ring),GotoIf($[\"${targets}\"=\"\"]?gone)");
         file.line(" same => n,Dial(${targets},${ARG2},${PBX_TOUCH})");
         file.line(" same => n,Set(PBX_STATUS=${DIALSTATUS})");
         file.line(" same => n,Return()");
         file.line(" same => n(gone),Set(PBX_STATUS=CHANUNAVAIL)");
-        skipped(file);
+        file.line(" same => n,Return()");
+        // Gosub(pbx-pass,s,1): counts what a call has tried. Calls that are sent round in circles of telephones that are busy or away
+        // would keep Asterisk busy without end.
+        file.context("pbx-pass");
+        file.exten(
+            "s",
+            &[
+                "Set(PBX_PASSES=$[0${PBX_PASSES} + 1])".into(),
+                "GotoIf($[${PBX_PASSES} > 100]?pbx-hangup,congestion,1)".into(),
+                "Return()".into(),
+            ],
+        );
+        // Where messages between telephones end: without a context of their own, Asterisk would send them through the dialplan of calls.
+        file.context(MESSAGES);
         // Gosub(pbx-record,s,1): records the call from its answer on, once.
         file.context("pbx-record");
         file.exten(
@@ -627,13 +661,8 @@ impl Writer<'_> {
     }
 }
 
-/// The end of a try that rang nothing. Calls that are sent round in circles of unreachable telephones would keep Asterisk busy
-/// without end: after fifty such tries the call ends.
-fn skipped(file: &mut ConfigFile) {
-    file.line(" same => n(skipped),Set(PBX_SKIPS=$[0${PBX_SKIPS} + 1])");
-    file.line(" same => n,GotoIf($[${PBX_SKIPS} > 50]?pbx-hangup,congestion,1)");
-    file.line(" same => n,Return()");
-}
+/// What a telephone's contact may be made of, as `FILTER` takes it: no separator of `Dial`, of options, or of expressions.
+const CONTACT_LETTERS: &str = "A-Za-z0-9:;=@._~%+*[]\\x2D";
 
 fn how_word(how: pbx_manifest::Hangup) -> &'static str {
     match how {

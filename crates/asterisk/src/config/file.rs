@@ -39,7 +39,7 @@ impl std::fmt::Debug for ConfigFile {
 
 /// Text as a value of Asterisk's language: every `;` would open a comment (`;--` one to the end of the file), and there is no
 /// other escape. What cannot be carried at all never gets here: the manifest's types refuse it.
-fn escape(value: &str) -> String {
+pub(super) fn escape(value: &str) -> String {
     debug_assert!(!value.contains(['\n', '\r', '\0']), "a line cannot be carried in a value");
     value.replace(';', "\\;")
 }

@@ -105,6 +105,7 @@ fn templates(file: &mut ConfigFile) {
     file.set("trust_id_inbound", "no");
     file.set("send_pai", "yes");
     file.set("subscribe_context", dialplan::HINTS);
+    file.set("message_context", dialplan::MESSAGES);
     file.set("rtp_timeout", "300");
     file.set("rtp_timeout_hold", "3600");
     file.section("pbx-auth", "(!)");
@@ -126,6 +127,7 @@ fn templates(file: &mut ConfigFile) {
     // A carrier transfers nobody's calls: that would be dialling out at our cost.
     file.set("allow_transfer", "no");
     file.set("allow_subscribe", "no");
+    file.set("message_context", dialplan::MESSAGES);
     file.set("rtp_timeout", "300");
     file.set("rtp_timeout_hold", "3600");
 }

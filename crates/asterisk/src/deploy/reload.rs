@@ -42,21 +42,36 @@ pub async fn reload(
         let _ = fs::remove_file(path);
         client.call(&Command(format!("logger add channel {name} warning,error"))).await?;
     }
-    for (file, module) in modules {
-        progress(module);
-        if let Some(rejection) = one(client, file, module).await? {
-            reloaded.rejections.push(rejection);
-            break;
-        }
-    }
+    let done = each(client, modules, &mut progress).await;
     if let Some(path) = &caught {
-        client.call(&Command(format!("logger remove channel {name}"))).await?;
+        // Also when a reload got no answer: a log that nobody reads must not grow.
+        let removed = client.call(&Command(format!("logger remove channel {name}"))).await;
+        if done.is_ok() {
+            removed?;
+        }
         if let Ok(bytes) = fs::read(path) {
             reloaded.log = String::from_utf8_lossy(&bytes).lines().map(plain).collect();
         }
         let _ = fs::remove_file(path);
     }
+    reloaded.rejections.extend(done?);
     Ok(reloaded)
+}
+
+/// Reloads modules one after another, up to the first that fails.
+async fn each(
+    client: &Client,
+    modules: &[(&str, &str)],
+    progress: &mut impl FnMut(&str),
+) -> Result<Option<Rejection>, AmiError> {
+    for (file, module) in modules {
+        progress(module);
+        let rejection = one(client, file, module).await?;
+        if rejection.is_some() {
+            return Ok(rejection);
+        }
+    }
+    Ok(None)
 }
 
 /// A logged line without its colours.

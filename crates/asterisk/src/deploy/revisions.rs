@@ -149,6 +149,34 @@ impl Revisions {
         self.activate(0)
     }
 
+    /// The revision that Asterisk last said it has, read back in full; nothing while that is not known.
+    pub fn proven(&self) -> Option<u64> {
+        fs::read_to_string(self.root.join("proven")).ok().and_then(|text| text.trim().parse().ok())
+    }
+
+    /// From here on it is not known what Asterisk has: said, durably, before anything is switched.
+    pub fn unprove(&self) -> Result<(), FilesError> {
+        let path = self.root.join("proven");
+        if path.symlink_metadata().is_ok() {
+            doing(format!("removing {}", path.display()), fs::remove_file(&path))?;
+            sync_dir(&self.root)?;
+        }
+        Ok(())
+    }
+
+    /// Asterisk has said that it has a revision.
+    pub fn prove(&self, id: u64) -> Result<(), FilesError> {
+        let (next, path) = (self.root.join(".proven.next"), self.root.join("proven"));
+        let written = || -> std::io::Result<()> {
+            let mut out = fs::File::create(&next)?;
+            writeln!(out, "{id}")?;
+            out.sync_all()?;
+            fs::rename(&next, &path)
+        };
+        doing(format!("writing {}", path.display()), written())?;
+        sync_dir(&self.root)
+    }
+
     /// The revisions whose folders exist, in order.
     pub fn list(&self) -> Result<Vec<u64>, FilesError> {
         let folder = self.root.join("revisions");

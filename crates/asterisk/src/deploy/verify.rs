@@ -35,8 +35,11 @@ pub struct Verification {
 /// How many questions are under way at once. Answers come in order; this hides the way there and back.
 const AT_ONCE: usize = 64;
 
-/// Asks many things, some at once; the answers come in the order of the questions.
-fn ask<A>(client: &Client, questions: Vec<A>) -> impl Stream<Item = Result<A::Answer, AmiError>> + Send + Unpin + use<A>
+/// Asks many things, some at once; the answers, or why one was refused, come in the order of the questions.
+fn ask<A>(
+    client: &Client,
+    questions: Vec<A>,
+) -> impl Stream<Item = Result<Result<A::Answer, String>, AmiError>> + Send + Unpin + use<A>
 where
     A: Action + Send + Sync + 'static,
     A::Answer: Send,
@@ -46,7 +49,13 @@ where
         stream::iter(questions)
             .map(move |question| {
                 let client = client.clone();
-                async move { client.call(&question).await }
+                async move {
+                    match client.call(&question).await {
+                        Ok(answer) => Ok(Ok(answer)),
+                        Err(AmiError::Refused { message, .. }) => Ok(Err(message)),
+                        Err(error) => Err(error),
+                    }
+                }
             })
             .buffered(AT_ONCE),
     )
@@ -126,9 +135,26 @@ async fn dialplan(
         .collect();
     let mut answers = ask(client, names.into_iter().map(ShowDialPlan).collect());
     let mut next = changed.iter();
-    while let (Some(items), Some(change)) = (answers.try_next().await?, next.next()) {
+    while let (Some(answer), Some(change)) = (answers.try_next().await?, next.next()) {
         found.contexts += 1;
         progress(found.contexts, total);
+        let items = match answer {
+            Ok(items) => items,
+            Err(why) => {
+                let mut rejection = match change.after {
+                    Some((file, section)) => Rejection::at(
+                        "extensions.conf",
+                        file,
+                        section.line,
+                        format!("context {} cannot be read back", section.name),
+                    ),
+                    None => Rejection::general("a context that should be gone cannot be read back"),
+                };
+                rejection.asterisk.push(why);
+                found.rejections.push(rejection);
+                continue;
+            }
+        };
         let has: BTreeSet<DialplanLine> = items
             .into_iter()
             .filter(|item| item.registrar.as_deref() == Some("pbx_config"))
@@ -326,9 +352,24 @@ async fn sip(
     let mut answers = ask(client, questions);
     let mut next = asked.iter();
     let mut done = 0;
-    while let (Some(detail), Some(id)) = (answers.try_next().await?, next.next()) {
+    while let (Some(answer), Some(id)) = (answers.try_next().await?, next.next()) {
         done += 1;
         progress(done, total);
+        let detail = match answer {
+            Ok(detail) => detail,
+            // As when its transport is not there: the object was taken, and cannot work.
+            Err(why) => {
+                let line = wanted.get(*id).and_then(|objects| objects.first()).map(|object| object.line);
+                let message = format!("SIP endpoint {id} cannot be read back");
+                let mut rejection = match line {
+                    Some(line) => Rejection::at("pjsip.conf", file, line, message),
+                    None => Rejection::general(message),
+                };
+                rejection.asterisk.push(why);
+                found.rejections.push(rejection);
+                continue;
+            }
+        };
         let Some(objects) = wanted.get(*id) else {
             found.sip_objects += 1;
             if detail.is_some() {

@@ -30,6 +30,20 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// What to do where the settings do not have it.
+    pub(crate) fn remedy(self) -> String {
+        match self {
+            Self::Tls => {
+                "add `transports: { tls: { certificate: …, privateKey: … } }` to Settings, or set `transport: udp`"
+                    .into()
+            }
+            other => format!(
+                "set `transports: {{ {}: {{ enabled: true }} }}` in Settings, or name another transport",
+                other.word()
+            ),
+        }
+    }
+
     /// As a manifest says it, which is the name of the transport in Asterisk.
     pub fn word(self) -> &'static str {
         match self {
@@ -366,23 +380,20 @@ impl Spec for Carrier {
                     .help("one of `udp`, `tcp`, `tls`"),
             );
         }
-        if self.carried_by() == Transport::Tls
-            && checker
-                .catalog()
-                .settings
-                .values()
-                .next()
-                .is_none_or(|settings| settings.spec.transports.managed && settings.spec.transports.tls.is_none())
-        {
+        let transport = self.carried_by();
+        if !checker.catalog().settings().transports.has(transport) {
+            let word = transport.word();
             checker.add(
                 "spec.transport",
                 Diagnostic::error(
                     "no-transport",
-                    "this carrier is reached by TLS, but the settings have no TLS transport",
+                    format!(
+                        "this carrier is reached by {}, but the settings have no {} transport",
+                        word.to_uppercase(),
+                        word.to_uppercase()
+                    ),
                 )
-                .help(
-                    "add `transports: { tls: { certificate: …, privateKey: … } }` to Settings, or set `transport: udp`",
-                ),
+                .help(transport.remedy()),
             );
         }
         if self.codecs.is_empty() {

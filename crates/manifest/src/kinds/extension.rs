@@ -460,15 +460,17 @@ impl Spec for Extension {
                     .help("leave `transport` out, or use `wss`"),
             );
         }
-        let without_tls = || {
-            let settings = checker.catalog().settings.values().next();
-            settings.is_none_or(|settings| settings.spec.transports.managed && settings.spec.transports.tls.is_none())
-        };
-        if phone.transport == Some(Transport::Tls) && without_tls() {
+        if let Some(transport) = phone.transport
+            && !checker.catalog().settings().transports.has(transport)
+        {
+            let word = transport.word().to_uppercase();
             checker.add(
                 if self.transport.is_some() { "spec.transport" } else { "spec.profile" },
-                Diagnostic::error("no-transport", "telephones are to use TLS, but the settings have no TLS transport")
-                    .help("add `transports: { tls: { certificate: …, privateKey: … } }` to Settings"),
+                Diagnostic::error(
+                    "no-transport",
+                    format!("telephones are to use {word}, but the settings have no {word} transport"),
+                )
+                .help(transport.remedy()),
             );
         }
         if phone.media_encryption == MediaEncryption::Sdes && phone.transport != Some(Transport::Tls) && !phone.webrtc {

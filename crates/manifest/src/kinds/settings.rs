@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::carrier::SipUser;
+use super::carrier::{SipUser, Transport};
 use super::yes;
 use crate::check::Checker;
 use crate::diagnostic::Diagnostic;
@@ -99,6 +99,19 @@ pub struct Transports {
     /// TLS. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsTransport>,
+}
+
+impl Transports {
+    /// Whether SIP can travel so. Those of a `pjsip.conf` of one's own are not known here, and browsers' are always there.
+    pub fn has(&self, transport: Transport) -> bool {
+        !self.managed
+            || match transport {
+                Transport::Udp => self.udp.enabled,
+                Transport::Tcp => self.tcp.enabled,
+                Transport::Tls => self.tls.is_some(),
+                Transport::Ws | Transport::Wss => true,
+            }
+    }
 }
 
 impl Default for Transports {
