@@ -535,14 +535,9 @@ pub(crate) fn prove_in_background(system: &Arc<System>) {
         let log_dir = task.config().asterisk.log_dir.clone();
         let settled = async {
             let modules = pbx_asterisk::config::FILES;
-            let reloaded = deploy::reload(
-                &client,
-                &modules,
-                Some(&log_dir).filter(|dir| dir.is_dir()).map(|dir| dir.as_path()),
-                "start",
-                |_| {},
-            )
-            .await?;
+            let reloaded =
+                deploy::reload(&client, &modules, log_dir.is_dir().then_some(log_dir.as_path()), "start", |_| {})
+                    .await?;
             let verified = deploy::verify(&client, &nothing, &live.tree, |_, _| {}).await?;
             Ok::<_, pbx_asterisk::ami::AmiError>((reloaded.rejections, verified.rejections))
         };

@@ -141,7 +141,7 @@ fn telephones_that_send_calls_to_each_other_do_not_do_so_for_ever() -> Result<()
     )?;
     let first = system.phone("1001", &Behaviour::reject(486))?;
     let second = system.phone("1002", &Behaviour::reject(486))?;
-    let result = system.caller("1003")?.ring_for(Duration::from_secs(60)).call("1001", system.ip())?;
+    let result = system.caller("1003")?.ring_for(Duration::from_mins(1)).call("1001", system.ip())?;
     assert!(!result.answered && !result.gave_up, "{result:?}");
     let tries = first.calls()?.len() + second.calls()?.len();
     assert!(tries <= 101, "{tries} tries");
