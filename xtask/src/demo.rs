@@ -122,7 +122,7 @@ impl Office {
             let mut command = self.system.command(&[&["--color", "always"], args].concat())?;
             let output = command.env("COLUMNS", "100").output()?;
             let shown = args.iter().filter(|arg| **arg != "--yes").copied().collect::<Vec<_>>().join(" ");
-            screen.push_str(&format!("\u{1b}[1m$ pbxctl {shown}\u{1b}[0m\n"));
+            screen.extend(["\u{1b}[1m$ pbxctl ", &shown, "\u{1b}[0m\n"]);
             for bytes in [&output.stdout, &output.stderr] {
                 let text = String::from_utf8_lossy(bytes);
                 screen.push_str(text.trim_end());

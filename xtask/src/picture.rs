@@ -16,8 +16,8 @@ const COLOURS: [&str; 16] = [
     "#b5e890", "#ffd787", "#82c7ff", "#e296ff", "#7fe0ea", "#ffffff",
 ];
 
-/// How wide and how tall a cell is, in pixels.
-const CELL: (f32, f32) = (8.4, 18.0);
+/// How wide a cell is, in tenths of a pixel, and how tall, in pixels.
+const CELL: (usize, usize) = (84, 18);
 
 /// Applies the codes of one `ESC [ … m`.
 fn restyle(style: &mut Style, codes: &str) {
@@ -64,9 +64,9 @@ fn escaped(text: &str) -> String {
 /// Draws what a terminal of so many columns showed.
 pub(crate) fn svg(screen: &str, columns: usize) -> String {
     let lines: Vec<&str> = screen.lines().collect();
-    let (width, height) = (columns as f32 * CELL.0 + 32.0, lines.len() as f32 * CELL.1 + 56.0);
+    let (width, height) = (columns * CELL.0 / 10 + 32, lines.len() * CELL.1 + 56);
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 {width:.0} {height:.0}\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
          font-family=\"ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace\" font-size=\"14\">\n\
          <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#1e222a\"/>\n\
          <circle cx=\"20\" cy=\"18\" r=\"6\" fill=\"#e06c75\"/><circle cx=\"40\" cy=\"18\" r=\"6\" fill=\"#e5c07b\"/>\
@@ -74,8 +74,8 @@ pub(crate) fn svg(screen: &str, columns: usize) -> String {
     );
     let mut style = Style::default();
     for (row, line) in lines.into_iter().enumerate() {
-        let y = 48.0 + row as f32 * CELL.1;
-        let _ = write!(svg, "<text xml:space=\"preserve\" x=\"16\" y=\"{y:.0}\" fill=\"#d8dee9\">");
+        let y = 48 + row * CELL.1;
+        let _ = write!(svg, "<text xml:space=\"preserve\" x=\"16\" y=\"{y}\" fill=\"#d8dee9\">");
         for (style, text) in runs(line, &mut style) {
             let colour = style.colour.map(|colour| COLOURS[usize::from(colour)]);
             let _ = write!(

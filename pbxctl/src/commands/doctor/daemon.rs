@@ -189,6 +189,7 @@ mod tests {
             address: "127.0.0.1:5038".into(),
             error: Some(error.into()),
             config_dir: "/etc/asterisk".into(),
+            proven_revision: None,
             files_revision: None,
         };
         reaches(&mut checks, &asterisk);
