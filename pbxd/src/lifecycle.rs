@@ -33,20 +33,25 @@ pub(crate) fn log(level: &str) {
         .init();
 }
 
-/// Listens on the socket. One that nobody answers on is a leftover and replaced; one that somebody answers on is refused.
-async fn listen(path: &Path) -> anyhow::Result<UnixListener> {
+/// Makes room for the socket. One that nobody answers on is a leftover and removed; one that somebody answers on is refused.
+async fn free(path: &Path) -> anyhow::Result<()> {
     if let Some(folder) = path.parent() {
         fs_err::create_dir_all(folder)?;
     }
     if let Ok(meta) = fs_err::symlink_metadata(path) {
+        let shown = path.display();
         anyhow::ensure!(
             meta.file_type().is_socket(),
-            "{} is there, and is not a socket; remove it or name another",
-            path.display()
+            "{shown} is there, and is not a socket; remove it or name another"
         );
-        anyhow::ensure!(UnixStream::connect(path).await.is_err(), "another pbxd answers on {} already", path.display());
+        anyhow::ensure!(UnixStream::connect(path).await.is_err(), "another pbxd answers on {shown} already");
         fs_err::remove_file(path)?;
     }
+    Ok(())
+}
+
+/// Listens on the socket.
+fn listen(path: &Path) -> anyhow::Result<UnixListener> {
     let listener = UnixListener::bind(path).with_context(|| format!("the socket {} cannot be made", path.display()))?;
     // Anyone may connect; who may do what is decided by who the kernel says they are.
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
@@ -55,14 +60,18 @@ async fn listen(path: &Path) -> anyhow::Result<UnixListener> {
 
 /// Runs until a signal ends it.
 pub(crate) async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
-    let listener = listen(&config.socket).await?;
     let socket = config.socket.clone();
+    free(&socket).await?;
     let store = Store::open(&config.store, &config.key_file).await.context("the store cannot be opened")?;
     let live = Live::load(&store).await.context("the live revision cannot be read")?;
     info!(revision = live.revision, objects = live.records.len(), store = %config.store_shown(), "the live revision is read");
     let system = Arc::new(System::new(config, store, live));
-    crate::apply::reconcile(&system).await.context("an unfinished apply could not be undone")?;
+    // Before anyone can ask: what they see is what is. Files that cannot be mended now are tried again before the next apply.
+    if let Err(error) = crate::apply::reconcile(&system).await {
+        error!(error = format!("{error:#}"), "what Asterisk reads could not be compared with the live revision");
+    }
     crate::apply::prove_in_background(&system);
+    let listener = listen(&socket)?;
     let stop = system.stop.clone();
     let server = axum::serve(listener, http::router(Arc::clone(&system)).into_make_service_with_connect_info::<Peer>())
         .with_graceful_shutdown(stop.clone().cancelled_owned());
