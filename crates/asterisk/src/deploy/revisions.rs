@@ -141,11 +141,13 @@ impl Revisions {
     /// Takes the link away: for going back to before the first revision. An empty revision takes its place, because a missing
     /// file would make Asterisk reject the main file that includes it.
     pub fn activate_empty(&self, now: SystemTime) -> Result<(), FilesError> {
-        // What is live is never written anew: Asterisk may be reading it.
-        if self.current()? == Some(0) {
+        let empty = ConfigTree::empty();
+        // What is live and whole is never written anew: Asterisk may be reading it.
+        let whole = || empty.files().all(|(name, _)| self.folder(0).join(name).is_file());
+        if self.current()? == Some(0) && whole() {
             return Ok(());
         }
-        self.stage(0, &ConfigTree::empty(), None, now)?;
+        self.stage(0, &empty, None, now)?;
         self.activate(0)
     }
 
