@@ -67,7 +67,7 @@ fn cell(value: Option<&Json>) -> String {
 }
 
 fn labels(object: &ObjectView) -> String {
-    object.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+    object.meta.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 
 /// Objects as tables, one for each kind among them.
@@ -113,8 +113,11 @@ pub fn tables(objects: &[ObjectView], wide: bool, look: Look) -> String {
 /// An object as the manifest that would declare it.
 pub fn document(object: &ObjectView) -> Json {
     let mut metadata = json!({ "name": object.object.name });
-    if !object.labels.is_empty() {
-        metadata["labels"] = json!(object.labels);
+    if !object.meta.labels.is_empty() {
+        metadata["labels"] = json!(object.meta.labels);
+    }
+    if object.meta.protected {
+        metadata["protected"] = json!(true);
     }
     json!({
         "apiVersion": API_VERSION,
@@ -143,7 +146,7 @@ pub fn manifests(objects: &[ObjectView]) -> Result<String, Failure> {
 
 /// Objects as a spreadsheet: a row each, a column for every field that any of them names.
 pub fn csv(objects: &[ObjectView]) -> Result<String, Failure> {
-    let all: Vec<BTreeMap<String, Json>> = objects.iter().map(|object| fields(&object.labels, &object.spec)).collect();
+    let all: Vec<BTreeMap<String, Json>> = objects.iter().map(|object| fields(&object.meta, &object.spec)).collect();
     let mut columns: Vec<&str> = Vec::new();
     for path in all.iter().flat_map(BTreeMap::keys).collect::<BTreeSet<_>>() {
         columns.push(path);
@@ -184,7 +187,7 @@ mod tests {
     fn object(name: &str, spec: Json) -> ObjectView {
         ObjectView {
             object: name.parse().unwrap(),
-            labels: BTreeMap::from([("team".into(), "sales".into())]),
+            meta: pbx_manifest::Meta { labels: BTreeMap::from([("team".into(), "sales".into())]), protected: false },
             effective: spec.clone(),
             inherited: std::collections::BTreeMap::new(),
             spec,

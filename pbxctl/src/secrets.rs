@@ -50,7 +50,12 @@ pub fn read(sources: &[Source], documents: Vec<Document>) -> Result<Vec<Declared
                 }
             }
         }
-        let declaration = Declaration { object: document.object, labels: document.labels, spec: document.fields };
+        let declaration = Declaration {
+            object: document.object,
+            meta: document.meta,
+            renamed_from: document.renamed_from,
+            spec: document.fields,
+        };
         declared.push(Declared { declaration, secrets });
     }
     if found.is_empty() {

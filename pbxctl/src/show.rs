@@ -73,12 +73,22 @@ fn sign(action: Action, look: Look) -> String {
     }
 }
 
+/// Whether a value is a secret's form.
+fn is_secret(value: &Json) -> bool {
+    let Json::Object(map) = value else { return false };
+    map.len() == 1 && map.keys().all(|key| matches!(key.as_str(), "generate" | "env" | "file" | "stored"))
+}
+
 fn changed_field(change: &FieldChange, action: Action, look: Look) -> String {
     let name = field(&change.path);
     if change.secret {
         return format!("    {name}: {}", look.paint(Style::Changed, "(secret changed)"));
     }
     match (&change.before, &change.after) {
+        // A secret that is no longer named is not made anew: its telephone would be cut off.
+        (Some(before), None) if is_secret(before) => {
+            format!("    {name}: {} → (no longer named; its value stays)", look.paint(Style::Gone, &value(before)))
+        }
         (None, Some(after)) if action == Action::Create => format!("    {name}: {}", value(after)),
         (before, after) => {
             let side = |side: &Option<Json>| side.as_ref().map_or_else(|| "(default)".to_owned(), value);
@@ -92,13 +102,14 @@ pub fn changes(changes: &[ObjectChange], all: bool, look: Look) -> String {
     let mut text = String::new();
     let few = all || changes.len() <= SHOWN;
     for change in changes.iter().take(if few { changes.len() } else { SHOWN / 2 }) {
-        let _ = writeln!(text, "{} {}", sign(change.action, look), change.object);
+        let was = change.renamed_from.as_ref().map(|old| format!(", until now {old}")).unwrap_or_default();
+        let _ = writeln!(text, "{} {}{was}", sign(change.action, look), change.object);
         if change.action != Action::Delete {
             for field in &change.fields {
                 text.push_str(&changed_field(field, change.action, look));
                 text.push('\n');
             }
-            if change.fields.is_empty() && change.action == Action::Update {
+            if change.fields.is_empty() && change.action == Action::Update && change.renamed_from.is_none() {
                 text.push_str("    (only who owns its fields)\n");
             }
         }

@@ -132,6 +132,9 @@ fn revision(planned: &Planned, live: &Live, request: &ApplyRequest, actor: &str)
         if change.action == Action::Delete {
             continue;
         }
+        if let Some(old) = &change.renamed_from {
+            changes.push(Change { kind: old.kind.singular().into(), name: old.name.as_str().into(), after: None });
+        }
         let (old, new) = (live.secrets.of(&change.object), planned.secrets.of(&change.object));
         for (field, value) in new.into_iter().flatten() {
             if old.and_then(|old| old.get(field)) != Some(value) {
@@ -275,6 +278,9 @@ impl Changing<'_> {
         let id = number(self.id);
         let mut changed_in = self.live.changed_in.clone();
         for change in &self.planned.view.changes {
+            if let Some(old) = &change.renamed_from {
+                changed_in.remove(old);
+            }
             if change.action == Action::Delete {
                 changed_in.remove(&change.object);
             } else {

@@ -33,6 +33,9 @@ fn refused(kind: Kind, path: &str, value: &str) -> Option<String> {
     pbx_manifest::secret_error(value)
 }
 
+/// A SIP password shorter than this is found by trying: scanners try without end, and at thousands a minute.
+const SHORTEST: usize = 8;
+
 /// Settles an object's secrets: values that were given, those that are kept, and new ones where one is to be generated. The record
 /// keeps their fingerprints; what is returned, their values.
 pub(crate) fn settle(
@@ -59,6 +62,16 @@ pub(crate) fn settle(
                 if let Some(why) = refused(object.kind, path, value) {
                     complain(why.lines().next().unwrap_or_default(), "the value comes from where this field says");
                     continue;
+                }
+                if (object.kind, path.as_str()) == (Kind::Extension, "password") && value.chars().count() < SHORTEST {
+                    found.push(
+                        Diagnostic::warning(
+                            "short-secret",
+                            format!("this password has fewer than {SHORTEST} characters"),
+                        )
+                        .at(object.clone(), format!("spec.{path}"))
+                        .help("whoever guesses it makes calls at your cost; `{ generate: true }` makes a long one"),
+                    );
                 }
                 value.clone()
             }

@@ -120,7 +120,8 @@ fn one_extension() -> PlanRequest {
         declarations: vec![Declared {
             declaration: Declaration {
                 object: ObjectRef::new(Kind::Extension, "1001".parse().unwrap()),
-                labels: std::collections::BTreeMap::new(),
+                meta: pbx_manifest::Meta::default(),
+                renamed_from: None,
                 spec: serde_json::json!({ "displayName": "Ana Reyes" }),
             },
             secrets: std::collections::BTreeMap::new(),

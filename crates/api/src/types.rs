@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pbx_manifest::{Declaration, Diagnostic, ObjectChange, ObjectRef, Patch};
+use pbx_manifest::{Declaration, Diagnostic, Meta, ObjectChange, ObjectRef, Patch};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -279,9 +279,9 @@ pub struct Outcome {
 pub struct ObjectView {
     /// Which object.
     pub object: ObjectRef,
-    /// Its labels.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
+    /// Its labels, and whether it is protected.
+    #[serde(flatten)]
+    pub meta: Meta,
     /// The fields that were named.
     pub spec: Json,
     /// Every field, with the defaults.

@@ -83,7 +83,7 @@ impl<'c> Checker<'c> {
                 };
                 self.add(
                     path,
-                    Diagnostic::error("missing-reference", format!("there is no {kind} `{name}`"))
+                    Diagnostic::error("missing-reference", missing_reference(kind, name))
                         .labelled("not found")
                         .help(help),
                 );
@@ -126,6 +126,11 @@ impl<'c> Checker<'c> {
             _ => {}
         }
     }
+}
+
+/// What is said of a reference to nothing.
+pub fn missing_reference(kind: Kind, name: &Name) -> String {
+    format!("there is no {kind} `{name}`")
 }
 
 /// Everything that is wrong in a system, errors and warnings, in the order of kinds and names.

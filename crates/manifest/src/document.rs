@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use crate::de::{self, Problem, Step, path_text};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::kind::{AnySpec, Catalog, Kind, ObjectRef};
+use crate::record::Meta;
 use crate::secret::Secret;
 use crate::source::{Lines, Source, Span};
 use crate::text::{Name, Refused, refuse, text_value};
@@ -51,6 +52,12 @@ pub struct Metadata {
     /// Words to select objects by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<Name, Label>,
+    /// Refuse to delete the object, until this is taken away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
+    /// The name the object has had until now: it keeps its fields, secrets and history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<Name>,
 }
 
 /// Where a document was read.
@@ -69,8 +76,10 @@ pub struct Document {
     pub origin: Origin,
     /// The object it declares.
     pub object: ObjectRef,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
+    /// Its labels, and whether it is protected.
+    pub meta: Meta,
+    /// The name it has had until now.
+    pub renamed_from: Option<Name>,
     /// Its spec, defaults included.
     pub spec: AnySpec,
     /// Only the fields that were written, in their normal form.
@@ -91,7 +100,7 @@ impl Parsed {
     pub fn catalog(&self) -> Catalog {
         let mut catalog = Catalog::default();
         for document in &self.documents {
-            catalog.insert(document.object.name.clone(), document.labels.clone(), document.spec.clone());
+            catalog.insert(document.object.name.clone(), document.meta.labels.clone(), document.spec.clone());
         }
         catalog
     }
@@ -226,7 +235,11 @@ impl Reader<'_> {
         Some(Document {
             origin,
             object: ObjectRef::new(kind, metadata.name),
-            labels: metadata.labels.into_iter().map(|(key, value)| (key.to_string(), value.0)).collect(),
+            meta: Meta {
+                labels: metadata.labels.into_iter().map(|(key, value)| (key.to_string(), value.0)).collect(),
+                protected: metadata.protected,
+            },
+            renamed_from: metadata.renamed_from,
             spec,
             fields,
         })

@@ -22,13 +22,14 @@ mod text;
 mod time;
 mod yaml;
 
-pub use check::{Checker, check};
+pub use check::{Checker, check, missing_reference};
 pub use dest::{Caller, Destination, Hangup};
 pub use diagnostic::{Diagnostic, Severity, nearest};
 pub use document::{API_VERSION, Document, Label, Locator, Metadata, Origin, Parsed, locate, parse};
 pub use kind::{AnySpec, Catalog, Kind, Object, ObjectRef, Spec};
 pub use record::{
-    Action, Conflict, Declaration, FieldChange, ObjectChange, Patch, Record, Records, catalog, changes, fields, plain,
+    Action, Conflict, Declaration, FieldChange, Meta, ObjectChange, Patch, Record, Records, catalog, changes, fields,
+    plain,
 };
 pub use schema::{Explanation, Field, explain, schema, schema_of_all};
 pub use secret::{Secret, value_error as secret_error, value_error_at as secret_error_at};

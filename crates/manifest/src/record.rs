@@ -11,14 +11,30 @@ use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::Diagnostic;
 use crate::kind::{AnySpec, Catalog, ObjectRef};
+use crate::text::Name;
+
+/// What is said of an object besides its name and its spec.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Meta {
+    /// Words to select it by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Whether it is refused to be deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
+}
 
 /// What is kept of an object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
-    /// Its labels.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
+    /// Its labels, and whether it is protected.
+    #[serde(flatten)]
+    pub meta: Meta,
+    /// The name it had before it was given its present one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<Name>,
     /// The fields that were named.
     pub spec: Json,
     /// The set that made it, which owns every field that is not in `owners`.
@@ -40,9 +56,12 @@ pub type Records = BTreeMap<ObjectRef, Record>;
 pub struct Declaration {
     /// Which object.
     pub object: ObjectRef,
-    /// Its labels.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
+    /// Its labels, and whether it is protected.
+    #[serde(flatten)]
+    pub meta: Meta,
+    /// The name it has had until now: the object of that name becomes this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<Name>,
     /// The fields that it names.
     pub spec: Json,
 }
@@ -114,11 +133,17 @@ fn collect(prefix: &str, value: &Json, into: &mut BTreeMap<String, Json>) {
     }
 }
 
-/// The fields of labels and a spec, by path.
-pub fn fields(labels: &BTreeMap<String, String>, spec: &Json) -> BTreeMap<String, Json> {
+/// Where `protected` stands.
+const PROTECTED: &str = "metadata.protected";
+
+/// The fields of an object, by path.
+pub fn fields(meta: &Meta, spec: &Json) -> BTreeMap<String, Json> {
     let mut into = BTreeMap::new();
-    for (key, value) in labels {
+    for (key, value) in &meta.labels {
         into.insert(format!("metadata.labels.{key}"), Json::String(value.clone()));
+    }
+    if meta.protected {
+        into.insert(PROTECTED.to_owned(), Json::Bool(true));
     }
     collect("spec", spec, &mut into);
     into
@@ -153,7 +178,8 @@ impl Record {
     /// A new object, wholly of one set.
     pub fn new(declaration: Declaration, set: &str) -> Self {
         Self {
-            labels: declaration.labels,
+            meta: declaration.meta,
+            renamed_from: None,
             spec: declaration.spec,
             owner: set.to_owned(),
             owners: BTreeMap::new(),
@@ -168,7 +194,7 @@ impl Record {
 
     /// Its fields, by path.
     pub fn fields(&self) -> BTreeMap<String, Json> {
-        fields(&self.labels, &self.spec)
+        fields(&self.meta, &self.spec)
     }
 
     /// Sets a field for an owner; a group of fields, each of them.
@@ -183,7 +209,9 @@ impl Record {
             return;
         }
         if let Some(label) = path.strip_prefix("metadata.labels.") {
-            self.labels.insert(label.to_owned(), value.as_str().unwrap_or_default().to_owned());
+            self.meta.labels.insert(label.to_owned(), value.as_str().unwrap_or_default().to_owned());
+        } else if path == PROTECTED {
+            self.meta.protected = value == Json::Bool(true);
         } else if let Some(path) = path.strip_prefix("spec.") {
             set_in(&mut self.spec, &path.split('.').collect::<Vec<_>>(), value);
         }
@@ -197,7 +225,9 @@ impl Record {
     /// Lets a field fall back to its default.
     pub fn unset(&mut self, path: &str) {
         if let Some(label) = path.strip_prefix("metadata.labels.") {
-            self.labels.remove(label);
+            self.meta.labels.remove(label);
+        } else if path == PROTECTED {
+            self.meta.protected = false;
         } else if let Some(path) = path.strip_prefix("spec.") {
             unset_in(&mut self.spec, &path.split('.').collect::<Vec<_>>());
         }
@@ -208,7 +238,7 @@ impl Record {
     /// Applies what a set says now: the fields it names are set and its own, those it no longer names fall back, and those of
     /// others stay. With `force`, fields of others are taken over instead of conflicting.
     pub fn merge(&mut self, declaration: &Declaration, set: &str, force: bool) -> Vec<Conflict> {
-        let wanted = fields(&declaration.labels, &declaration.spec);
+        let wanted = fields(&declaration.meta, &declaration.spec);
         let present = self.fields();
         let mut conflicts = Vec::new();
         for path in present.keys().filter(|path| !wanted.contains_key(*path)) {
@@ -289,6 +319,9 @@ pub struct ObjectChange {
     pub object: ObjectRef,
     /// What happens to it.
     pub action: Action,
+    /// The object it was until now, when it gets another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<ObjectRef>,
     /// Its fields that change, by path.
     pub fields: Vec<FieldChange>,
 }
@@ -324,26 +357,49 @@ fn changed_fields(before: Option<&Record>, after: Option<&Record>) -> Vec<FieldC
 /// What changes between two states of a system, by kind and name.
 pub fn changes(before: &Records, after: &Records) -> Vec<ObjectChange> {
     let mut all = Vec::new();
-    for (object, old) in before {
+    let mut renamed: BTreeMap<ObjectRef, ObjectRef> = BTreeMap::new();
+    for (object, new) in after.iter().filter(|(object, _)| !before.contains_key(*object)) {
+        if let Some(name) = &new.renamed_from {
+            let old = ObjectRef::new(object.kind, name.clone());
+            if before.contains_key(&old) && !after.contains_key(&old) {
+                renamed.insert(object.clone(), old);
+            }
+        }
+    }
+    // A way back gives the earlier name back.
+    for (object, old) in before.iter().filter(|(object, _)| !after.contains_key(*object)) {
+        if let Some(name) = &old.renamed_from {
+            let earlier = ObjectRef::new(object.kind, name.clone());
+            if after.contains_key(&earlier) && !before.contains_key(&earlier) {
+                renamed.insert(earlier, object.clone());
+            }
+        }
+    }
+    let gone: BTreeSet<&ObjectRef> = renamed.values().collect();
+    for (object, old) in before.iter().filter(|(object, _)| !gone.contains(object)) {
         match after.get(object) {
             None => all.push(ObjectChange {
                 object: object.clone(),
                 action: Action::Delete,
+                renamed_from: None,
                 fields: changed_fields(Some(old), None),
             }),
             Some(new) if new != old => {
                 let fields = changed_fields(Some(old), Some(new));
                 // An owner that changes is kept, and is no change of the telephone system.
-                all.push(ObjectChange { object: object.clone(), action: Action::Update, fields });
+                all.push(ObjectChange { object: object.clone(), action: Action::Update, renamed_from: None, fields });
             }
             Some(_) => {}
         }
     }
     for (object, new) in after.iter().filter(|(object, _)| !before.contains_key(*object)) {
+        let old = renamed.get(object).cloned();
+        let was = old.as_ref().and_then(|old| before.get(old));
         all.push(ObjectChange {
             object: object.clone(),
-            action: Action::Create,
-            fields: changed_fields(None, Some(new)),
+            action: if old.is_some() { Action::Update } else { Action::Create },
+            fields: changed_fields(was, Some(new)),
+            renamed_from: old,
         });
     }
     all.sort_by(|a, b| a.object.cmp(&b.object));
@@ -356,7 +412,7 @@ pub fn catalog(records: &Records) -> (Catalog, Vec<Diagnostic>) {
     let mut found = Vec::new();
     for (object, record) in records {
         match AnySpec::from_json(object.kind, &record.spec) {
-            Ok(spec) => catalog.insert(object.name.clone(), record.labels.clone(), spec),
+            Ok(spec) => catalog.insert(object.name.clone(), record.meta.labels.clone(), spec),
             Err(error) => {
                 let text = error.to_string();
                 let mut lines = text.lines();

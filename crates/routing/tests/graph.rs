@@ -24,7 +24,7 @@ fn catalog(manifests: &[(&str, &str, Json)]) -> Catalog {
 fn any_office(seed: u64, size: usize) -> Catalog {
     let mut catalog = Catalog::default();
     for document in office::documents(office::text(&office::manifests(seed, size))) {
-        catalog.insert(document.object.name, document.labels, document.spec);
+        catalog.insert(document.object.name, document.meta.labels, document.spec);
     }
     catalog
 }

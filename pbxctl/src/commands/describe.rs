@@ -58,14 +58,17 @@ pub fn run(args: &Describe, app: &mut App) -> Result<Exit, Failure> {
 
 fn described(view: &ObjectView, look: Look) -> String {
     let mut text = format!("{}\n", look.paint(Style::Heading, &view.object.to_string()));
-    let labels: Vec<String> = view.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let labels: Vec<String> = view.meta.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let _ = writeln!(text, "  made by set   {}\n  last changed  revision {}", view.owner, view.revision);
     if !labels.is_empty() {
         let _ = writeln!(text, "  labels        {}", labels.join(", "));
     }
+    if view.meta.protected {
+        text.push_str("  protected     yes: it cannot be deleted\n");
+    }
     text.push('\n');
-    let named = fields(&view.labels, &view.spec);
-    let every = fields(&std::collections::BTreeMap::new(), &view.effective);
+    let named = fields(&view.meta, &view.spec);
+    let every = fields(&pbx_manifest::Meta::default(), &view.effective);
     // In the order of the manifest's own fields, as `explain` shows them.
     let order: Vec<String> = pbx_manifest::explain(view.object.kind, "")
         .map(|explanation| explanation.fields.into_iter().map(|field| field.name).collect())

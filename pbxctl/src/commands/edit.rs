@@ -140,8 +140,8 @@ fn patch(view: &ObjectView, document: &Document) -> Result<Patch, Failure> {
             }
         }
     }
-    let before = fields(&view.labels, &view.spec);
-    let after = fields(&document.labels, &document.fields);
+    let before = fields(&view.meta, &view.spec);
+    let after = fields(&document.meta, &document.fields);
     Ok(Patch {
         object: view.object.clone(),
         set: after

@@ -80,7 +80,7 @@ pub fn read(app: &mut App, nouns: &Nouns, labels: &[String]) -> Result<ObjectLis
                 let matches = labels.iter().all(|label| {
                     label
                         .split_once('=')
-                        .is_some_and(|(key, value)| view.labels.get(key).is_some_and(|own| own == value))
+                        .is_some_and(|(key, value)| view.meta.labels.get(key).is_some_and(|own| own == value))
                 });
                 if matches {
                     found.push(view);

@@ -84,7 +84,7 @@ fn view(live: &Live, object: &ObjectRef, record: &Record) -> ObjectView {
     }
     ObjectView {
         object: object.clone(),
-        labels: record.labels.clone(),
+        meta: record.meta.clone(),
         spec: record.spec.clone(),
         effective,
         owner: record.owner.clone(),
@@ -130,7 +130,9 @@ pub(super) async fn objects(
         .records
         .iter()
         .filter(|(object, _)| kind.is_none_or(|kind| object.kind == kind))
-        .filter(|(_, record)| labels.iter().all(|(key, value)| record.labels.get(*key).is_some_and(|own| own == value)))
+        .filter(|(_, record)| {
+            labels.iter().all(|(key, value)| record.meta.labels.get(*key).is_some_and(|own| own == value))
+        })
         .map(|(object, record)| view(&live, object, record))
         .collect();
     Ok(Json(ObjectList { revision: live.revision, objects }))

@@ -1,8 +1,10 @@
 //! Plans over a store in a folder of their own: what would change, what is refused, what is kept.
 
+use std::collections::BTreeSet;
+
 use pbx_api::Declared;
-use pbx_manifest::{Declaration, Patch};
-use pbx_store::{Change, NewRevision, Secret, SecretChange, SecretId};
+use pbx_manifest::{Declaration, Meta, Patch};
+use pbx_store::{Change, NewRevision, RevisionId, Secret, SecretChange, SecretId};
 use serde_json::{Value as Json, json};
 
 use super::*;
@@ -15,7 +17,10 @@ struct Place {
 
 fn declared(object: &str, spec: Json, secrets: &[(&str, &str)]) -> Declared {
     let secrets = secrets.iter().map(|(path, value)| ((*path).to_owned(), (*value).to_owned())).collect();
-    Declared { declaration: Declaration { object: object.parse().unwrap(), labels: BTreeMap::new(), spec }, secrets }
+    Declared {
+        declaration: Declaration { object: object.parse().unwrap(), meta: Meta::default(), renamed_from: None, spec },
+        secrets,
+    }
 }
 
 fn wants(declarations: Vec<Declared>) -> PlanRequest {
@@ -49,6 +54,9 @@ impl Place {
             let (kind, name) = (change.object.kind.singular(), change.object.name.as_str());
             let after = planned.records.get(&change.object).map(|record| serde_json::to_value(record).unwrap());
             changes.push(Change { kind: kind.into(), name: name.into(), after });
+            if let Some(old) = &change.renamed_from {
+                changes.push(Change { kind: kind.into(), name: old.name.as_str().into(), after: None });
+            }
             for (field, value) in planned.secrets.of(&change.object).into_iter().flatten() {
                 let id = SecretId::new(kind, name, field);
                 secrets.push(SecretChange { id, after: Some(Secret::new(value.as_bytes())) });
@@ -184,6 +192,134 @@ async fn many_deletes_are_a_slip_until_their_number_is_said() {
     // Nine are too few to be protected.
     place.apply(fewer(9, None)).await;
     assert!(place.plan(fewer(1, None)).await.is_ok());
+    // But a set that names none of them has lost its file.
+    let other = |allow| PlanRequest {
+        prune: true,
+        allow_deletes: allow,
+        ..wants(vec![declared("profile/desk", json!({}), &[])])
+    };
+    assert_eq!(place.plan(other(None)).await.unwrap_err().message, "this would delete all 9 extensions");
+    assert!(place.plan(other(Some(9))).await.is_ok());
+    // Whoever names them has seen them.
+    let named = PlanRequest {
+        deletes: (0..9).map(|at| format!("extension/{}", 1000 + at).parse().unwrap()).collect(),
+        ..wants(vec![])
+    };
+    assert!(place.plan(named).await.is_ok());
+}
+
+fn deletes(objects: &[&str]) -> PlanRequest {
+    PlanRequest { deletes: objects.iter().map(|object| object.parse().unwrap()).collect(), ..wants(vec![]) }
+}
+
+#[tokio::test]
+async fn what_is_protected_is_not_deleted() {
+    let mut place = Place::new().await;
+    let office = |protected| {
+        let mut all = extensions(2);
+        all[1].declaration.meta.protected = protected;
+        wants(all)
+    };
+    place.apply(office(true)).await;
+    let forced = PlanRequest { allow_deletes: Some(9), ..deletes(&["extension/1000", "extension/1001"]) };
+    let refused = place.plan(forced).await.unwrap_err();
+    assert_eq!((refused.code, refused.message.as_str()), (ErrorCode::Limit, "extension/1001 is protected"));
+    assert_eq!(
+        place.plan(PlanRequest { prune: true, ..wants(extensions(1)) }).await.unwrap_err().code,
+        ErrorCode::Limit
+    );
+    let open = place.plan(office(false)).await.unwrap();
+    assert_eq!(open.view.changes[0].fields[0].path, "metadata.protected");
+    place.keep(&open).await;
+    assert!(place.plan(deletes(&["extension/1001"])).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_last_way_to_the_emergency_services_is_not_lost_by_a_slip() {
+    let mut place = Place::new().await;
+    place
+        .apply(wants(vec![
+            declared("carrier/main", json!({ "hosts": ["10.0.0.1"] }), &[]),
+            declared(
+                "route/sos",
+                json!({ "order": 1, "patterns": ["112"], "carriers": ["main"], "emergency": true }),
+                &[],
+            ),
+        ]))
+        .await;
+    let refused = place.plan(deletes(&["route/sos"])).await.unwrap_err();
+    assert_eq!(
+        (refused.code, refused.message.as_str()),
+        (ErrorCode::Limit, "no route for emergency calls would be left")
+    );
+    let meant = PlanRequest { allow_deletes: Some(1), ..deletes(&["route/sos"]) };
+    let effects = place.plan(meant).await.unwrap().view.blast.effects;
+    assert!(effects.contains(&"emergency numbers can no longer be dialled".to_owned()), "{effects:?}");
+}
+
+#[tokio::test]
+async fn who_still_uses_what_would_be_gone_is_named() {
+    let mut place = Place::new().await;
+    let mut all = extensions(2);
+    all.push(declared("group/sales", json!({ "members": ["1000", "1001"] }), &[]));
+    place.apply(wants(all)).await;
+    let refused = place.plan(deletes(&["extension/1000"])).await.unwrap_err();
+    assert_eq!(refused.message, "extension/1000 is still used by group/sales");
+    let told = &refused.diagnostics[0];
+    assert_eq!(
+        (told.code.as_str(), told.path.as_str(), told.message.as_str()),
+        ("still-used", "spec.members[0]", "extension/1000 is used here, and would be gone")
+    );
+    assert!(place.plan(deletes(&["extension/1000", "group/sales"])).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_rename_keeps_the_object() {
+    let mut place = Place::new().await;
+    let office = |number: &str, from: Option<&str>| {
+        let mut ana = declared(&format!("extension/{number}"), json!({ "displayName": "Ana" }), &[]);
+        ana.declaration.renamed_from = from.map(|name| name.parse().unwrap());
+        vec![ana]
+    };
+    let first = place.apply(wants(office("1001", None))).await;
+    let by_hand = PlanRequest {
+        patches: vec![Patch {
+            object: "extension/1001".parse().unwrap(),
+            set: BTreeMap::from([("spec.language".into(), json!("pt"))]),
+            unset: BTreeSet::new(),
+        }],
+        set: "manual".into(),
+        ..PlanRequest::default()
+    };
+    place.apply(by_hand).await;
+    let (password, pin) = (
+        place.secret("extension/1001", "password").to_owned(),
+        place.secret("extension/1001", "voicemail.pin").to_owned(),
+    );
+    let renamed = PlanRequest { prune: true, ..wants(office("2001", Some("1001"))) };
+    let planned = place.plan(renamed.clone()).await.unwrap();
+    assert_eq!(planned.view.changes.len(), 1);
+    let change = &planned.view.changes[0];
+    assert_eq!(
+        (change.action, change.renamed_from.as_ref().unwrap().to_string()),
+        (Action::Update, "extension/1001".into())
+    );
+    assert!(change.fields.is_empty(), "{change:?}");
+    place.keep(&planned).await;
+    assert_eq!(place.secret("extension/2001", "password"), password);
+    assert_eq!(place.secret("extension/2001", "voicemail.pin"), pin);
+    let record = &place.live.records[&"extension/2001".parse::<ObjectRef>().unwrap()];
+    assert_eq!((record.owner_of("spec.language"), record.owner_of("spec.displayName")), ("manual", "default"));
+    assert!(place.plan(renamed).await.unwrap().view.changes.is_empty(), "the same manifests again change nothing");
+    // Both cannot be meant.
+    let mut both = office("2001", Some("1001"));
+    both.extend(office("1001", None));
+    assert_eq!(place.plan(wants(both)).await.unwrap_err().diagnostics[0].code, "rename");
+    // And back.
+    let back = place.plan(PlanRequest { rollback: Some(first), ..wants(vec![]) }).await.unwrap();
+    assert_eq!(back.view.changes[0].renamed_from.as_ref().unwrap().to_string(), "extension/2001");
+    place.keep(&back).await;
+    assert_eq!(place.secret("extension/1001", "password"), password);
 }
 
 #[tokio::test]

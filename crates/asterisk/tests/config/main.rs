@@ -47,7 +47,7 @@ fn build(documents: Vec<Document>, mut value: impl FnMut(&ObjectRef, &str) -> St
             built.secrets.insert(document.object.clone(), path.clone(), value.clone());
             built.values.push((document.object.clone(), path, value));
         }
-        built.catalog.insert(document.object.name, document.labels, document.spec);
+        built.catalog.insert(document.object.name, document.meta.labels, document.spec);
     }
     built
 }

@@ -229,14 +229,14 @@ proptest! {
             .map(|document| {
                 json!({
                     "apiVersion": "pbx/v1", "kind": document.object.kind.title(),
-                    "metadata": { "name": document.object.name, "labels": document.labels }, "spec": document.fields,
+                    "metadata": { "name": document.object.name, "labels": document.meta.labels }, "spec": document.fields,
                 })
             })
             .collect();
         let again = office::documents(office::text(&again));
         prop_assert_eq!(documents.len(), again.len());
         for (one, other) in documents.iter().zip(&again) {
-            prop_assert_eq!((&one.object, &one.labels, &one.spec, &one.fields), (&other.object, &other.labels, &other.spec, &other.fields));
+            prop_assert_eq!((&one.object, &one.meta, &one.spec, &one.fields), (&other.object, &other.meta, &other.spec, &other.fields));
         }
     }
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use pbx_manifest::{Action, Declaration, Patch, Record, Records, changes, fields};
+use pbx_manifest::{Action, Declaration, Meta, Patch, Record, Records, changes, fields};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 fn says(spec: Json) -> Declaration {
-    Declaration { object: "extension/1001".parse().unwrap(), labels: BTreeMap::new(), spec }
+    Declaration { object: "extension/1001".parse().unwrap(), meta: Meta::default(), renamed_from: None, spec }
 }
 
 fn record(spec: Json) -> Record {
@@ -37,7 +37,7 @@ fn a_field_that_a_set_never_named_stays() {
     assert_eq!(record.spec, json!({ "displayName": "Eva", "callForward": { "busy": "hangup" } }));
     assert_eq!(record.owner_of("spec.callForward.busy"), "manual");
     assert_eq!(record.owner_of("spec.displayName"), "default");
-    assert_eq!(record.labels["team"], "x");
+    assert_eq!(record.meta.labels["team"], "x");
 }
 
 #[test]
@@ -156,7 +156,7 @@ proptest! {
         before.merge(&says(other), "other", true);
         let mut after = before.clone();
         let conflicts = after.merge(&says(now.clone()), set, force);
-        let (old, wanted, new) = (before.fields(), fields(&BTreeMap::new(), &now), after.fields());
+        let (old, wanted, new) = (before.fields(), fields(&Meta::default(), &now), after.fields());
         prop_assert!(!force || conflicts.is_empty());
         for path in old.keys().chain(wanted.keys()) {
             let ours = before.owner_of(path) == set;

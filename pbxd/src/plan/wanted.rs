@@ -1,0 +1,138 @@
+//! What is asked for, merged with what is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pbx_api::{ErrorBody, ErrorCode, PlanRequest};
+use pbx_asterisk::config::Secrets;
+use pbx_manifest::{Diagnostic, ObjectRef, Record, Records};
+use pbx_store::{RevisionId, Store};
+
+use super::internal;
+use crate::live::{self, Live};
+
+/// The objects as they would be, and the secrets that came with them.
+pub(super) struct Wanted {
+    /// The objects.
+    pub(super) records: Records,
+    /// Values of secrets, by object and path.
+    pub(super) given: BTreeMap<ObjectRef, BTreeMap<String, String>>,
+    /// Secrets to fall back to when none is given: those of now, or those of the revision that is gone back to.
+    pub(super) kept: Secrets,
+}
+
+/// The objects of an earlier revision.
+pub(super) async fn going_back(store: &Store, revision: u64) -> Result<Wanted, ErrorBody> {
+    let missing = || {
+        ErrorBody::new(ErrorCode::NotFound, format!("there is no revision {revision} to go back to"))
+            .help("`pbxctl history` lists those there are")
+    };
+    let id = i64::try_from(revision).ok().and_then(|id| RevisionId::try_from(id).ok()).ok_or_else(missing)?;
+    let rows = store.objects_at(id).await.map_err(|error| match error {
+        pbx_store::StoreError::Missing { .. } => missing(),
+        pbx_store::StoreError::NotInForce { .. } => {
+            ErrorBody::new(ErrorCode::BadRequest, format!("revision {revision} was never live"))
+                .help("`pbxctl history` shows which were")
+        }
+        other => internal(&other),
+    })?;
+    let (records, _) = live::records(&rows).map_err(|error| internal(&error))?;
+    let kept = live::secret_values(store.secrets_at(id).await.map_err(|error| internal(&error))?);
+    Ok(Wanted { records, given: BTreeMap::new(), kept })
+}
+
+/// The live objects with what is asked for merged in.
+pub(super) fn merged(live: &Live, request: &PlanRequest) -> Result<Wanted, ErrorBody> {
+    let set = request.set.as_str();
+    if set.is_empty() || set.parse::<pbx_manifest::Name>().is_err() {
+        return Err(ErrorBody::new(ErrorCode::BadRequest, format!("`{set}` is not a name for a set"))
+            .help("lower-case letters, digits and `-`, as in `default`"));
+    }
+    let mut records = live.records.clone();
+    let mut given = BTreeMap::new();
+    let mut conflicts = Vec::new();
+    let mut kept = live.secrets.clone();
+    renamed(&mut records, &mut kept, request)?;
+    for declared in &request.declarations {
+        let declaration = &declared.declaration;
+        match records.get_mut(&declaration.object) {
+            Some(record) => conflicts.extend(record.merge(declaration, set, request.force_conflicts)),
+            None => {
+                records.insert(declaration.object.clone(), Record::new(declaration.clone(), set));
+            }
+        }
+        if !declared.secrets.is_empty() {
+            given.insert(declaration.object.clone(), declared.secrets.clone());
+        }
+    }
+    if !conflicts.is_empty() {
+        let message = format!(
+            "{} {} by another set",
+            conflicts.len(),
+            if conflicts.len() == 1 { "field is owned" } else { "fields are owned" }
+        );
+        return Err(ErrorBody {
+            diagnostics: conflicts.iter().map(pbx_manifest::Conflict::diagnostic).collect(),
+            ..ErrorBody::new(ErrorCode::Conflict, message)
+                .help("agree on the values, or take the fields over with --force-conflicts")
+        });
+    }
+    let unknown = |object: &ObjectRef| {
+        let near = pbx_manifest::nearest(
+            object.name.as_str(),
+            live.records.keys().filter(|o| o.kind == object.kind).map(|o| o.name.as_str()),
+        );
+        ErrorBody::new(ErrorCode::NotFound, format!("there is no {object}")).help(match near {
+            Some(near) => format!("did you mean `{}/{near}`?", object.kind),
+            None => format!("`pbxctl get {}` lists those there are", object.kind.plural()),
+        })
+    };
+    for patch in &request.patches {
+        records.get_mut(&patch.object).ok_or_else(|| unknown(&patch.object))?.patch(patch, set);
+    }
+    for object in &request.deletes {
+        records.remove(object).ok_or_else(|| unknown(object))?;
+    }
+    if request.prune {
+        if request.declarations.is_empty() {
+            return Err(ErrorBody::new(
+                ErrorCode::Limit,
+                "nothing is declared, and --prune would delete all that this set ever made",
+            )
+            .help("check the path after -f; to delete objects, name them: pbxctl delete KIND/NAME"));
+        }
+        let declared: BTreeSet<&ObjectRef> =
+            request.declarations.iter().map(|declared| &declared.declaration.object).collect();
+        records.retain(|object, record| record.owner != set || declared.contains(object));
+    }
+    Ok(Wanted { records, given, kept })
+}
+
+/// Gives objects the names that their declarations say they have from now on: fields, owners, secrets and history come along. A
+/// name that was taken earlier already, by the same manifests, is as it should be.
+fn renamed(records: &mut Records, kept: &mut Secrets, request: &PlanRequest) -> Result<(), ErrorBody> {
+    let declared: BTreeSet<&ObjectRef> =
+        request.declarations.iter().map(|declared| &declared.declaration.object).collect();
+    let mut found = Vec::new();
+    for declaration in request.declarations.iter().map(|declared| &declared.declaration) {
+        let Some(name) = &declaration.renamed_from else { continue };
+        let (old, new) = (ObjectRef::new(declaration.object.kind, name.clone()), &declaration.object);
+        let mut complain = |message: String, help: String| {
+            found.push(Diagnostic::error("rename", message).at(new.clone(), "metadata.renamedFrom").help(help));
+        };
+        if old == *new {
+            complain(format!("{new} cannot be renamed to itself"), "name the object it was until now".into());
+        } else if declared.contains(&old) {
+            complain(format!("{old} is declared as well"), "an object that gets another name is declared once".into());
+        } else if records.contains_key(&old) && records.contains_key(new) {
+            complain(
+                format!("both {old} and {new} are there"),
+                format!("delete one of them first, or take `renamedFrom` away: `pbxctl delete {old}`"),
+            );
+        } else if let Some(mut record) = records.remove(&old) {
+            record.renamed_from = Some(name.clone());
+            records.insert(new.clone(), record);
+            kept.replace(new, kept.of(&old).cloned().unwrap_or_default());
+        }
+    }
+    if found.is_empty() { Ok(()) } else { Err(super::invalid(found)) }
+}
