@@ -68,6 +68,12 @@ pub fn revision(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "a revision is a number, as `pbxctl history` shows them".into())
 }
 
+/// A span of time, as `60s` or `5m`.
+pub fn seconds(text: &str) -> Result<std::time::Duration, String> {
+    let read = text.parse::<pbx_manifest::Duration>().map_err(|refused| refused.0.replace('\n', "; "))?;
+    Ok(std::time::Duration::from_secs(read.seconds()))
+}
+
 /// When something is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum When {

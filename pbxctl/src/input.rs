@@ -187,7 +187,17 @@ pub fn origin(app: &mut App) -> pbx_api::SourceInfo {
         commit: state.as_ref().map(|state| state.commit.clone()),
         dirty: state.and_then(|state| state.dirty),
         command: Some(command.chars().take(1000).collect()),
+        person: person(),
     }
+}
+
+/// Who is behind root, and from where, as sudo and ssh leave it in the environment.
+fn person() -> Option<String> {
+    let named = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let user = named("SUDO_USER").map(|user| format!("{user} by sudo"));
+    let address = named("SSH_CONNECTION").and_then(|words| words.split(' ').next().map(|from| format!("from {from}")));
+    let parts: Vec<String> = user.into_iter().chain(address).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 #[cfg(test)]

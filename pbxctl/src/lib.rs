@@ -14,6 +14,7 @@ mod git;
 mod input;
 mod nouns;
 mod objects;
+mod planfile;
 mod secrets;
 mod show;
 mod snippet;

@@ -71,7 +71,7 @@ pub(crate) async fn apply(
     listener: &Listener,
 ) -> Result<Outcome, ErrorBody> {
     let started = Instant::now();
-    let _lock = system.lock(actor)?;
+    let _lock = system.lock_within(actor, Duration::from_secs(request.wait_seconds)).await?;
     reconcile(system).await.map_err(|error| {
         ErrorBody::new(ErrorCode::Internal, format!("what an earlier apply left cannot be undone yet: {error:#}"))
             .help("nothing was changed")
@@ -148,7 +148,8 @@ fn revision(planned: &Planned, live: &Live, request: &ApplyRequest, actor: &str)
             secrets.push(SecretChange { id: SecretId::new(kind, name, field), after: None });
         }
     }
-    let origin = serde_json::json!({ "set": planned.request.set, "source": planned.request.source });
+    let origin =
+        serde_json::json!({ "set": planned.request.set, "source": planned.request.source, "plan": planned.view.id });
     let base = live
         .revision
         .map(|base| i64::try_from(base).ok().and_then(|base| RevisionId::try_from(base).ok()))

@@ -1,6 +1,7 @@
 //! From what is and what should be, to what changes.
 
 mod limits;
+pub(crate) mod saved;
 #[cfg(test)]
 mod tests;
 mod told;

@@ -5,17 +5,18 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pbx_api::{ErrorBody, ErrorCode, PlanRequest, Reload};
+use pbx_api::{ErrorBody, ErrorCode, PlanRequest, Reload, SavedPlan};
 use pbx_asterisk::ami::{self, Backoff, Client, Link};
 use pbx_asterisk::config::FILES;
 use pbx_asterisk::deploy::Revisions;
 use pbx_store::Store;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::live::Live;
-use crate::plan::{Planned, plan};
+use crate::plan::{Planned, plan, saved};
 use crate::surroundings;
 
 /// How many plans are kept for applying of each who makes them, so that nobody's plans push out another's; older ones must be made
@@ -46,6 +47,8 @@ pub(crate) struct System {
     /// Told when pbxd is to end: work in the background ends with it.
     pub(crate) stop: CancellationToken,
     holder: Mutex<Option<Holder>>,
+    /// Told when the right to change the system is given back.
+    given_back: Notify,
 }
 
 /// The right to change the system; given back when it is dropped.
@@ -56,6 +59,7 @@ pub(crate) struct ApplyLock {
 impl Drop for ApplyLock {
     fn drop(&mut self) {
         *self.system.holder.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.system.given_back.notify_waiters();
     }
 }
 
@@ -76,6 +80,7 @@ impl System {
             plans: Mutex::new(VecDeque::new()),
             stop: CancellationToken::new(),
             holder: Mutex::new(None),
+            given_back: Notify::new(),
         }
     }
 
@@ -143,6 +148,20 @@ impl System {
     pub(crate) async fn plan(&self, request: PlanRequest, actor: &str) -> Result<Arc<Planned>, ErrorBody> {
         let id = surroundings::random_text(b"0123456789abcdef", 12)
             .map_err(|error| ErrorBody::new(ErrorCode::Internal, error.to_string()))?;
+        let planned = self.make(id, request).await?;
+        Ok(self.keep(planned, actor))
+    }
+
+    /// Takes a plan from a file and keeps it for applying, under the name that it has.
+    pub(crate) async fn plan_again(&self, saved: &SavedPlan, actor: &str) -> Result<Arc<Planned>, ErrorBody> {
+        let request = saved::open(&self.store, &self.live(), saved).await?;
+        let planned = self.make(saved.plan.id.clone(), request).await?;
+        saved::same(&saved.plan, &planned.view)?;
+        self.use_up(&saved.plan.id);
+        Ok(self.keep(planned, actor))
+    }
+
+    async fn make(&self, id: String, request: PlanRequest) -> Result<Planned, ErrorBody> {
         let live = self.live();
         let mut planned = plan(&self.store, &live, id, request).await?;
         if live.revision.is_some() && self.revisions().proven() != live.revision {
@@ -156,6 +175,10 @@ impl System {
             );
         }
         self.look(&live, &mut planned).await;
+        Ok(planned)
+    }
+
+    fn keep(&self, planned: Planned, actor: &str) -> Arc<Planned> {
         let planned = Arc::new(planned);
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         plans.push_back((actor.to_owned(), Arc::clone(&planned)));
@@ -166,7 +189,7 @@ impl System {
             plans.remove(oldest);
         }
         drop(plans);
-        Ok(planned)
+        planned
     }
 
     /// Asks Asterisk who would notice, where it can be asked at once.
@@ -206,13 +229,30 @@ impl System {
         self.plans.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, plan)| plan.view.id != id);
     }
 
+    /// Takes the right to change the system, after waiting for it if need be; or says who has it.
+    pub(crate) async fn lock_within(self: &Arc<Self>, actor: &str, wait: Duration) -> Result<ApplyLock, ErrorBody> {
+        let until = tokio::time::Instant::now() + wait;
+        loop {
+            // Listening begins before the look: what is given back between the two is heard.
+            let mut given_back = std::pin::pin!(self.given_back.notified());
+            given_back.as_mut().enable();
+            let refused = match self.lock(actor) {
+                Ok(lock) => return Ok(lock),
+                Err(refused) => refused,
+            };
+            if tokio::time::timeout_at(until, given_back).await.is_err() {
+                return Err(refused);
+            }
+        }
+    }
+
     /// Takes the right to change the system, or says who has it.
     pub(crate) fn lock(self: &Arc<Self>, actor: &str) -> Result<ApplyLock, ErrorBody> {
         let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Holder { actor, since }) = holder.as_ref() {
             let age = surroundings::now().as_second() - since.as_second();
             return Err(ErrorBody::new(ErrorCode::Busy, format!("{actor} is applying a change, since {age} s"))
-                .help("try again when it is done"));
+                .help("try again when it is done, or wait for it: `pbxctl apply --wait 60s`"));
         }
         *holder = Some(Holder { actor: actor.to_owned(), since: surroundings::now() });
         Ok(ApplyLock { system: Arc::clone(self) })

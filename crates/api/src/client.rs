@@ -13,8 +13,8 @@ use tokio::net::UnixStream;
 
 use crate::route::{Method, RouteId};
 use crate::types::{
-    ApplyRequest, ErrorBody, Event, Health, ObjectList, ObjectView, Plan, PlanRequest, RevisionChanges, RevisionList,
-    RevisionView,
+    ApplyRequest, ErrorBody, Event, Health, ObjectHistory, ObjectList, ObjectView, Plan, PlanRequest, RevisionChanges,
+    RevisionList, RevisionView, SavedPlan,
 };
 
 /// Why a request got no answer, or a bad one.
@@ -165,6 +165,22 @@ impl Client {
     /// Makes a plan.
     pub async fn plan(&self, request: &PlanRequest) -> Result<Plan, ClientError> {
         self.post(RouteId::Plan, "/v1/plans", request).await
+    }
+
+    /// What became of an object, newest first.
+    pub async fn object_history(&self, object: &pbx_manifest::ObjectRef) -> Result<ObjectHistory, ClientError> {
+        let path = format!("/v1/objects/{}/{}/history", object.kind, escaped(object.name.as_str()));
+        self.get(RouteId::ObjectHistory, &path).await
+    }
+
+    /// A plan as a file.
+    pub async fn plan_file(&self, plan: &str) -> Result<SavedPlan, ClientError> {
+        self.get(RouteId::PlanFile, &format!("/v1/plans/{}/file", escaped(plan))).await
+    }
+
+    /// Takes a plan from a file.
+    pub async fn plan_again(&self, saved: &SavedPlan) -> Result<Plan, ClientError> {
+        self.post(RouteId::PlanAgain, "/v1/plans/saved", saved).await
     }
 
     /// Carries a plan out; the answer comes line by line.

@@ -13,6 +13,6 @@ pub use openapi::openapi;
 pub use route::{Method, Permission, ROUTES, Route, RouteId};
 pub use types::{
     ApplyRequest, AsteriskHealth, Blast, Declared, ErrorBody, ErrorCode, Event, Failure, FileAction, FileChange,
-    Health, ObjectList, ObjectView, Outcome, OutcomeResult, Plan, PlanRequest, Reload, RevisionChanges, RevisionList,
-    RevisionView, SourceInfo, Step, Verified,
+    Health, ObjectHistory, ObjectList, ObjectVersion, ObjectView, Outcome, OutcomeResult, PLAN_FORMAT, Plan,
+    PlanRequest, Reload, RevisionChanges, RevisionList, RevisionView, SavedPlan, SourceInfo, Step, Verified,
 };

@@ -50,8 +50,14 @@ pub enum RouteId {
     Objects,
     /// One object.
     Object,
+    /// What became of an object.
+    ObjectHistory,
     /// Makes a plan.
     Plan,
+    /// A plan as a file.
+    PlanFile,
+    /// Takes a plan from a file.
+    PlanAgain,
     /// Carries a plan out.
     Apply,
     /// The revisions.
@@ -126,6 +132,17 @@ pub const ROUTES: &[Route] = &[
         media: JSON,
     },
     Route {
+        id: RouteId::ObjectHistory,
+        method: Method::Get,
+        path: "/v1/objects/{kind}/{name}/history",
+        permission: Permission::RevisionView,
+        summary: "What became of an object, by whom and when, newest first.",
+        query: &[],
+        request: None,
+        response: of::<types::ObjectHistory>,
+        media: JSON,
+    },
+    Route {
         id: RouteId::Plan,
         method: Method::Post,
         path: "/v1/plans",
@@ -133,6 +150,28 @@ pub const ROUTES: &[Route] = &[
         summary: "Makes the plan that leads from what is to what should be. Changes nothing.",
         query: &[],
         request: Some(of::<types::PlanRequest>),
+        response: of::<types::Plan>,
+        media: JSON,
+    },
+    Route {
+        id: RouteId::PlanFile,
+        method: Method::Get,
+        path: "/v1/plans/{id}/file",
+        permission: Permission::PlanCreate,
+        summary: "A plan as a file, to be looked at and carried out later. Its secrets are sealed.",
+        query: &[],
+        request: None,
+        response: of::<types::SavedPlan>,
+        media: JSON,
+    },
+    Route {
+        id: RouteId::PlanAgain,
+        method: Method::Post,
+        path: "/v1/plans/saved",
+        permission: Permission::PlanCreate,
+        summary: "Takes a plan from a file, unless it is stale, used or altered. Changes nothing.",
+        query: &[],
+        request: Some(of::<types::SavedPlan>),
         response: of::<types::Plan>,
         media: JSON,
     },

@@ -44,6 +44,9 @@ pub struct SourceInfo {
     /// The command that was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
+    /// Who gave it before becoming another user, and from which address, where the machine knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
 }
 
 /// What should be: asks for the plan that gets there.
@@ -153,6 +156,32 @@ impl Plan {
     }
 }
 
+/// How a file with a plan begins.
+pub const PLAN_FORMAT: &str = "pbx/plan/v1";
+
+/// A plan as a file: what it does, for whoever looks at it, and what was asked for, sealed by the pbxd that made it. It can be
+/// carried out there once, as long as nothing else has changed the system.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SavedPlan {
+    /// [`PLAN_FORMAT`].
+    pub format: String,
+    /// When it was made.
+    #[schemars(with = "String")]
+    pub made_at: Timestamp,
+    /// By whom.
+    pub made_by: String,
+    /// The set whose manifests it is of.
+    pub set: String,
+    /// From where they came.
+    pub source: SourceInfo,
+    /// What it does.
+    pub plan: Plan,
+    /// What was asked for, with its secrets, in base64: only the pbxd that sealed it can read it, and only while all of the
+    /// above is as it was.
+    pub sealed: String,
+}
+
 /// Asks to carry a plan out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -162,6 +191,8 @@ pub struct ApplyRequest {
     pub message: Option<String>,
     /// Write the files and keep the revision without asking Asterisk: for building images.
     pub no_reload: bool,
+    /// For how many seconds to wait while somebody else is changing the system.
+    pub wait_seconds: u64,
 }
 
 /// A step of an apply.
@@ -361,6 +392,27 @@ pub struct RevisionChanges {
     pub to: u64,
     /// The objects that differ.
     pub changes: Vec<ObjectChange>,
+}
+
+/// What one revision did to one object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectVersion {
+    /// The revision.
+    pub revision: RevisionView,
+    /// What it changed.
+    pub change: ObjectChange,
+}
+
+/// What became of an object, newest first, under every name that it had.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectHistory {
+    /// The object as it is; nothing when it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectView>,
+    /// Its versions.
+    pub versions: Vec<ObjectVersion>,
 }
 
 /// How the connection to Asterisk stands.

@@ -75,6 +75,21 @@ impl Store {
         self.db.close().await;
     }
 
+    /// Seals what is kept outside of the database, for one place: what comes out opens there and nowhere else, and as long as
+    /// the key file is the same.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] when the system has no randomness.
+    pub fn seal(&self, place: &SecretId, value: &Secret) -> Result<Vec<u8>> {
+        self.keys.seal(place, value)
+    }
+
+    /// Opens what [`seal`](Self::seal) made; nothing when it was altered, or is of another place or key.
+    pub fn unseal(&self, place: &SecretId, sealed: &[u8]) -> Option<Secret> {
+        self.keys.open(place, sealed)
+    }
+
     /// Tells whether a secret changed without telling the secret: 12 hexadecimal digits of an HMAC under a key derived
     /// from the key file. Equal values have equal fingerprints as long as the key file is the same.
     pub fn fingerprint(&self, value: &[u8]) -> String {

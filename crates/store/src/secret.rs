@@ -94,7 +94,7 @@ impl Store {
         let rows = reading!(&self.db, pool => {
             sqlx::query_as("SELECT kind, name, field, sealed FROM secrets").fetch_all(pool).await?
         });
-        self.unseal("secrets", rows)
+        self.unseal_rows("secrets", rows)
     }
 
     /// Every secret as of a revision, in clear: those that were in force once it was committed, or, while it is
@@ -120,7 +120,7 @@ impl Store {
             .await?
         });
         self.check_in_force(revision).await?;
-        self.unseal("secret_versions", rows)
+        self.unseal_rows("secret_versions", rows)
     }
 
     /// Which secrets a revision changes, in order, whether it was committed or not. Also those that went with an
@@ -156,7 +156,7 @@ impl Store {
             .collect())
     }
 
-    fn unseal(&self, table: &'static str, rows: Vec<Row>) -> Result<BTreeMap<SecretId, Secret>> {
+    fn unseal_rows(&self, table: &'static str, rows: Vec<Row>) -> Result<BTreeMap<SecretId, Secret>> {
         rows.into_iter()
             .map(|(kind, name, field, sealed)| {
                 let id = SecretId { kind, name, field };

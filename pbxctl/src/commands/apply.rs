@@ -1,12 +1,16 @@
 //! `apply`: makes the system what manifests say.
 
-use pbx_api::ApplyRequest;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use pbx_api::{ApplyRequest, Plan};
 
 use super::plan::Wish;
 use crate::app::App;
-use crate::cli::{Consent, Files, Format, formats};
+use crate::cli::{Consent, Format, formats};
 use crate::deploy::{self, How};
 use crate::failure::{Exit, Failure};
+use crate::planfile;
 
 /// Make the system what manifests say
 ///
@@ -16,10 +20,16 @@ use crate::failure::{Exit, Failure};
 #[command(after_help = "Examples:
   pbxctl apply -f office/ -m 'Ana moves to sales'
   pbxctl apply -f office/ --prune
-  pbxctl apply -f office/ --yes -o json     In a pipeline")]
+  pbxctl apply -f office/ --yes -o json     In a pipeline
+  pbxctl apply -f office/ --yes --wait 60s  After whoever is at it
+  pbxctl apply night.plan                   What `pbxctl plan --out night.plan` kept")]
 pub struct Apply {
-    #[command(flatten)]
-    files: Files,
+    /// A plan that `pbxctl plan --out` kept, instead of manifests
+    #[arg(value_name = "PLAN", required_unless_present = "file", conflicts_with_all = ["file", "set", "prune", "force_conflicts", "allow_deletes"], value_hint = clap::ValueHint::FilePath)]
+    plan: Option<PathBuf>,
+    /// Files, folders (with everything below), globs, or `-` for standard input; may be repeated
+    #[arg(short = 'f', long = "file", value_name = "PATH", num_args = 1.., value_hint = clap::ValueHint::AnyPath)]
+    file: Vec<PathBuf>,
     #[command(flatten)]
     wish: Wish,
     #[command(flatten)]
@@ -27,6 +37,9 @@ pub struct Apply {
     /// Why, for the history
     #[arg(short, long, value_name = "TEXT")]
     message: Option<String>,
+    /// How long to wait while somebody else is changing the system
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = crate::cli::seconds)]
+    wait: Duration,
     /// Write the files without asking Asterisk: for building images
     #[arg(long)]
     no_reload: bool,
@@ -38,14 +51,47 @@ pub struct Apply {
     output: Format,
 }
 
+impl Apply {
+    fn make(&self, app: &mut App) -> Result<Plan, Failure> {
+        match &self.plan {
+            None => self.wish.plan(app, &self.file),
+            Some(path) => {
+                let saved = planfile::read(path)?;
+                app.ask(async |client| client.plan_again(&saved).await)
+            }
+        }
+    }
+}
+
 /// Runs it.
-pub fn run(args: Apply, app: &mut App) -> Result<Exit, Failure> {
+pub fn run(args: &Apply, app: &mut App) -> Result<Exit, Failure> {
     deploy::must_be_able_to_ask(app, args.consent.yes)?;
-    let plan = args.wish.plan(app, &args.files.file)?;
-    let request = ApplyRequest { message: args.message, no_reload: args.no_reload };
-    deploy::carry_out(
-        app,
-        &plan,
-        &How { yes: args.consent.yes, output: args.output, diff: args.diff, verb: "Apply", request },
-    )
+    let until = Instant::now() + args.wait;
+    let mut yes = args.consent.yes;
+    let mut plan = args.make(app)?;
+    loop {
+        let request = ApplyRequest {
+            message: args.message.clone(),
+            no_reload: args.no_reload,
+            wait_seconds: until.saturating_duration_since(Instant::now()).as_secs(),
+        };
+        let how = How { yes, output: args.output, diff: args.diff, verb: "Apply", request };
+        match deploy::carry_out(app, &plan, &how) {
+            // Whoever was waited for has changed the system: what the manifests say is compared with what is there now.
+            Err(failure)
+                if failure.code == "stale"
+                    && args.plan.is_none()
+                    && !args.wait.is_zero()
+                    && args.file.iter().all(|path| path.as_os_str() != "-")
+                    && Instant::now() < until =>
+            {
+                app.ui.talk("The system has changed meanwhile; the plan is made again.\n");
+                let again = args.make(app)?;
+                // The same changes were agreed to already.
+                yes |= again.changes == plan.changes;
+                plan = again;
+            }
+            end => return end,
+        }
+    }
 }

@@ -61,7 +61,7 @@ pub fn run(args: &Delete, app: &mut App) -> Result<Exit, Failure> {
         ..PlanRequest::default()
     };
     let plan = deploy::plan(app, &request, &documents)?;
-    let request = ApplyRequest { message: args.message.clone(), no_reload: false };
+    let request = ApplyRequest { message: args.message.clone(), ..ApplyRequest::default() };
     deploy::carry_out(
         app,
         &plan,

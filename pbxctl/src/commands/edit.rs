@@ -119,7 +119,7 @@ fn attempt(app: &mut App, args: &Edit, view: &ObjectView, text: &str) -> Result<
         ..PlanRequest::default()
     };
     let plan = deploy::plan(app, &request, &parsed.documents)?;
-    let request = ApplyRequest { message: args.message.clone(), no_reload: false };
+    let request = ApplyRequest { message: args.message.clone(), ..ApplyRequest::default() };
     deploy::carry_out(
         app,
         &plan,

@@ -18,7 +18,10 @@ use crate::ui::{Look, Style};
   pbxctl history
   pbxctl history 42                     What revision 42 changed
   pbxctl history --limit 500 -o json")]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct History {
+    #[command(subcommand)]
+    show: Option<Verb>,
     /// A revision to show
     #[arg(value_name = "REVISION", value_parser = crate::cli::revision)]
     revision: Option<u64>,
@@ -33,13 +36,31 @@ pub struct History {
     output: Format,
 }
 
+/// The long way to name a revision.
+#[derive(Debug, Clone, clap::Subcommand)]
+enum Verb {
+    /// Show what a revision changed
+    Show {
+        /// The revision
+        #[arg(value_name = "REVISION", value_parser = crate::cli::revision)]
+        revision: u64,
+        /// The form of the result
+        #[arg(short, long, value_parser = formats(&["table", "wide", "json", "name"]), default_value = "table", value_name = "FORM")]
+        output: Format,
+    },
+}
+
 /// Runs it.
 pub fn run(args: &History, app: &mut App) -> Result<Exit, Failure> {
-    let wide = args.output == Format::Wide;
-    if let Some(id) = args.revision {
+    let (one, output) = match args.show {
+        Some(Verb::Show { revision, output }) => (Some(revision), output),
+        None => (args.revision, args.output),
+    };
+    let wide = output == Format::Wide;
+    if let Some(id) = one {
         let revision = app.ask(async |client| client.revision(id).await)?;
         let changes = app.ask(async |client| client.changes(id, None).await)?;
-        match args.output {
+        match output {
             Format::Json => app.ui.json(&json!({ "revision": revision, "changes": changes.changes })),
             Format::Name => {
                 for change in &changes.changes {
@@ -119,6 +140,7 @@ fn described(revision: &RevisionView, look: Look) -> String {
         ("made from", revision.base.map(|base| format!("revision {base}"))),
         ("files", (!revision.source.files.is_empty()).then(|| revision.source.files.join(", "))),
         ("commit", commit(revision)),
+        ("person", revision.source.person.clone()),
         ("command", revision.source.command.clone()),
         ("state", Some(state(revision))),
         ("said", revision.detail.clone()),

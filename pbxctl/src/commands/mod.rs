@@ -1,6 +1,7 @@
 //! One file per verb.
 
 mod apply;
+mod blame;
 mod completion;
 mod delete;
 mod describe;
@@ -16,6 +17,7 @@ mod render;
 mod rollback;
 mod schema;
 mod setup;
+mod show;
 mod validate;
 
 use clap::Subcommand;
@@ -31,6 +33,7 @@ pub enum Command {
     Plan(plan::PlanArgs),
     Diff(diff::Diff),
     Apply(apply::Apply),
+    Show(show::Show),
     Get(get::Get),
     Describe(describe::Describe),
     Edit(edit::Edit),
@@ -39,6 +42,7 @@ pub enum Command {
     Explain(explain::Explain),
     Schema(schema::Schema),
     History(history::History),
+    Blame(blame::Blame),
     Rollback(rollback::Rollback),
     Setup(setup::Setup),
     Doctor(doctor::Doctor),
@@ -52,7 +56,8 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
         Command::Render(args) => render::run(&args, app),
         Command::Plan(args) => plan::run(&args, app),
         Command::Diff(args) => diff::run(&args, app),
-        Command::Apply(args) => apply::run(args, app),
+        Command::Apply(args) => apply::run(&args, app),
+        Command::Show(args) => show::run(&args, app),
         Command::Get(args) => get::run(&args, app),
         Command::Describe(args) => describe::run(&args, app),
         Command::Edit(args) => edit::run(&args, app),
@@ -61,6 +66,7 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
         Command::Explain(args) => explain::run(&args, app),
         Command::Schema(args) => schema::run(&args, app),
         Command::History(args) => history::run(&args, app),
+        Command::Blame(args) => blame::run(&args, app),
         Command::Rollback(args) => rollback::run(args, app),
         Command::Setup(args) => setup::run(&args, app),
         Command::Doctor(args) => doctor::run(&args, app),

@@ -7,7 +7,7 @@ use pbx_api::{Plan, PlanRequest};
 use crate::app::App;
 use crate::cli::{Files, Format, formats};
 use crate::failure::{Exit, Failure};
-use crate::{deploy, input, secrets, show};
+use crate::{deploy, input, planfile, secrets, show};
 
 /// How manifests become a plan; the same for `plan`, `diff` and `apply`.
 #[derive(Debug, Clone, clap::Args)]
@@ -52,7 +52,8 @@ impl Wish {
 #[command(after_help = "Examples:
   pbxctl plan -f office/
   pbxctl plan -f office/ --diff         With the differences of the configuration files
-  pbxctl plan -f office/ --prune -o json")]
+  pbxctl plan -f office/ --prune -o json
+  pbxctl plan -f office/ --out night.plan   To look at now, and `pbxctl apply night.plan` later")]
 pub struct PlanArgs {
     #[command(flatten)]
     files: Files,
@@ -61,6 +62,9 @@ pub struct PlanArgs {
     /// Show the differences of the configuration files
     #[arg(long)]
     diff: bool,
+    /// Keep the plan in a file, for `show` and `apply`
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    out: Option<PathBuf>,
     /// The form of the result
     #[arg(short, long, value_parser = formats(&["table", "wide", "json", "yaml", "name"]), default_value = "table", value_name = "FORM")]
     output: Format,
@@ -69,7 +73,15 @@ pub struct PlanArgs {
 /// Runs it.
 pub fn run(args: &PlanArgs, app: &mut App) -> Result<Exit, Failure> {
     let plan = args.wish.plan(app, &args.files.file)?;
+    if let Some(path) = &args.out {
+        let saved = app.ask(async |client| client.plan_file(&plan.id).await)?;
+        planfile::write(path, &saved)?;
+    }
     print(app, &plan, args.output, args.diff)?;
+    if let Some(path) = &args.out {
+        let path = path.display();
+        app.ui.talk(&format!("Kept in {path}: `pbxctl show {path}` shows it, `pbxctl apply {path}` carries it out."));
+    }
     Ok(Exit::Done)
 }
 

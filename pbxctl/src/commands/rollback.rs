@@ -48,7 +48,7 @@ pub fn run(args: Rollback, app: &mut App) -> Result<Exit, Failure> {
     };
     let plan = deploy::plan(app, &request, &[])?;
     let message = args.message.or_else(|| Some(format!("rollback to {}", args.revision)));
-    let request = ApplyRequest { message, no_reload: false };
+    let request = ApplyRequest { message, ..ApplyRequest::default() };
     deploy::carry_out(
         app,
         &plan,

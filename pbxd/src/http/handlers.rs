@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use pbx_api::{
     ApplyRequest, AsteriskHealth, ErrorBody, ErrorCode, Event, Health, ObjectList, ObjectView, Plan, PlanRequest,
-    RevisionChanges, RevisionList, RevisionView, SourceInfo,
+    RevisionChanges, RevisionList, RevisionView, SavedPlan, SourceInfo,
 };
 use pbx_asterisk::ami::LinkState;
 use pbx_asterisk::ami::action::CoreSettings;
@@ -25,15 +25,16 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use super::Refusal;
 use crate::identity::Identity;
 use crate::live::{self, Live};
+use crate::plan::saved;
 use crate::system::System;
 
-type Answer<T> = Result<Json<T>, Refusal>;
+pub(super) type Answer<T> = Result<Json<T>, Refusal>;
 
-fn internal(error: &impl std::fmt::Display) -> Refusal {
+pub(super) fn internal(error: &impl std::fmt::Display) -> Refusal {
     Refusal(ErrorBody::new(ErrorCode::Internal, error.to_string()).help("pbxd's log has more: journalctl -u pbxd"))
 }
 
-fn bad(message: impl Into<String>, help: impl Into<String>) -> Refusal {
+pub(super) fn bad(message: impl Into<String>, help: impl Into<String>) -> Refusal {
     Refusal(ErrorBody::new(ErrorCode::BadRequest, message).help(help))
 }
 
@@ -68,7 +69,7 @@ pub(super) async fn health(State(system): State<Arc<System>>, Extension(who): Ex
     })
 }
 
-fn view(live: &Live, object: &ObjectRef, record: &Record) -> ObjectView {
+pub(super) fn view(live: &Live, object: &ObjectRef, record: &Record) -> ObjectView {
     let mut effective = AnySpec::from_json(object.kind, &record.spec).map(|spec| spec.to_json()).unwrap_or_default();
     let mut inherited = BTreeMap::new();
     if object.kind == Kind::Extension
@@ -165,6 +166,22 @@ pub(super) async fn plan(
     Ok(Json(system.plan(request, &who.name).await?.view.clone()))
 }
 
+pub(super) async fn plan_file(
+    State(system): State<Arc<System>>,
+    Extension(who): Extension<Identity>,
+    Path(id): Path<String>,
+) -> Answer<SavedPlan> {
+    Ok(Json(saved::save(&system.store, &*system.planned(&id)?, &who.name)?))
+}
+
+pub(super) async fn plan_again(
+    State(system): State<Arc<System>>,
+    Extension(who): Extension<Identity>,
+    Json(saved): Json<SavedPlan>,
+) -> Answer<Plan> {
+    Ok(Json(system.plan_again(&saved, &who.name).await?.view.clone()))
+}
+
 pub(super) async fn apply(
     State(system): State<Arc<System>>,
     Extension(who): Extension<Identity>,
@@ -191,7 +208,7 @@ pub(super) async fn apply(
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
-fn revision_view(revision: Revision, live: Option<u64>) -> RevisionView {
+pub(super) fn revision_view(revision: Revision, live: Option<u64>) -> RevisionView {
     let id = revision.id.get().unsigned_abs();
     let source = serde_json::from_value::<SourceInfo>(revision.origin["source"].clone()).unwrap_or_default();
     RevisionView {
@@ -217,7 +234,7 @@ fn revision_id(text: &str) -> Result<RevisionId, Refusal> {
         .map_err(|_| bad(format!("`{text}` is not a revision's number"), "as in 42; `pbxctl history` lists them"))
 }
 
-fn missing(error: StoreError) -> Refusal {
+pub(super) fn missing(error: StoreError) -> Refusal {
     match error {
         StoreError::Missing { .. } => Refusal(
             ErrorBody::new(ErrorCode::NotFound, "there is no such revision")

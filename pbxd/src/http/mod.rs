@@ -1,6 +1,7 @@
 //! The API, as the table of routes describes it.
 
 mod handlers;
+mod history;
 
 use std::sync::Arc;
 
@@ -62,7 +63,10 @@ fn handler(route: &Route) -> MethodRouter<Arc<System>> {
         RouteId::Health => get(handlers::health),
         RouteId::Objects => get(handlers::objects),
         RouteId::Object => get(handlers::object),
+        RouteId::ObjectHistory => get(history::of_object),
         RouteId::Plan => post(handlers::plan),
+        RouteId::PlanFile => get(handlers::plan_file),
+        RouteId::PlanAgain => post(handlers::plan_again),
         RouteId::Apply => post(handlers::apply),
         RouteId::Revisions => get(handlers::revisions),
         RouteId::Revision => get(handlers::revision),

@@ -9,4 +9,5 @@ mod groups;
 mod hostile;
 mod inbound;
 mod outbound;
+mod plans;
 mod transports;
