@@ -25,7 +25,7 @@ use crate::planfile;
   pbxctl apply night.plan                   What `pbxctl plan --out night.plan` kept")]
 pub struct Apply {
     /// A plan that `pbxctl plan --out` kept, instead of manifests
-    #[arg(value_name = "PLAN", required_unless_present = "file", conflicts_with_all = ["file", "set", "prune", "force_conflicts", "allow_deletes"], value_hint = clap::ValueHint::FilePath)]
+    #[arg(value_name = "PLAN", conflicts_with_all = ["file", "set", "prune", "force_conflicts", "allow_deletes"], value_hint = clap::ValueHint::FilePath)]
     plan: Option<PathBuf>,
     /// Files, folders (with everything below), globs, or `-` for standard input; may be repeated
     #[arg(short = 'f', long = "file", value_name = "PATH", num_args = 1.., value_hint = clap::ValueHint::AnyPath)]
@@ -65,6 +65,10 @@ impl Apply {
 
 /// Runs it.
 pub fn run(args: &Apply, app: &mut App) -> Result<Exit, Failure> {
+    if args.plan.is_none() && args.file.is_empty() {
+        return Err(Failure::usage("apply what? neither manifests nor a plan were named")
+            .help("manifests: `pbxctl apply -f office/`; a plan that was kept: `pbxctl apply night.plan`"));
+    }
     deploy::must_be_able_to_ask(app, args.consent.yes)?;
     let until = Instant::now() + args.wait;
     let mut yes = args.consent.yes;
