@@ -74,6 +74,16 @@ pub enum StoreError {
         since: Timestamp,
     },
 
+    /// Another process drives a system from this store.
+    #[error(
+        "another pbxd has this store: {}; stop that one, or give this one a store of its own",
+        if .by.is_empty() { "it does not say which" } else { .by }
+    )]
+    Owned {
+        /// What it said of itself.
+        by: String,
+    },
+
     /// A revision that has ended, or never began, cannot come to the state asked for.
     #[error("revision {revision} is {from} and cannot become {to}")]
     Transition {
@@ -132,6 +142,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the same call may succeed later: the database, or the way to it, failed, and nothing was wrong with what was asked.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Driver(_) | Self::Io(_))
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "an error is made from what is at hand, without ceremony")]
     pub(crate) fn inconsistent(table: &'static str, row: impl ToString, what: impl ToString) -> Self {
         Self::Inconsistent { table, row: row.to_string(), what: what.to_string() }

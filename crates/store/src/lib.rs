@@ -11,6 +11,7 @@
 //!   ([`StoreError::Stale`], [`StoreError::Busy`]), and nothing is merged in silence.
 //! - A revision costs what it changes: for each object it touches, what it makes of it. What was there before is the
 //!   latest committed version before.
+//! - One process drives a system from a store: the [`Owner`].
 //! - **Secrets** are sealed with a key file that stays outside of the database, and have the same history.
 //!
 //! Both engines run the same SQL text; `db.rs` holds what differs. To add a table: one more pair of files in
@@ -23,6 +24,7 @@ mod key;
 mod location;
 mod migrate;
 mod object;
+mod owner;
 mod revision;
 mod secret;
 mod time;
@@ -33,6 +35,7 @@ pub use self::{
     error::{Result, StoreError},
     location::Location,
     object::{Change, ChangeRow, HistoryRow, ObjectRow, Snapshot},
+    owner::Owner,
     revision::{Counts, NewRevision, Revision, RevisionId, State},
     secret::{Secret, SecretChange, SecretChangeRow, SecretId},
 };

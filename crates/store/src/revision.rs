@@ -140,7 +140,7 @@ pub struct Revision {
     pub origin: Value,
     /// What its author says about it.
     pub message: String,
-    /// Why it ended as it did, when it was abandoned.
+    /// Why it ended as it did, when it was abandoned; how, when that took more than one try.
     pub detail: Option<String>,
     /// When it began.
     pub created_at: Timestamp,
@@ -513,6 +513,27 @@ impl Store {
                 .await?;
         });
         tracing::info!(revision = %id, state = %to, detail, "revision abandoned");
+        Ok(())
+    }
+
+    /// Says how a revision that has ended came to its end, in place of what was said before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Missing`] when there is no such revision, or it is unfinished.
+    pub async fn remark(&self, id: RevisionId, detail: &str) -> Result<()> {
+        writing!(&self.db, tx => {
+            lock!(tx);
+            let done = sqlx::query("UPDATE revisions SET detail = $2 WHERE id = $1 AND finished_at IS NOT NULL")
+                .bind(id.get())
+                .bind(printable(detail))
+                .execute(&mut *tx)
+                .await?;
+            if done.rows_affected() != 1 {
+                return Err(StoreError::Missing { revision: id });
+            }
+        });
+        tracing::info!(revision = %id, detail, "revision remarked upon");
         Ok(())
     }
 

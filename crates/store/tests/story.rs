@@ -306,6 +306,48 @@ async fn killed_between(engine: &dyn Engine) {
     assert_eq!(clear(&store, None).await, ["Extension/1001/password=a"]);
 }
 
+/// One owner at a time, known by what it said of itself; the next one may come as soon as it is gone.
+async fn owners(engine: &dyn Engine) {
+    let place = engine.place();
+    let (one, two) = tokio::join!(place.open(), place.open());
+    let owner = one.own("process 1 on pbx1").await.unwrap();
+    owner.check().await.unwrap();
+    let refused = two.own("process 2 on pbx1").await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Owned { by } if by.contains("process 1 on pbx1")), "{refused:?}");
+    // Only owning is for one: others may look.
+    assert_eq!(two.head().await.unwrap(), None);
+    let (waiting, ()) = tokio::join!(two.own("process 2 on pbx1"), async { drop(owner) });
+    let owner = waiting.unwrap();
+    assert!(one.own("process 3 on pbx1").await.unwrap_err().to_string().contains("process 2 on pbx1"));
+
+    if place.url.starts_with("postgres") {
+        // A session that the server ended is made anew, and nobody owns the store twice.
+        place
+            .sabotage("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2")
+            .await;
+        owner.check().await.unwrap();
+        assert!(one.own("process 3 on pbx1").await.is_err());
+        place
+            .sabotage("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2")
+            .await;
+        let third = one.own("process 3 on pbx1").await.unwrap();
+        let lost = owner.check().await.unwrap_err();
+        assert!(matches!(&lost, StoreError::Owned { by } if by.contains("process 3 on pbx1")), "{lost:?}");
+        drop(third);
+    }
+}
+
+/// What is said of a revision after its end stays with it; of one under way nothing is said.
+async fn remarks(engine: &dyn Engine) {
+    let store = engine.place().open().await;
+    let one = store.begin(revision(None, vec![], vec![])).await.unwrap();
+    assert!(matches!(store.remark(one, "too early").await, Err(StoreError::Missing { revision }) if revision == one));
+    store.commit(one, at(1)).await.unwrap();
+    store.remark(one, "in the end").await.unwrap();
+    assert_eq!(store.revision(one).await.unwrap().detail.as_deref(), Some("in the end"));
+    assert!(store.remark(id(7), "of nothing").await.is_err());
+}
+
 /// The key file: made once, never made anew over secrets, and known from every other.
 async fn keys(engine: &dyn Engine) {
     let place = engine.place();
@@ -591,7 +633,7 @@ macro_rules! on_sqlite {
         }
     };
 }
-on_sqlite!(life, refusals, two_at_once, killed_between, keys, damage, schema, ten_thousand);
+on_sqlite!(life, refusals, two_at_once, killed_between, owners, remarks, keys, damage, schema, ten_thousand);
 
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
