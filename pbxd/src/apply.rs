@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pbx_api::{ApplyRequest, ErrorBody, ErrorCode, Event, Failure, Outcome, OutcomeResult, Step, Verified};
-use pbx_asterisk::ami::Client;
+use pbx_asterisk::ami::{AmiError, Client};
 use pbx_asterisk::config::ConfigTree;
-use pbx_asterisk::deploy::{self, DeployError, Rejection, Revisions, Verification, changed_sections};
+use pbx_asterisk::deploy::{self, Rejection, Revisions, Verification, changed_sections};
 use pbx_manifest::Action;
 use pbx_store::{Change, NewRevision, RevisionId, Secret, SecretChange, SecretId, State, StoreError};
 use tokio::sync::mpsc::UnboundedSender;
@@ -15,11 +15,9 @@ use tracing::{error, info, warn};
 
 use crate::live::Live;
 use crate::plan::Planned;
+use crate::recovery::{self, answer, proved, repoint};
 use crate::surroundings::{now, now_system};
-use crate::system::System;
-
-/// How long Asterisk may take to come back before a way back is given up.
-const BACK_WITHIN: Duration = Duration::from_mins(1);
+use crate::system::{Owed, System};
 
 /// Where progress is told. Nobody listening does not stop an apply.
 pub(crate) type Listener = UnboundedSender<Event>;
@@ -39,7 +37,7 @@ fn failure(revision: u64, rejection: Rejection) -> Failure {
     }
 }
 
-fn files_error(error: &DeployError) -> ErrorBody {
+fn files_error(error: &dyn std::fmt::Display) -> ErrorBody {
     ErrorBody::new(ErrorCode::Files, error.to_string()).help(
         "nothing was changed; `pbxctl doctor` looks at space and permissions under Asterisk's configuration folder",
     )
@@ -49,7 +47,9 @@ fn store_error(error: StoreError) -> ErrorBody {
     match error {
         StoreError::Stale { .. } => stale(),
         StoreError::Busy { .. } => ErrorBody::new(ErrorCode::Busy, error.to_string()).help("try again when it is done"),
-        other => ErrorBody::new(ErrorCode::Internal, format!("the store failed: {other}")),
+        StoreError::Owned { .. } => ErrorBody::new(ErrorCode::Busy, error.to_string()).help("nothing was changed"),
+        other => ErrorBody::new(ErrorCode::Internal, format!("the store failed: {other}"))
+            .help("what was live stays live; `journalctl -u pbxd` says more"),
     }
 }
 
@@ -72,7 +72,8 @@ pub(crate) async fn apply(
 ) -> Result<Outcome, ErrorBody> {
     let started = Instant::now();
     let _lock = system.lock_within(actor, Duration::from_secs(request.wait_seconds)).await?;
-    reconcile(system).await.map_err(|error| {
+    answer(system.owner.check()).await.map_err(store_error)?;
+    recovery::reconcile(system).await.map_err(|error| {
         ErrorBody::new(ErrorCode::Internal, format!("what an earlier apply left cannot be undone yet: {error:#}"))
             .help("nothing was changed")
     })?;
@@ -84,7 +85,9 @@ pub(crate) async fn apply(
     if let Some(missing) = client.as_ref().and_then(|_| missing_include(&system.config().asterisk.config_dir)) {
         return Err(missing);
     }
-    let id = system.store.begin(revision(planned, &live, request, actor)?).await.map_err(store_error)?;
+    let begun = answer(system.store.begin(revision(planned, &live, request, actor)?)).await;
+    // Without an answer it may have begun all the same.
+    let id = begun.inspect_err(|error| system.leave_unsettled(error.is_transient())).map_err(store_error)?;
     system.use_up(&planned.view.id);
     let proven = system.revisions().proven() == live.revision;
     let change = Changing { system, planned, live: &live, id, listener, actor, proven };
@@ -176,8 +179,9 @@ struct Changing<'c> {
     proven: bool,
 }
 
-/// How often the store is asked again when it fails, and how long between: a lock or a restart of the database passes.
-const TRIES: u32 = 10;
+/// How long the store is asked again when it fails, and how long between: a lock or a restart of the database passes. Meanwhile
+/// Asterisk has what the store does not.
+const STORE_WITHIN: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Asks the store again while it fails. Its steps may be repeated.
@@ -185,11 +189,10 @@ async fn persist<F>(mut step: impl FnMut() -> F) -> Result<(), StoreError>
 where
     F: Future<Output = Result<(), StoreError>>,
 {
-    let mut tries = 0;
+    let begun = Instant::now();
     loop {
-        tries += 1;
-        match step().await {
-            Err(error) if tries < TRIES => {
+        match answer(step()).await {
+            Err(error) if error.is_transient() && begun.elapsed() < STORE_WITHIN => {
                 warn!(%error, "the store failed; trying again");
                 tokio::time::sleep(PAUSE).await;
             }
@@ -221,22 +224,36 @@ impl Changing<'_> {
     }
 
     /// Ends the revision as one that never was live. What Asterisk rejected is left for a look, until old folders are removed;
-    /// what could not be written is taken away, but never while it is what Asterisk reads. A store that cannot be told is told
-    /// before the next apply.
-    async fn abandon(&self, state: State, why: &str) {
-        if let Err(error) = persist(|| self.system.store.abandon(self.id, state, why, now())).await {
-            error!(%error, revision = %self.id, "the store could not be told that a revision ended");
+    /// what could not be written is taken away, but never while it is what Asterisk reads. A store that cannot be told now is told
+    /// later; whether it was told is returned.
+    async fn abandon(&self, state: State, why: &str) -> bool {
+        let told = answer(self.system.store.abandon(self.id, state, why, now())).await;
+        if let Err(error) = &told {
+            error!(%error, revision = %self.id, "the store could not be told that a revision ended; it is told later");
+            self.system.owe(Owed { id: self.id, state, detail: why.to_owned() });
+        } else if state == State::Failed {
+            recovery::discard(&self.folders(), number(self.id));
         }
-        let folders = self.folders();
-        let folder = folders.folder(number(self.id));
-        let unused = folders.current().is_ok_and(|current| current != Some(number(self.id)));
-        if state == State::Failed
-            && unused
-            && folder.exists()
-            && let Err(error) = fs_err::remove_dir_all(&folder)
-        {
-            warn!(%error, "an unused revision's folder is left behind");
-        }
+        told.is_ok()
+    }
+
+    /// Points Asterisk's files at the live revision again, when switching or keeping failed as `told` says; tells where that fails too.
+    fn switch_back(&self, told: ErrorBody) -> ErrorBody {
+        let Err(worse) = repoint(self.system) else { return told };
+        error!(error = format!("{worse:#}"), "the live revision could not be switched back to");
+        self.system.leave_unsettled(true);
+        ErrorBody::new(ErrorCode::Files, format!("{}; and on the way back: {worse:#}", told.message))
+            .help("Asterisk was not reloaded and goes on as before, but its files may be those of the new revision")
+            .help("pbxd keeps trying to put them back; `pbxctl doctor` looks at space and permissions")
+    }
+
+    /// What to say when the store answered neither whether it kept the revision nor that it should not.
+    fn undecided(&self) -> String {
+        format!(
+            "whether revision {0} was kept is known when the store answers again; then pbxd makes live what it kept, and \
+             `pbxctl history {0}` says so",
+            self.id
+        )
     }
 
     /// Writes the files.
@@ -245,7 +262,6 @@ impl Changing<'_> {
         match self.folders().stage(number(self.id), &self.planned.tree, self.live.revision, now_system()) {
             Ok(staged) => Ok(staged),
             Err(error) => {
-                let error = DeployError::from(error);
                 self.abandon(State::Failed, &error.to_string()).await;
                 Err(files_error(&error))
             }
@@ -262,12 +278,9 @@ impl Changing<'_> {
         let folders = self.folders();
         let switched = folders.unprove().and_then(|()| folders.activate(number(self.id)));
         if let Err(error) = switched {
-            if let Err(worse) = repoint(self.system) {
-                error!(error = format!("{worse:#}"), "the live revision could not be switched back to");
-            }
-            let error = DeployError::from(error);
+            let told = self.switch_back(files_error(&error));
             self.abandon(State::Failed, &error.to_string()).await;
-            return Err(files_error(&error));
+            return Err(told);
         }
         Ok(())
     }
@@ -297,7 +310,8 @@ impl Changing<'_> {
             tree: self.planned.tree.clone(),
         });
         let never: Vec<u64> = [Some(id), self.live.revision].into_iter().flatten().collect();
-        if let Err(error) = self.folders().prune(self.system.config().keep_revisions, &never) {
+        let config = self.system.config();
+        if let Err(error) = self.folders().prune(config.keep_revisions, config.keep_for(), now_system(), &never) {
             warn!(%error, "old revisions' folders could not be removed");
         }
         Ok(())
@@ -308,11 +322,10 @@ impl Changing<'_> {
         self.stage().await?;
         self.activate().await?;
         if let Err(error) = self.commit().await {
-            if let Err(worse) = repoint(self.system) {
-                error!(error = format!("{worse:#}"), "the live revision could not be switched back to");
-            }
-            self.abandon(State::Failed, &error.to_string()).await;
-            return Err(store_error(error));
+            let why = error.to_string();
+            let told = self.switch_back(store_error(error));
+            let known = self.abandon(State::Failed, &why).await;
+            return Err(if known { told } else { told.help(self.undecided()) });
         }
         Ok(self.outcome(OutcomeResult::Written, Vec::new(), &Verification::default()))
     }
@@ -355,33 +368,41 @@ impl Changing<'_> {
                 (vec![rejection], Verification::default())
             }
         };
+        let mut undecided = false;
         if rejections.is_empty() {
             match self.commit().await {
                 Ok(()) => {
                     proved(&self.folders(), number(self.id));
                     return Ok(self.outcome(OutcomeResult::Applied, Vec::new(), &verified));
                 }
-                Err(error) => rejections.push(Rejection {
-                    object: None,
-                    file: None,
-                    line: None,
-                    message: format!("Asterisk took the new revision, but the store could not keep it: {error}"),
-                    asterisk: Vec::new(),
-                }),
+                Err(error) => {
+                    undecided = true;
+                    rejections.push(Rejection {
+                        object: None,
+                        file: None,
+                        line: None,
+                        message: format!("Asterisk took the new revision, but the store could not keep it: {error}"),
+                        asterisk: Vec::new(),
+                    });
+                }
             }
         }
         let mut failures: Vec<Failure> =
             rejections.into_iter().map(|rejection| failure(number(self.id), rejection)).collect();
         info!(revision = %self.id, by = self.actor, "Asterisk did not take it; going back");
-        let result = match self.go_back().await {
+        let mut result = match self.go_back().await {
             Ok(()) => OutcomeResult::RolledBack,
             Err(more) => {
                 failures.extend(more);
+                self.system.leave_unsettled(true);
                 OutcomeResult::Failed
             }
         };
         let state = if result == OutcomeResult::RolledBack { State::RolledBack } else { State::Failed };
-        self.abandon(state, &detail(&failures)).await;
+        if !self.abandon(state, &detail(&failures)).await && undecided {
+            failures.push(Failure { message: self.undecided(), ..Failure::default() });
+            result = OutcomeResult::Failed;
+        }
         Ok(self.outcome(result, failures, &verified))
     }
 
@@ -392,16 +413,17 @@ impl Changing<'_> {
         from: &ConfigTree,
         to: &ConfigTree,
         tag: &str,
-    ) -> Result<(Vec<Rejection>, Verification), pbx_asterisk::ami::AmiError> {
+    ) -> Result<(Vec<Rejection>, Verification), AmiError> {
         // What Asterisk has is only known when it has said so; else everything counts as changed.
         let nothing = ConfigTree::empty();
         let from = if self.proven { from } else { &nothing };
         let modules = if self.proven { to.reloads(from) } else { pbx_asterisk::config::FILES.to_vec() };
         let total = modules.len();
-        let log_dir = self.system.config().asterisk.log_dir.clone();
-        let log_dir = log_dir.is_dir().then_some(log_dir);
+        let config = self.system.config();
+        let log_dir = Some(config.asterisk.log_dir.as_path()).filter(|dir| dir.is_dir());
+        let (tag, limit) = (format!("{}-{tag}", self.id), config.asterisk.patience());
         let mut done = 0;
-        let reloaded = deploy::reload(client, &modules, log_dir.as_deref(), &format!("{}-{tag}", self.id), |module| {
+        let reloaded = deploy::reload(client, &modules, log_dir, &tag, limit, |module| {
             tell(self.listener, Step::Reload, module, done, total);
             done += 1;
         })
@@ -432,136 +454,41 @@ impl Changing<'_> {
             None => folders.activate_empty(now_system()),
         };
         switched.map_err(|error| general(format!("the old files could not be switched back to: {error}")))?;
-        // Asterisk may have gone away: when it comes back, it reads the old files by itself.
-        let client = self.system.link().connected(BACK_WITHIN).await.map_err(|error| {
-            general(format!(
-                "the old files are in place, but Asterisk did not come back to say that it has read them: {error}"
-            ))
-        })?;
-        match self.settle(&client, &self.planned.tree, &self.live.tree, "back").await {
-            Ok((rejections, _)) if rejections.is_empty() => {
-                if let Some(base) = self.live.revision {
-                    proved(&folders, base);
+        // Asterisk may have gone away, or the connection to it: when it comes back, it reads the old files by itself, and says so.
+        let until = Instant::now() + self.system.config().asterisk.patience();
+        let rejections = loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let client = self.system.link().connected(left).await.map_err(|error| {
+                general(format!(
+                    "the old files are in place, but Asterisk did not come back to say that it has read them: {error}"
+                ))
+            })?;
+            match self.settle(&client, &self.planned.tree, &self.live.tree, "back").await {
+                Ok((rejections, _)) => break rejections,
+                Err(error) if error.is_transient() && Instant::now() < until => {
+                    warn!(%error, "Asterisk did not answer on the way back; asking again");
+                    tokio::time::sleep(PAUSE).await;
                 }
-                Ok(())
+                Err(error) => {
+                    return Err(general(format!("the old files are in place, but Asterisk does not answer: {error}")));
+                }
             }
-            Ok((rejections, _)) => {
-                let mut failures =
-                    general("the old files are in place, but Asterisk did not take them back as they were".into());
-                let base = self.live.revision.unwrap_or_default();
-                failures.extend(rejections.into_iter().map(|rejection| failure(base, rejection)));
-                Err(failures)
+        };
+        if rejections.is_empty() {
+            if let Some(base) = self.live.revision {
+                proved(&folders, base);
             }
-            Err(error) => Err(general(format!("the old files are in place, but Asterisk does not answer: {error}"))),
+            return Ok(());
         }
+        let mut failures =
+            general("the old files are in place, but Asterisk did not take them back as they were".into());
+        let base = self.live.revision.unwrap_or_default();
+        failures.extend(rejections.into_iter().map(|rejection| failure(base, rejection)));
+        Err(failures)
     }
 }
 
 /// What the history says of an end that was not meant.
 fn detail(failures: &[Failure]) -> String {
     failures.iter().take(5).map(|failure| failure.message.as_str()).collect::<Vec<_>>().join("; ")
-}
-
-/// Keeps that Asterisk has said it has a revision.
-fn proved(folders: &Revisions, id: u64) {
-    if let Err(error) = folders.prove(id) {
-        warn!(%error, "that Asterisk has the revision is not kept: the next apply reads all of it back");
-    }
-}
-
-/// Makes the files that Asterisk reads those of the live revision, if they are not.
-fn repoint(system: &System) -> anyhow::Result<()> {
-    let (folders, live) = (system.revisions(), system.live());
-    let current = folders.current()?;
-    let Some(id) = live.revision else {
-        if current.is_some_and(|current| current != 0) {
-            folders.unprove()?;
-            folders.activate_empty(now_system())?;
-        }
-        return Ok(());
-    };
-    let on_disk = |name: &str| fs_err::read(folders.folder(id).join(name)).ok();
-    let whole = live.tree.files().all(|(name, _)| on_disk(name).is_some());
-    if current != Some(id) || !whole {
-        warn!(revision = id, ?current, "the files that Asterisk reads are not the live revision's; they are put back");
-        folders.unprove()?;
-        if !whole {
-            folders.stage(id, &live.tree, None, now_system())?;
-        }
-        folders.activate(id)?;
-    } else if live.tree.files().any(|(name, file)| on_disk(name).is_none_or(|bytes| bytes != file.text().as_bytes())) {
-        // Edited by hand, or written by an earlier version of pbxd: the next apply writes and reads back all of it.
-        warn!(revision = id, "the live revision's files are not as they would be written now");
-        folders.unprove()?;
-    }
-    Ok(())
-}
-
-/// Undoes what an apply left that could not end: its files, and its revision in the store. Whoever calls this holds the right to
-/// change the system, or is the only one yet.
-pub(crate) async fn reconcile(system: &System) -> anyhow::Result<()> {
-    let left = system.store.unfinished().await?;
-    if let Some(left) = &left {
-        warn!(revision = %left.id, by = %left.actor, state = %left.state, "an apply ended in the middle; it is undone");
-    }
-    repoint(system)?;
-    if let Some(left) = left {
-        system
-            .store
-            .abandon(left.id, State::RolledBack, "it ended in the middle, and was undone afterwards", now())
-            .await?;
-    }
-    Ok(())
-}
-
-/// While Asterisk has not said that it has the live revision, as after a crash or `--no-reload`: has it reload and read back all of
-/// it, as soon as it can be reached.
-pub(crate) fn prove_in_background(system: &Arc<System>) {
-    let live = system.live().revision;
-    if live.is_none() || system.revisions().proven() == live {
-        return;
-    }
-    let task = Arc::clone(system);
-    system.tasks.spawn(async move {
-        let connected = async {
-            loop {
-                if let Ok(client) = task.link().connected(Duration::from_hours(1)).await {
-                    return client;
-                }
-            }
-        };
-        let client = tokio::select! {
-            client = connected => client,
-            () = task.stop.cancelled() => return,
-        };
-        // Somebody who applies meanwhile proves it on the way.
-        let Ok(_lock) = task.lock("pbxd itself") else { return };
-        let live = task.live();
-        let (Some(id), false) = (live.revision, task.revisions().proven() == live.revision) else { return };
-        let nothing = ConfigTree::empty();
-        let log_dir = task.config().asterisk.log_dir.clone();
-        let settled = async {
-            let modules = pbx_asterisk::config::FILES;
-            let reloaded =
-                deploy::reload(&client, &modules, log_dir.is_dir().then_some(log_dir.as_path()), "start", |_| {})
-                    .await?;
-            let verified = deploy::verify(&client, &nothing, &live.tree, |_, _| {}).await?;
-            Ok::<_, pbx_asterisk::ami::AmiError>((reloaded.rejections, verified.rejections))
-        };
-        match settled.await {
-            Ok((reloads, differences)) if reloads.is_empty() && differences.is_empty() => {
-                proved(&task.revisions(), id);
-                info!(revision = id, "Asterisk has read the live revision, and said so");
-            }
-            Ok((reloads, differences)) => {
-                error!(
-                    revision = id,
-                    ?reloads,
-                    ?differences,
-                    "Asterisk does not have the live revision as it should be"
-                );
-            }
-            Err(error) => error!(%error, revision = id, "Asterisk could not be asked for the live revision"),
-        }
-    });
 }

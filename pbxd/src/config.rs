@@ -1,6 +1,7 @@
 //! What pbxd is told: a file, over it the environment, over that the command line.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Parser;
 use pbx_asterisk::ami;
@@ -69,8 +70,10 @@ pub struct Config {
     pub ami: Ami,
     /// Who may do what.
     pub access: Access,
-    /// How many revisions' folders are kept beside the live one.
+    /// How many revisions' folders are kept. The live one and the one before always are.
     pub keep_revisions: usize,
+    /// For how many days a revision's folder is kept at most. The live one and the one before stay.
+    pub keep_days: u64,
 }
 
 /// Where Asterisk's files are.
@@ -81,6 +84,8 @@ pub struct Asterisk {
     pub config_dir: PathBuf,
     /// Its log folder; without it, Asterisk's complaints are not told.
     pub log_dir: PathBuf,
+    /// How many seconds it may take to reload a module, and to come back when it goes away while a change is made.
+    pub patience: u64,
 }
 
 /// How Asterisk's manager interface is reached.
@@ -134,13 +139,21 @@ impl Default for Config {
             ami: Ami::default(),
             access: Access::default(),
             keep_revisions: 20,
+            keep_days: 90,
         }
     }
 }
 
 impl Default for Asterisk {
     fn default() -> Self {
-        Self { config_dir: "/etc/asterisk".into(), log_dir: "/var/log/asterisk".into() }
+        Self { config_dir: "/etc/asterisk".into(), log_dir: "/var/log/asterisk".into(), patience: 180 }
+    }
+}
+
+impl Asterisk {
+    /// How long it may take to reload a module, and to come back when it goes away while a change is made.
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(self.patience)
     }
 }
 
@@ -246,10 +259,21 @@ impl Config {
         if self.keep_revisions < 2 {
             return wrong("`keep_revisions` must be at least 2: the live one and the one before".into());
         }
+        if self.keep_days < 1 {
+            return wrong("`keep_days` must be at least 1".into());
+        }
+        if self.asterisk.patience < 1 {
+            return wrong("[asterisk] patience must be at least 1, in seconds: how long a reload may take".into());
+        }
         self.log
             .parse::<tracing_subscriber::filter::Targets>()
             .map(|_| ())
             .or_else(|error| wrong(format!("`log`: {error}; one of error, warn, info, debug, trace")))
+    }
+
+    /// For how long a revision's folder is kept at most.
+    pub fn keep_for(&self) -> Duration {
+        Duration::from_secs(self.keep_days.saturating_mul(86_400))
     }
 
     /// The store's URL without a password.

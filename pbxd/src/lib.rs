@@ -10,6 +10,7 @@ mod identity;
 mod lifecycle;
 mod live;
 mod plan;
+mod recovery;
 mod secrets;
 mod surroundings;
 mod system;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use pbx_store::Store;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
@@ -17,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{Args, Config};
 use crate::http::{self, Peer};
 use crate::live::Live;
+use crate::recovery;
 use crate::system::System;
 
 /// How long requests and applies may take to end after a stop was asked for.
@@ -58,28 +59,38 @@ fn listen(path: &Path) -> anyhow::Result<UnixListener> {
     Ok(listener)
 }
 
+/// What others are told that want this pbxd's store.
+fn who(config: &Config) -> String {
+    let host = fs_err::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("process {} on {}, for {}", std::process::id(), host.trim(), config.asterisk.config_dir.display())
+}
+
 /// Runs until a signal ends it.
 pub(crate) async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
     let socket = config.socket.clone();
     free(&socket).await?;
     let store = Store::open(&config.store, &config.key_file).await.context("the store cannot be opened")?;
+    let owner = store.own(&who(&config)).await.context("the store cannot be used")?;
     let live = Live::load(&store).await.context("the live revision cannot be read")?;
     info!(revision = live.revision, objects = live.records.len(), store = %config.store_shown(), "the live revision is read");
-    let system = Arc::new(System::new(config, store, live));
+    let system = Arc::new(System::new(config, store, owner, live));
     // Before anyone can ask: what they see is what is. Files that cannot be mended now are tried again before the next apply.
-    if let Err(error) = crate::apply::reconcile(&system).await {
+    let undone = recovery::reconcile(&system).await.unwrap_or_else(|error| {
         error!(error = format!("{error:#}"), "what Asterisk reads could not be compared with the live revision");
-    }
-    crate::apply::prove_in_background(&system);
+        None
+    });
+    recovery::in_background(&system, undone);
     let listener = listen(&socket)?;
     let stop = system.stop.clone();
     let server = axum::serve(listener, http::router(Arc::clone(&system)).into_make_service_with_connect_info::<Peer>())
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     let serving = system.tasks.spawn(async move { server.await });
     watchdog(&system, &stop);
+    // Before anybody is told that pbxd is ready: whoever is, may ask it to stop.
+    let signals = Signals::take()?;
     info!(socket = %socket.display(), "ready");
     notify(&[sd_notify::NotifyState::Ready]);
-    signals(&args, &system).await?;
+    signals.until_stop(&args, &system).await;
     info!("stopping");
     notify(&[sd_notify::NotifyState::Stopping]);
     stop.cancel();
@@ -109,16 +120,30 @@ async fn again() {
     }
 }
 
-/// Waits for a signal to stop; a signal to reload is acted on meanwhile.
-async fn signals(args: &Args, system: &Arc<System>) -> anyhow::Result<()> {
-    let mut term = signal(SignalKind::terminate())?;
-    let mut int = signal(SignalKind::interrupt())?;
-    let mut hup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = term.recv() => return Ok(()),
-            _ = int.recv() => return Ok(()),
-            _ = hup.recv() => reload(args, system),
+/// The signals that pbxd acts on.
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    fn take() -> std::io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for a signal to stop; a signal to reload is acted on meanwhile.
+    async fn until_stop(mut self, args: &Args, system: &Arc<System>) {
+        loop {
+            tokio::select! {
+                _ = self.term.recv() => return,
+                _ = self.int.recv() => return,
+                _ = self.hup.recv() => reload(args, system),
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the parts of the daemon share.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use pbx_api::{ErrorBody, ErrorCode, PlanRequest, Reload, SavedPlan};
 use pbx_asterisk::ami::{self, Backoff, Client, Link};
 use pbx_asterisk::config::FILES;
 use pbx_asterisk::deploy::Revisions;
-use pbx_store::Store;
+use pbx_store::{Owner, RevisionId, State, Store};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -35,10 +36,23 @@ pub(crate) struct Holder {
     pub(crate) since: Timestamp,
 }
 
+/// The end of a revision that the store could not be told.
+#[derive(Debug, Clone)]
+pub(crate) struct Owed {
+    /// The revision.
+    pub(crate) id: RevisionId,
+    /// How it ended.
+    pub(crate) state: State,
+    /// Why.
+    pub(crate) detail: String,
+}
+
 /// The daemon's state, shared by all requests.
 #[derive(Debug)]
 pub(crate) struct System {
     pub(crate) store: Store,
+    /// The right to drive a system from the store.
+    pub(crate) owner: Owner,
     pub(crate) tasks: TaskTracker,
     config: RwLock<Arc<Config>>,
     live: RwLock<Arc<Live>>,
@@ -49,6 +63,10 @@ pub(crate) struct System {
     holder: Mutex<Option<Holder>>,
     /// Told when the right to change the system is given back.
     given_back: Notify,
+    owed: Mutex<Option<Owed>>,
+    /// Whether files, store and Asterisk may disagree, and what wakes whoever sees to that.
+    unsettled: AtomicBool,
+    released: Notify,
 }
 
 /// The right to change the system; given back when it is dropped.
@@ -58,8 +76,11 @@ pub(crate) struct ApplyLock {
 
 impl Drop for ApplyLock {
     fn drop(&mut self) {
+        // An apply that panicked told nobody what it left.
+        self.system.leave_unsettled(std::thread::panicking());
         *self.system.holder.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.system.given_back.notify_waiters();
+        self.system.released.notify_one();
     }
 }
 
@@ -70,9 +91,10 @@ fn link(config: &Config) -> Arc<Link> {
 impl System {
     /// The state around a store and the live revision read from it. Must be called within the runtime: it starts to connect to
     /// Asterisk.
-    pub(crate) fn new(config: Config, store: Store, live: Live) -> Self {
+    pub(crate) fn new(config: Config, store: Store, owner: Owner, live: Live) -> Self {
         Self {
             store,
+            owner,
             tasks: TaskTracker::new(),
             link: RwLock::new(link(&config)),
             config: RwLock::new(Arc::new(config)),
@@ -81,6 +103,40 @@ impl System {
             stop: CancellationToken::new(),
             holder: Mutex::new(None),
             given_back: Notify::new(),
+            owed: Mutex::new(None),
+            unsettled: AtomicBool::new(false),
+            released: Notify::new(),
+        }
+    }
+
+    /// Remembers how a revision ended, for the store could not be told.
+    pub(crate) fn owe(&self, owed: Owed) {
+        *self.owed.lock().unwrap_or_else(PoisonError::into_inner) = Some(owed);
+        self.leave_unsettled(true);
+    }
+
+    /// How a revision ended that the store could not be told about.
+    pub(crate) fn owed(&self) -> Option<Owed> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The store knows how every revision ended.
+    pub(crate) fn paid(&self) {
+        *self.owed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Files, store and Asterisk may disagree: somebody sees to it as soon as the right to change the system is given back.
+    pub(crate) fn leave_unsettled(&self, is: bool) {
+        self.unsettled.fetch_or(is, Ordering::Relaxed);
+    }
+
+    /// Waits until something was left unsettled and may be seen to.
+    pub(crate) async fn unsettled(&self) {
+        loop {
+            self.released.notified().await;
+            if self.unsettled.swap(false, Ordering::Relaxed) {
+                return;
+            }
         }
     }
 
@@ -219,8 +275,11 @@ impl System {
     pub(crate) fn planned(&self, id: &str) -> Result<Arc<Planned>, ErrorBody> {
         let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         plans.iter().find(|(_, plan)| plan.view.id == id).map(|(_, plan)| Arc::clone(plan)).ok_or_else(|| {
-            ErrorBody::new(ErrorCode::NotFound, format!("there is no plan {id}, or it was applied already"))
-                .help("a plan is used once, and not kept over a restart of pbxd; make it again")
+            ErrorBody::new(
+                ErrorCode::Stale,
+                format!("plan {id} is gone: it was applied, or the system has changed since"),
+            )
+            .help("a plan is used once, and not kept over a restart of pbxd; make it again, and look at it again")
         })
     }
 

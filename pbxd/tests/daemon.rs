@@ -229,7 +229,7 @@ async fn without_asterisk_nothing_changes_unless_files_alone_are_asked_for() {
     let Some(Event::Outcome(outcome)) = last else { panic!("{last:?}") };
     assert_eq!((outcome.result, outcome.live), (OutcomeResult::Written, Some(1)));
     match client.apply(&plan.id, &ApplyRequest::default()).await {
-        Err(ClientError::Refused(error)) => assert_eq!(error.code, ErrorCode::NotFound),
+        Err(ClientError::Refused(error)) => assert_eq!(error.code, ErrorCode::Stale),
         other => panic!("{other:?}"),
     }
     let written = fs::read_to_string(daemon.path("asterisk/pbx.d/current/pjsip.conf")).unwrap();
@@ -243,6 +243,24 @@ async fn without_asterisk_nothing_changes_unless_files_alone_are_asked_for() {
     assert!(again.changes.is_empty() && again.files.is_empty(), "{again:?}");
     // Asterisk was never asked: everything would be reloaded and read back.
     assert_eq!(again.reloads.len(), 4, "{again:?}");
+}
+
+#[test]
+fn a_second_one_on_the_same_store_is_refused_by_name() {
+    let mut daemon = Daemon::new();
+    daemon.start();
+    let first = daemon.child.as_ref().unwrap().id();
+    let output = daemon.command().arg("--socket").arg(daemon.path("second.sock")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = text(&output.stderr);
+    let folder = daemon.path("asterisk").display().to_string();
+    for part in ["another pbxd has this store", &format!("process {first} on "), &folder] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    // Killed, it owns nothing any more.
+    daemon.signal("KILL");
+    daemon.ended();
+    daemon.start();
 }
 
 #[test]

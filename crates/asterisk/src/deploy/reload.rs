@@ -19,13 +19,11 @@ pub struct Reloaded {
     pub log: Vec<String>,
 }
 
-/// How long one module may take. Measured: 3 s for 10,000 endpoints.
-const LIMIT: Duration = Duration::from_mins(3);
-
 /// How often a reload is asked for again while another one runs.
 const TRIES: u32 = 100;
 
-/// Reloads modules one after another, never all of Asterisk. Stops at the first that fails.
+/// Reloads modules one after another, never all of Asterisk. Stops at the first that fails. Each may take `limit`; measured: 3 s for
+/// 10,000 endpoints.
 ///
 /// `log_dir` is Asterisk's log folder, where it can be read; without it, complaints are not caught.
 pub async fn reload(
@@ -33,6 +31,7 @@ pub async fn reload(
     modules: &[(&str, &str)],
     log_dir: Option<&Path>,
     tag: &str,
+    limit: Duration,
     mut progress: impl FnMut(&str),
 ) -> Result<Reloaded, AmiError> {
     let mut reloaded = Reloaded::default();
@@ -42,7 +41,7 @@ pub async fn reload(
         let _ = fs::remove_file(path);
         client.call(&Command(format!("logger add channel {name} warning,error"))).await?;
     }
-    let done = each(client, modules, &mut progress).await;
+    let done = each(client, modules, limit, &mut progress).await;
     if let Some(path) = &caught {
         // Also when a reload got no answer: a log that nobody reads must not grow.
         let removed = client.call(&Command(format!("logger remove channel {name}"))).await;
@@ -62,11 +61,12 @@ pub async fn reload(
 async fn each(
     client: &Client,
     modules: &[(&str, &str)],
+    limit: Duration,
     progress: &mut impl FnMut(&str),
 ) -> Result<Option<Rejection>, AmiError> {
     for (file, module) in modules {
         progress(module);
-        let rejection = one(client, file, module).await?;
+        let rejection = one(client, file, module, limit).await?;
         if rejection.is_some() {
             return Ok(rejection);
         }
@@ -86,9 +86,9 @@ fn plain(line: &str) -> String {
     out
 }
 
-async fn one(client: &Client, file: &str, module: &str) -> Result<Option<Rejection>, AmiError> {
+async fn one(client: &Client, file: &str, module: &str, limit: Duration) -> Result<Option<Rejection>, AmiError> {
     for _ in 0..TRIES {
-        let outcome = match client.call(&Reload::new(module).within(LIMIT)).await {
+        let outcome = match client.call(&Reload::new(module).within(limit)).await {
             Ok(outcome) => outcome,
             Err(AmiError::Refused { message, .. }) => {
                 let mut rejection = Rejection::general(format!("Asterisk did not reload {module}, which reads {file}"));

@@ -118,8 +118,10 @@ impl Revisions {
             doing(format!("writing {}", path.display()), written())?;
             staged.changed.push(name);
         }
-        sync_dir(&folder)?;
-        sync_dir(&self.root.join("revisions"))?;
+        // Up to the folder that was there before the first revision: any of them may be new.
+        for dir in folder.ancestors().take(4) {
+            sync_dir(dir)?;
+        }
         Ok(staged)
     }
 
@@ -193,14 +195,22 @@ impl Revisions {
         Ok(all)
     }
 
-    /// Removes folders so that the newest `keep` remain, and those in `never` whatever their age.
-    pub fn prune(&self, keep: usize, never: &[u64]) -> Result<(), FilesError> {
+    /// Removes the folders of old revisions: all but the newest `keep`, and of these what is older than `age`. What is in `never` stays
+    /// whatever its number and age. One that cannot be removed does not keep the others; the first such error is told at the end.
+    pub fn prune(&self, keep: usize, age: Duration, now: SystemTime, never: &[u64]) -> Result<(), FilesError> {
         let all = self.list()?;
-        for id in all.iter().take(all.len().saturating_sub(keep)).filter(|id| !never.contains(id)) {
+        let surplus = all.len().saturating_sub(keep);
+        let mut done = Ok(());
+        for (at, id) in all.iter().enumerate().filter(|(_, id)| !never.contains(id)) {
             let folder = self.folder(*id);
-            doing(format!("removing {}", folder.display()), fs::remove_dir_all(&folder))?;
+            let made = fs::metadata(&folder).and_then(|meta| meta.modified());
+            let is_old = made.is_ok_and(|made| now.duration_since(made).is_ok_and(|passed| passed > age));
+            if at < surplus || is_old {
+                let removed = doing(format!("removing {}", folder.display()), fs::remove_dir_all(&folder));
+                done = done.and(removed);
+            }
         }
-        Ok(())
+        done
     }
 
     /// The group of Asterisk's configuration folder: it may read what is written, never write it.
@@ -209,6 +219,7 @@ impl Revisions {
         doing(format!("looking at {}", config_dir.display()), fs::metadata(config_dir)).map(|meta| meta.gid())
     }
 
+    /// Makes a folder where there is none.
     fn make(path: &Path, gid: u32) -> Result<(), FilesError> {
         if path.is_dir() {
             return Ok(());

@@ -133,11 +133,29 @@ fn old_revisions_go_and_named_ones_stay() {
         revisions.stage(id, &ConfigTree::empty(), None, now()).unwrap();
     }
     fs::create_dir(revisions.root().join("revisions/notes")).unwrap();
-    revisions.prune(2, &[1, 3]).unwrap();
+    let ever = Duration::MAX;
+    revisions.prune(2, ever, now(), &[1, 3]).unwrap();
     assert_eq!(revisions.list().unwrap(), [1, 3, 10, 1_000_000]);
-    revisions.prune(0, &[1_000_000]).unwrap();
+    revisions.prune(0, ever, now(), &[1_000_000]).unwrap();
     assert_eq!(revisions.list().unwrap(), [1_000_000]);
     assert!(revisions.root().join("revisions/notes").exists());
-    revisions.prune(5, &[]).unwrap();
+    revisions.prune(5, ever, now(), &[]).unwrap();
     assert_eq!(revisions.list().unwrap(), [1_000_000]);
+}
+
+#[test]
+fn revisions_of_long_ago_go_though_they_are_few() {
+    let (_folder, revisions) = place();
+    let days = |days: u64| Duration::from_hours(24 * days);
+    for (id, age) in [(1, 40), (2, 31), (3, 29), (4, 90), (5, 0)] {
+        revisions.stage(id, &ConfigTree::empty(), None, now()).unwrap();
+        let folder = std::fs::OpenOptions::new().read(true).open(revisions.folder(id)).unwrap();
+        folder.set_modified(now() - days(age)).unwrap();
+    }
+    // The live one and the one before stay, however old they are.
+    revisions.prune(20, days(30), now(), &[5, 4]).unwrap();
+    assert_eq!(revisions.list().unwrap(), [3, 4, 5]);
+    // A clock that was set back makes nothing old.
+    revisions.prune(20, days(30), now() - days(400), &[5, 4]).unwrap();
+    assert_eq!(revisions.list().unwrap(), [3, 4, 5]);
 }

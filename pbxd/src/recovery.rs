@@ -1,0 +1,183 @@
+//! What an apply could not end: found, undone or finished, and said. At start, before each apply, and in the background until files,
+//! store and Asterisk agree.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use pbx_asterisk::ami::Client;
+use pbx_asterisk::config::{ConfigTree, FILES};
+use pbx_asterisk::deploy::{self, Revisions};
+use pbx_store::{Revision, RevisionId, State};
+use tracing::{error, info, warn};
+
+use crate::live::Live;
+use crate::surroundings::{now, now_system};
+use crate::system::{Owed, System};
+
+/// How long the store may take to answer. A server behind a connection that is half open never does.
+pub(crate) const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long between tries in the background: at first, and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+
+/// Asks the store, and does not wait for ever.
+pub(crate) async fn answer<T>(asked: impl Future<Output = pbx_store::Result<T>>) -> pbx_store::Result<T> {
+    tokio::time::timeout(ANSWERS_WITHIN, asked).await.unwrap_or_else(|_| {
+        let what = format!("the database did not answer within {} s", ANSWERS_WITHIN.as_secs());
+        Err(std::io::Error::new(std::io::ErrorKind::TimedOut, what).into())
+    })
+}
+
+/// Makes the files that Asterisk reads those of the live revision, if they are not.
+pub(crate) fn repoint(system: &System) -> anyhow::Result<()> {
+    let (folders, live) = (system.revisions(), system.live());
+    let current = folders.current()?;
+    let Some(id) = live.revision else {
+        if current.is_some_and(|current| current != 0) {
+            folders.unprove()?;
+            folders.activate_empty(now_system())?;
+        }
+        return Ok(());
+    };
+    let on_disk = |name: &str| fs_err::read(folders.folder(id).join(name)).ok();
+    let whole = live.tree.files().all(|(name, _)| on_disk(name).is_some());
+    if current != Some(id) || !whole {
+        warn!(revision = id, ?current, "the files that Asterisk reads are not the live revision's; they are put back");
+        folders.unprove()?;
+        if !whole {
+            folders.stage(id, &live.tree, None, now_system())?;
+        }
+        folders.activate(id)?;
+    } else if live.tree.files().any(|(name, file)| on_disk(name).is_none_or(|bytes| bytes != file.text().as_bytes())) {
+        // Edited by hand, or written by an earlier version of pbxd: the next apply writes and reads back all of it.
+        warn!(revision = id, "the live revision's files are not as they would be written now");
+        folders.unprove()?;
+    }
+    Ok(())
+}
+
+/// Undoes what an apply left that could not end: its files, and its revision in the store, and takes what the store has kept for what
+/// is live. Whoever calls this holds the right to change the system, or is the only one yet. The revision that was undone is returned.
+pub(crate) async fn reconcile(system: &System) -> anyhow::Result<Option<RevisionId>> {
+    let (left, head) = (answer(system.store.unfinished()).await?, answer(system.store.head()).await?);
+    let head = head.map(|head| head.get().unsigned_abs());
+    if head != system.live().revision {
+        warn!(revision = head, "the store kept a revision and could not say so; it is made live");
+        let live = Live::load(&system.store).await.context("the live revision cannot be read")?;
+        system.set_live(live);
+    }
+    repoint(system)?;
+    let owed = system.owed();
+    if let Some(left) = &left {
+        let Owed { state, detail, .. } = owed.filter(|owed| owed.id == left.id).unwrap_or_else(|| cut_short(left));
+        warn!(revision = %left.id, by = %left.actor, "an apply did not end; it is undone: {detail}");
+        answer(system.store.abandon(left.id, state, &detail, now())).await?;
+        discard(&system.revisions(), left.id.get().unsigned_abs());
+    }
+    system.paid();
+    Ok(left.map(|left| left.id))
+}
+
+/// What is said of a revision whose apply nobody can be asked about any more.
+fn cut_short(left: &Revision) -> Owed {
+    let doing = if left.state == State::Staged { "its files were being written" } else { "Asterisk was taking it" };
+    let base = left.base.map_or("nothing is live, as before".into(), |base| format!("revision {base} stays live"));
+    let detail = format!("pbxd ended while {doing}; when it started again it was undone: {base}");
+    Owed { id: left.id, state: State::RolledBack, detail }
+}
+
+/// Removes the folder of a revision that never was live, unless Asterisk reads it.
+pub(crate) fn discard(folders: &Revisions, id: u64) {
+    let folder = folders.folder(id);
+    let unused = folders.current().is_ok_and(|current| current != Some(id));
+    if unused
+        && folder.exists()
+        && let Err(error) = fs_err::remove_dir_all(&folder)
+    {
+        warn!(%error, "an unused revision's folder is left behind");
+    }
+}
+
+/// Keeps that Asterisk has said it has a revision.
+pub(crate) fn proved(folders: &Revisions, id: u64) {
+    if let Err(error) = folders.prove(id) {
+        warn!(%error, "that Asterisk has the revision is not kept: the next apply reads all of it back");
+    }
+}
+
+/// Sees to it, in the background, that files, store and Asterisk agree: at start, and after each apply that could not leave them so.
+/// `undone` is what was found unfinished at start.
+pub(crate) fn in_background(system: &Arc<System>, mut undone: Option<RevisionId>) {
+    let task = Arc::clone(system);
+    system.tasks.spawn(async move {
+        let mut starting = true;
+        let keep = async {
+            loop {
+                let mut pause = PAUSES.0;
+                while let Err(error) = settle(&task, starting && undone.is_none()).await {
+                    warn!("files, store and Asterisk do not agree yet: {error:#}");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSES.1);
+                }
+                (starting, undone) = (false, None);
+                task.unsettled().await;
+            }
+        };
+        tokio::select! {
+            () = keep => {}
+            () = task.stop.cancelled() => {}
+        }
+    });
+}
+
+/// One try. While somebody applies it is put off until they have ended: they begin with the same.
+async fn settle(system: &Arc<System>, starting: bool) -> anyhow::Result<()> {
+    let Ok(lock) = system.lock("pbxd itself") else {
+        system.leave_unsettled(true);
+        return Ok(());
+    };
+    reconcile(system).await?;
+    drop(lock);
+    let proven = || system.live().revision.is_none() || system.revisions().proven() == system.live().revision;
+    if proven() {
+        return Ok(());
+    }
+    let client = loop {
+        if let Ok(client) = system.link().connected(PAUSES.1).await {
+            break client;
+        }
+    };
+    let Ok(_lock) = system.lock("pbxd itself") else {
+        system.leave_unsettled(true);
+        return Ok(());
+    };
+    if proven() {
+        return Ok(());
+    }
+    prove(system, &client, starting).await
+}
+
+/// While Asterisk has not said that it has the live revision, as after a crash or `--no-reload`: has it reload and read back all of it.
+async fn prove(system: &System, client: &Client, starting: bool) -> anyhow::Result<()> {
+    let (live, config) = (system.live(), system.config());
+    let Some(id) = live.revision else { return Ok(()) };
+    let log_dir = Some(config.asterisk.log_dir.as_path()).filter(|dir| dir.is_dir());
+    let reloaded = deploy::reload(client, &FILES, log_dir, "again", config.asterisk.patience(), |_| {}).await?;
+    if let Some(rejection) = reloaded.rejections.first() {
+        anyhow::bail!("{}: {}", rejection.message, rejection.asterisk.join("; "));
+    }
+    let verified = deploy::verify(client, &ConfigTree::empty(), &live.tree, |_, _| {}).await?;
+    if !verified.rejections.is_empty() {
+        // Asking again would give the same answer.
+        error!(revision = id, differences = ?verified.rejections, "Asterisk does not have the live revision as it should be");
+        return Ok(());
+    }
+    proved(&system.revisions(), id);
+    info!(revision = id, "Asterisk has read the live revision, and said so");
+    if starting && let Ok(revision) = i64::try_from(id).map_or(Err("out of range"), RevisionId::try_from) {
+        let said = "pbxd ended before Asterisk had said that it has this revision; when pbxd started again, it was asked, and has it";
+        answer(system.store.remark(revision, said)).await?;
+    }
+    Ok(())
+}
