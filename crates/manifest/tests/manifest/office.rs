@@ -6,19 +6,35 @@ use pbx_manifest::{Document, Parsed, Source, parse};
 use serde_json::{Map, Value as Json, json};
 
 /// A small generator of numbers: the same seed gives the same office anywhere.
-pub struct Dice(u64);
+pub struct Dice {
+    state: u64,
+    /// How the first throws fall, a byte each.
+    loaded: std::vec::IntoIter<u8>,
+}
 
 impl Dice {
     /// Dice that fall as the seed says.
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self::loaded(seed, &[])
+    }
+
+    /// Dice that fall as somebody chose, as far as the bytes go: a fuzzer that changes one of them changes one throw.
+    pub fn loaded(seed: u64, bytes: &[u8]) -> Self {
+        Self { state: seed, loaded: bytes.to_vec().into_iter() }
     }
 
     /// A number below `sides`.
     pub fn below(&mut self, sides: usize) -> usize {
+        if let Some(chosen) = self.loaded.next() {
+            // Of more sides than a byte can choose among, the byte chooses where the others are thrown from.
+            if sides <= 256 {
+                return usize::from(chosen) % sides;
+            }
+            self.state = self.state.rotate_left(8) ^ u64::from(chosen);
+        }
         // splitmix64
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((z ^ (z >> 31)) % sides as u64) as usize
@@ -74,14 +90,13 @@ struct Office {
 
 /// The manifests of an office with about `size` objects of each kind. They are accepted: `check` finds no error.
 pub fn manifests(seed: u64, size: usize) -> Vec<Json> {
-    let mut office = Office {
-        dice: Dice::new(seed),
-        all: Vec::new(),
-        extensions: Vec::new(),
-        boxes: Vec::new(),
-        groups: Vec::new(),
-        outside: false,
-    };
+    thrown(Dice::new(seed), size)
+}
+
+/// The same, for dice that fall otherwise.
+pub fn thrown(dice: Dice, size: usize) -> Vec<Json> {
+    let mut office =
+        Office { dice, all: Vec::new(), extensions: Vec::new(), boxes: Vec::new(), groups: Vec::new(), outside: false };
     office.build(size);
     office.all
 }
