@@ -139,6 +139,9 @@ impl From<ErrorBody> for Failure {
             ErrorCode::Stale => {
                 (Exit::Conflict, "someone applied in between: run the command again to see the new plan")
             }
+            ErrorCode::Drift => {
+                (Exit::Conflict, "`pbxctl drift` shows what was changed; `--overwrite-drift` writes over it")
+            }
             ErrorCode::Busy => (Exit::Conflict, "wait until it has ended, and run the command again"),
             ErrorCode::Limit => (Exit::Limit, "read the plan again; if it is meant, allow it with `--allow-deletes N`"),
             ErrorCode::AsteriskUnreachable => (Exit::Unreachable, "is Asterisk running? `systemctl status asterisk`"),
@@ -168,6 +171,7 @@ fn word(code: ErrorCode) -> &'static str {
         ErrorCode::Invalid => "invalid",
         ErrorCode::Conflict => "conflict",
         ErrorCode::Stale => "stale",
+        ErrorCode::Drift => "drift",
         ErrorCode::Busy => "busy",
         ErrorCode::Limit => "limit",
         ErrorCode::AsteriskUnreachable => "asteriskUnreachable",

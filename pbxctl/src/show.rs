@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use pbx_api::{FileAction, FileChange, Outcome, OutcomeResult, Plan};
+use pbx_api::{DriftedFile, FileAction, FileChange, Outcome, OutcomeResult, Plan};
 use pbx_manifest::{Action, FieldChange, Kind, ObjectChange};
 use serde_json::Value as Json;
 
@@ -180,7 +180,17 @@ pub fn plan(plan: &Plan, all: bool, diff: bool, look: Look) -> String {
         ));
     }
     section("Who notices", effects);
+    let drifted = plan.drift.iter().map(|file| format!("  {}", self::drifted(file)));
+    section("Changed by hand, and written over only with --overwrite-drift", drifted.collect());
     text
+}
+
+/// A file that somebody has changed, in one line.
+pub fn drifted(file: &DriftedFile) -> String {
+    let what = if file.missing { "is gone" } else { "was changed" };
+    let by = file.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+    let at = file.at.map(|at| format!(", {}", instant(at))).unwrap_or_default();
+    format!("{} {what}{by}{at}", file.name)
 }
 
 fn file_sign(action: FileAction, look: Look) -> String {
@@ -199,7 +209,8 @@ pub fn file(change: &FileChange, look: Look) -> String {
     if change.diff.is_empty() { line } else { format!("{line}\n{}", unified(&change.diff, look)) }
 }
 
-fn unified(diff: &str, look: Look) -> String {
+/// A diff, painted.
+pub fn unified(diff: &str, look: Look) -> String {
     let mut text = String::new();
     for line in diff.lines() {
         let style = match line.as_bytes().first() {

@@ -13,6 +13,7 @@ use pbx_store::{Change, NewRevision, RevisionId, Secret, SecretChange, SecretId,
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{error, info, warn};
 
+use crate::drift;
 use crate::live::Live;
 use crate::plan::Planned;
 use crate::recovery::{self, answer, proved, repoint};
@@ -27,7 +28,7 @@ fn tell(listener: &Listener, step: Step, what: &str, done: usize, total: usize) 
 }
 
 /// A rejection in a revision's files, as it is told: with the path under Asterisk's configuration folder.
-fn failure(revision: u64, rejection: Rejection) -> Failure {
+pub(crate) fn failure(revision: u64, rejection: Rejection) -> Failure {
     Failure {
         object: rejection.object,
         file: rejection.file.map(|name| Revisions::asterisk_path(revision, &name)),
@@ -73,6 +74,9 @@ pub(crate) async fn apply(
     let started = Instant::now();
     let _lock = system.lock_within(actor, Duration::from_secs(request.wait_seconds)).await?;
     answer(system.owner.check()).await.map_err(store_error)?;
+    if !request.overwrite_drift {
+        drift::refuse(&drift::files(system, &system.live())?)?;
+    }
     recovery::reconcile(system).await.map_err(|error| {
         ErrorBody::new(ErrorCode::Internal, format!("what an earlier apply left cannot be undone yet: {error:#}"))
             .help("nothing was changed")

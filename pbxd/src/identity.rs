@@ -59,6 +59,11 @@ impl Accounts {
         })
     }
 
+    /// A user's name, or `uid 1234` where it has none.
+    pub(crate) fn name(&self, uid: u32) -> String {
+        self.user(uid).map_or_else(|| format!("uid {uid}"), |(name, _)| name.to_owned())
+    }
+
     /// Whether a user is in a group, by its primary group or by membership.
     fn in_group(&self, user: &str, gid: u32, group: &str) -> bool {
         self.group.lines().any(|line| {
@@ -72,7 +77,7 @@ impl Accounts {
     /// Who a user is here.
     pub(crate) fn identify(&self, uid: u32, own_uid: u32, access: &Access) -> Identity {
         let account = self.user(uid);
-        let name = account.map_or_else(|| format!("uid {uid}"), |(name, _)| name.to_owned());
+        let name = self.name(uid);
         let listed = |users: &[String], groups: &[String]| {
             account.is_some_and(|(user, gid)| {
                 users.iter().any(|listed| listed == user) || groups.iter().any(|group| self.in_group(user, gid, group))

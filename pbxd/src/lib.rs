@@ -5,6 +5,7 @@
 
 mod apply;
 pub mod config;
+mod drift;
 mod http;
 mod identity;
 mod lifecycle;

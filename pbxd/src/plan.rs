@@ -109,6 +109,7 @@ pub(crate) async fn plan(store: &Store, live: &Live, id: String, request: PlanRe
         blast: Blast { effects: told::effects(&changes, &live.catalog, &catalog, &sections), ..Blast::default() },
         changes,
         diagnostics: found,
+        drift: Vec::new(),
     };
     Ok(Planned { view, request, records, catalog, secrets: values, tree })
 }

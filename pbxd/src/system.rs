@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::drift;
 use crate::live::Live;
 use crate::plan::{Planned, plan, saved};
 use crate::surroundings;
@@ -230,6 +231,7 @@ impl System {
                 "all of it is reloaded and read back: Asterisk has not yet said that it has the live revision".into(),
             );
         }
+        planned.view.drift = drift::files(self, &live)?;
         self.look(&live, &mut planned).await;
         Ok(planned)
     }

@@ -60,6 +60,8 @@ pub enum RouteId {
     PlanAgain,
     /// Carries a plan out.
     Apply,
+    /// How what is differs from what should be.
+    Drift,
     /// The revisions.
     Revisions,
     /// One revision.
@@ -185,6 +187,17 @@ pub const ROUTES: &[Route] = &[
         request: Some(of::<types::ApplyRequest>),
         response: of::<types::Event>,
         media: "application/x-ndjson",
+    },
+    Route {
+        id: RouteId::Drift,
+        method: Method::Get,
+        path: "/v1/drift",
+        permission: Permission::ObjectView,
+        summary: "How the files, Asterisk and what was set by hand differ from what should be. Asks Asterisk for all it has.",
+        query: &[],
+        request: None,
+        response: of::<types::Drift>,
+        media: JSON,
     },
     Route {
         id: RouteId::Revisions,

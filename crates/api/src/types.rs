@@ -147,12 +147,15 @@ pub struct Plan {
     pub blast: Blast,
     /// Warnings about the system as it would be.
     pub diagnostics: Vec<Diagnostic>,
+    /// Files that somebody has changed by hand: an apply is refused, unless it is told to write over them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<DriftedFile>,
 }
 
 impl Plan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.files.is_empty() && self.reloads.is_empty()
+        self.changes.is_empty() && self.files.is_empty() && self.reloads.is_empty() && self.drift.is_empty()
     }
 }
 
@@ -191,6 +194,8 @@ pub struct ApplyRequest {
     pub message: Option<String>,
     /// Write the files and keep the revision without asking Asterisk: for building images.
     pub no_reload: bool,
+    /// Write over files that somebody has changed by hand.
+    pub overwrite_drift: bool,
     /// For how many seconds to wait while somebody else is changing the system.
     pub wait_seconds: u64,
 }
@@ -394,6 +399,79 @@ pub struct RevisionChanges {
     pub changes: Vec<ObjectChange>,
 }
 
+/// A file that Asterisk reads and that somebody has changed since pbxd wrote it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DriftedFile {
+    /// Its name in the revision's folder.
+    pub name: String,
+    /// Whether it is gone, rather than changed.
+    pub missing: bool,
+    /// When it was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub at: Option<Timestamp>,
+    /// Whose the file is now: who replaced it, where that is not pbxd's own user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// A unified diff from what was written, secrets masked.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub diff: String,
+}
+
+/// A field that was set by hand and not by manifests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ManualField {
+    /// Of which object.
+    pub object: ObjectRef,
+    /// Which field; nothing when the whole object was made by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Its value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Json>,
+    /// The revision that last changed the object.
+    pub revision: u64,
+    /// Who made that.
+    pub by: String,
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+}
+
+/// How what is differs from what should be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Drift {
+    /// The revision that is live.
+    pub revision: Option<u64>,
+    /// The revision whose files Asterisk reads, where it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files_revision: Option<u64>,
+    /// Files that were changed.
+    pub files: Vec<DriftedFile>,
+    /// What Asterisk has otherwise than it was meant.
+    pub asterisk: Vec<Failure>,
+    /// Why Asterisk could not be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_asked: Option<String>,
+    /// How much of Asterisk was compared.
+    pub verified: Verified,
+    /// Fields that were set by hand.
+    pub manual: Vec<ManualField>,
+}
+
+impl Drift {
+    /// Whether nothing differs, as far as could be asked. Fields set by hand count where `manual` says so.
+    pub fn is_empty(&self, manual: bool) -> bool {
+        self.files_revision.is_none()
+            && self.files.is_empty()
+            && self.asterisk.is_empty()
+            && (!manual || self.manual.is_empty())
+    }
+}
+
 /// What one revision did to one object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -473,6 +551,8 @@ pub enum ErrorCode {
     Conflict,
     /// The plan's base is no longer the live revision.
     Stale,
+    /// Files that would be written were changed by hand.
+    Drift,
     /// Another apply is running.
     Busy,
     /// A safety limit stands in the way.

@@ -43,6 +43,9 @@ pub struct Apply {
     /// Write the files without asking Asterisk: for building images
     #[arg(long)]
     no_reload: bool,
+    /// Write over configuration files that somebody has changed by hand
+    #[arg(long)]
+    overwrite_drift: bool,
     /// Show the differences of the configuration files
     #[arg(long)]
     diff: bool,
@@ -77,6 +80,7 @@ pub fn run(args: &Apply, app: &mut App) -> Result<Exit, Failure> {
         let request = ApplyRequest {
             message: args.message.clone(),
             no_reload: args.no_reload,
+            overwrite_drift: args.overwrite_drift,
             wait_seconds: until.saturating_duration_since(Instant::now()).as_secs(),
         };
         let how = How { yes, output: args.output, diff: args.diff, verb: "Apply", request };

@@ -7,6 +7,7 @@ mod delete;
 mod describe;
 mod diff;
 mod doctor;
+mod drift;
 mod edit;
 mod explain;
 mod export;
@@ -41,6 +42,7 @@ pub enum Command {
     Export(export::Export),
     Explain(explain::Explain),
     Schema(schema::Schema),
+    Drift(drift::DriftArgs),
     History(history::History),
     Blame(blame::Blame),
     Rollback(rollback::Rollback),
@@ -65,6 +67,7 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
         Command::Export(args) => export::run(&args, app),
         Command::Explain(args) => explain::run(&args, app),
         Command::Schema(args) => schema::run(&args, app),
+        Command::Drift(args) => drift::run(&args, app),
         Command::History(args) => history::run(&args, app),
         Command::Blame(args) => blame::run(&args, app),
         Command::Rollback(args) => rollback::run(args, app),

@@ -50,12 +50,16 @@ impl IntoResponse for Refusal {
             ErrorCode::NotAllowed => StatusCode::FORBIDDEN,
             ErrorCode::NotFound => StatusCode::NOT_FOUND,
             ErrorCode::Invalid | ErrorCode::Limit | ErrorCode::Preflight => StatusCode::UNPROCESSABLE_ENTITY,
-            ErrorCode::Conflict | ErrorCode::Stale | ErrorCode::Busy => StatusCode::CONFLICT,
+            ErrorCode::Conflict | ErrorCode::Stale | ErrorCode::Drift | ErrorCode::Busy => StatusCode::CONFLICT,
             ErrorCode::AsteriskUnreachable => StatusCode::SERVICE_UNAVAILABLE,
             ErrorCode::Files | ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
         (status, axum::Json(self.0)).into_response()
     }
+}
+
+async fn drift(State(system): State<Arc<System>>) -> Result<axum::Json<pbx_api::Drift>, Refusal> {
+    Ok(axum::Json(crate::drift::drift(&system).await?))
 }
 
 fn handler(route: &Route) -> MethodRouter<Arc<System>> {
@@ -68,6 +72,7 @@ fn handler(route: &Route) -> MethodRouter<Arc<System>> {
         RouteId::PlanFile => get(handlers::plan_file),
         RouteId::PlanAgain => post(handlers::plan_again),
         RouteId::Apply => post(handlers::apply),
+        RouteId::Drift => get(drift),
         RouteId::Revisions => get(handlers::revisions),
         RouteId::Revision => get(handlers::revision),
         RouteId::Changes => get(handlers::changes),

@@ -3,6 +3,7 @@
 mod browser;
 mod carriers;
 mod declare;
+mod drift;
 mod extensions;
 mod faults;
 mod groups;

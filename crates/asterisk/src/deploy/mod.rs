@@ -6,6 +6,7 @@
 //! Asterisk answers success even when it rejected an object.
 
 mod changed;
+mod drift;
 mod preflight;
 mod reload;
 mod revisions;
@@ -19,6 +20,7 @@ use crate::ami::AmiError;
 use crate::config::ConfigFile;
 
 pub use changed::{ChangedSection, changed_sections};
+pub use drift::Drifted;
 pub use preflight::preflight;
 pub use reload::{Reloaded, reload};
 pub use revisions::{FilesError, Revisions, Staged};

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 
+use super::drift;
 use crate::config::ConfigTree;
 
 #[cfg(test)]
@@ -20,6 +21,13 @@ pub struct FilesError {
     pub doing: String,
     /// Why it failed.
     pub source: std::io::Error,
+}
+
+impl FilesError {
+    /// A file cannot be read.
+    pub(super) fn reading(path: &Path, source: std::io::Error) -> Self {
+        Self { doing: format!("reading {}", path.display()), source }
+    }
 }
 
 /// What staging did.
@@ -118,6 +126,15 @@ impl Revisions {
             doing(format!("writing {}", path.display()), written())?;
             staged.changed.push(name);
         }
+        let sums = folder.join(drift::CHECKSUMS);
+        let written = || -> std::io::Result<()> {
+            let mut out = fs::OpenOptions::new().write(true).create_new(true).open(&sums)?;
+            out.write_all(drift::checksums(tree).as_bytes())?;
+            out.set_permissions(std::fs::Permissions::from_mode(0o640))?;
+            own(&sums, gid)?;
+            out.sync_all()
+        };
+        doing(format!("writing {}", sums.display()), written())?;
         // Up to the folder that was there before the first revision: any of them may be new.
         for dir in folder.ancestors().take(4) {
             sync_dir(dir)?;

@@ -1,0 +1,129 @@
+//! `drift`: how what is differs from what should be.
+
+use std::time::Duration;
+
+use pbx_api::Drift;
+
+use crate::app::App;
+use crate::cli::{Format, formats};
+use crate::failure::{Exit, Failure};
+use crate::show;
+use crate::ui::{Look, Style};
+
+/// Show how files, Asterisk and what was set by hand differ from what should be
+///
+/// Compares the configuration files with what was written, asks Asterisk for all that it has loaded, and lists the fields that
+/// were set by hand rather than by manifests. Ends with 2 when anything differs, and with 0 when nothing does.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  pbxctl drift || mail -s drift ops@example.com
+  pbxctl drift --no-manual               Fields set by hand are fine here
+  pbxctl drift --watch --every 30s       Tells each change, until interrupted")]
+pub struct DriftArgs {
+    /// Leave out fields that were set by hand
+    #[arg(long)]
+    no_manual: bool,
+    /// Go on, and tell whenever something changes
+    #[arg(long)]
+    watch: bool,
+    /// How often to look
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = crate::cli::seconds, requires = "watch")]
+    every: Duration,
+    /// The form of the result
+    #[arg(short, long, value_parser = formats(&["table", "json"]), default_value = "table", value_name = "FORM")]
+    output: Format,
+}
+
+/// Runs it.
+pub fn run(args: &DriftArgs, app: &mut App) -> Result<Exit, Failure> {
+    let mut last = None;
+    loop {
+        let mut drift = app.ask(async |client| client.drift().await)?;
+        if args.no_manual {
+            drift.manual.clear();
+        }
+        let exit = if !drift.is_empty(true) {
+            Exit::Differs
+        } else if drift.not_asked.is_some() {
+            Exit::Unreachable
+        } else {
+            Exit::Done
+        };
+        if last.as_ref() != Some(&drift) {
+            tell(args, app, &drift);
+            app.ui.flush();
+        }
+        if !args.watch {
+            return Ok(exit);
+        }
+        last = Some(drift);
+        let interrupted = app.wait(async {
+            tokio::select! {
+                () = tokio::time::sleep(args.every.max(Duration::from_secs(1))) => false,
+                _ = tokio::signal::ctrl_c() => true,
+            }
+        })?;
+        if interrupted {
+            return Ok(exit);
+        }
+    }
+}
+
+fn tell(args: &DriftArgs, app: &mut App, drift: &Drift) {
+    if args.output == Format::Json {
+        app.ui.json(drift);
+        return;
+    }
+    if let Some(why) = &drift.not_asked {
+        app.ui.talk(&format!("Asterisk was not asked: {why}"));
+    }
+    let text = text(drift, app.ui.look());
+    if text.is_empty() {
+        let verified = &drift.verified;
+        app.ui.line(&format!(
+            "Nothing differs: all files are as written, and Asterisk has {}, {} and {} as meant.",
+            show::plural(verified.sip_objects, "SIP object", "SIP objects"),
+            show::plural(verified.contexts, "context", "contexts"),
+            show::plural(verified.mailboxes, "voicemail box", "voicemail boxes"),
+        ));
+    } else {
+        app.ui.text(&text);
+    }
+}
+
+fn text(drift: &Drift, look: Look) -> String {
+    let mut parts = Vec::new();
+    let mut section = |heading: &str, lines: Vec<String>| {
+        if !lines.is_empty() {
+            parts.push(format!("{}\n{}\n", look.paint(Style::Heading, heading), lines.join("\n")));
+        }
+    };
+    let mut files = Vec::new();
+    if let Some(other) = drift.files_revision {
+        let live = drift.revision.map_or("nothing".into(), |live| format!("revision {live}"));
+        files.push(format!("  Asterisk reads the files of revision {other}, and {live} is live"));
+    }
+    for file in &drift.files {
+        files.push(format!("  {}", show::drifted(file)));
+        if !file.diff.is_empty() {
+            files.push(show::unified(&file.diff, look));
+        }
+    }
+    section("Files", files);
+    let asterisk = drift.asterisk.iter().map(|failure| {
+        let object = failure.object.as_ref().map(|object| format!("{object}: ")).unwrap_or_default();
+        format!("  {object}{}", failure.message)
+    });
+    section("Asterisk", asterisk.collect());
+    let manual = drift.manual.iter().map(|field| {
+        let what = match (&field.path, &field.value) {
+            (Some(path), Some(value)) => format!("{}: {}", show::field(path), show::value(value)),
+            (Some(path), None) => format!("{}: taken away", show::field(path)),
+            (None, _) => "the object itself".into(),
+        };
+        let at = show::instant(field.at);
+        format!("  {}  {what}  (revision {} by {}, {at})", field.object, field.revision, field.by)
+    });
+    section("Set by hand", manual.collect());
+    parts.join("\n")
+}

@@ -1,0 +1,126 @@
+//! How what is differs from what should be: on disk, in Asterisk, and by hand.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use jiff::Timestamp;
+use pbx_api::{Drift, DriftedFile, ErrorBody, ErrorCode, ManualField, Verified};
+use pbx_asterisk::config::ConfigTree;
+use pbx_asterisk::deploy;
+use pbx_store::{Revision, RevisionId};
+
+use crate::apply::failure;
+use crate::identity::Accounts;
+use crate::live::Live;
+use crate::system::System;
+
+/// The owner of what `edit`, `set` and the like have set.
+const MANUAL: &str = "manual";
+
+fn internal(error: &impl std::fmt::Display) -> ErrorBody {
+    ErrorBody::new(ErrorCode::Internal, error.to_string()).help("pbxd's log has more: journalctl -u pbxd")
+}
+
+/// The live revision's files that somebody has changed.
+pub(crate) fn files(system: &System, live: &Live) -> Result<Vec<DriftedFile>, ErrorBody> {
+    let Some(id) = live.revision else { return Ok(Vec::new()) };
+    let folders = system.revisions();
+    if !folders.folder(id).is_dir() {
+        // Taken away as a whole: it is written again before anything else.
+        return Ok(Vec::new());
+    }
+    let drifted = folders.drift(id, &live.tree).map_err(|error| {
+        ErrorBody::new(ErrorCode::Files, error.to_string()).help("pbxd's user must be able to read what it has written")
+    })?;
+    if drifted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (accounts, own) = (Accounts::read(), rustix::process::geteuid().as_raw());
+    let told = |one: deploy::Drifted| DriftedFile {
+        name: one.name.to_owned(),
+        missing: one.missing,
+        at: one.modified.and_then(|at| Timestamp::try_from(at).ok()),
+        by: one.uid.filter(|uid| *uid != own).map(|uid| accounts.name(uid)),
+        diff: one.diff,
+    };
+    Ok(drifted.into_iter().map(told).collect())
+}
+
+/// Refuses to write over what somebody has changed by hand.
+pub(crate) fn refuse(drifted: &[DriftedFile]) -> Result<(), ErrorBody> {
+    if drifted.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = drifted.iter().map(|file| file.name.as_str()).collect();
+    let what = if names.len() == 1 { "was changed" } else { "were changed" };
+    Err(ErrorBody::new(ErrorCode::Drift, format!("{} {what} by hand since pbxd wrote them", names.join(", ")))
+        .help("`pbxctl drift` shows how; what should stay belongs into the manifests")
+        .help("to write over it: --overwrite-drift"))
+}
+
+/// Compares everything.
+pub(crate) async fn drift(system: &System) -> Result<Drift, ErrorBody> {
+    let live = system.live();
+    let mut drift = Drift {
+        revision: live.revision,
+        files_revision: system.revisions().current().ok().flatten().filter(|current| {
+            // Nothing is live, and nothing is what is read.
+            Some(*current) != live.revision && (*current != 0 || live.revision.is_some())
+        }),
+        files: files(system, &live)?,
+        asterisk: Vec::new(),
+        not_asked: None,
+        verified: Verified::default(),
+        manual: manual(system, &live).await?,
+    };
+    match system.asterisk().await {
+        Err(error) => drift.not_asked = Some(error.message),
+        Ok(client) => match deploy::verify(&client, &ConfigTree::empty(), &live.tree, |_, _| {}).await {
+            Err(error) => drift.not_asked = Some(error.to_string()),
+            Ok(found) => {
+                drift.verified =
+                    Verified { sip_objects: found.sip_objects, contexts: found.contexts, mailboxes: found.mailboxes };
+                let id = live.revision.unwrap_or_default();
+                drift.asterisk = found.rejections.into_iter().map(|rejection| failure(id, rejection)).collect();
+            }
+        },
+    }
+    Ok(drift)
+}
+
+/// What was set by hand, with who last changed the object, and when.
+async fn manual(system: &System, live: &Live) -> Result<Vec<ManualField>, ErrorBody> {
+    let mut revisions: HashMap<u64, Revision> = HashMap::new();
+    let mut found = Vec::new();
+    for (object, record) in &live.records {
+        let by_hand: Vec<String> =
+            record.owners.iter().filter(|(_, owner)| *owner == MANUAL).map(|(path, _)| path.clone()).collect();
+        if by_hand.is_empty() && record.owner != MANUAL {
+            continue;
+        }
+        let id = live.changed_in.get(object).copied().unwrap_or_default();
+        if let Entry::Vacant(unknown) = revisions.entry(id) {
+            let key = i64::try_from(id).ok().and_then(|id| RevisionId::try_from(id).ok());
+            let key = key.ok_or_else(|| internal(&"a revision's number is out of range"))?;
+            unknown.insert(system.store.revision(key).await.map_err(|error| internal(&error))?);
+        }
+        let revision = &revisions[&id];
+        let field = |path: Option<String>, value| ManualField {
+            object: object.clone(),
+            path,
+            value,
+            revision: id,
+            by: revision.actor.clone(),
+            at: revision.created_at,
+        };
+        if record.owner == MANUAL {
+            found.push(field(None, None));
+        }
+        let fields = record.fields();
+        found.extend(by_hand.into_iter().map(|path| {
+            let value = fields.get(&path).cloned();
+            field(Some(path), value)
+        }));
+    }
+    Ok(found)
+}

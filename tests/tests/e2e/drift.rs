@@ -1,0 +1,89 @@
+//! What somebody changes behind pbxd's back: found, told, and never written over in silence.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result};
+use fs_err as fs;
+use pbx_lab::until;
+use pbx_tests::{CommandOutput, SOON, System, extension, settings};
+
+#[test]
+fn what_was_changed_by_hand_is_told_and_not_written_over_in_silence() -> Result<()> {
+    let mut system = System::start()?;
+    let base = [settings(""), extension("1001", ", displayName: Ana"), extension("1002", "")].concat();
+    system.apply(&base)?;
+    let same = system.pbxctl(&["drift"])?.expect(0)?;
+    assert!(same.stdout.contains("Nothing differs"), "{same}");
+
+    // A file, by an editor.
+    let path = system.asterisk().etc().join("pbx.d/current/pjsip.conf");
+    let text = fs::read_to_string(&path)?;
+    fs::write(&path, text.clone() + "\n[1002](+)\nallow=g729\n[extra]\ntype=auth\npassword=hunter22222\n")?;
+    let told = system.pbxctl(&["drift"])?.expect(2)?;
+    assert!(told.stdout.contains("pjsip.conf was changed") && told.stdout.contains("+allow=g729"), "{told}");
+    assert!(!told.to_string().contains("hunter22222"), "{told}");
+    let json = system.pbxctl(&["drift", "-o", "json"])?.expect(2)?.json()?;
+    assert_eq!(json["files"][0]["name"], "pjsip.conf");
+
+    system.write("eva.yaml", &base.replace("Ana", "Eva"))?;
+    let plan = system.pbxctl(&["plan", "-f", "eva.yaml"])?.expect(0)?;
+    assert!(plan.stdout.contains("pjsip.conf was changed"), "{plan}");
+    let refused = system.pbxctl(&["apply", "-f", "eva.yaml", "--yes"])?.expect(5)?;
+    assert!(refused.stderr.contains("pjsip.conf was changed by hand"), "{refused}");
+    assert!(refused.stderr.contains("--overwrite-drift"), "{refused}");
+    assert_eq!(system.health()?.revision, Some(1));
+    assert!(fs::read_to_string(&path)?.contains("g729"), "what somebody wrote is still there");
+    // Also after pbxd has started anew.
+    system.kill_pbxd();
+    system.start_pbxd()?;
+    system.pbxctl(&["apply", "-f", "eva.yaml", "--yes"])?.expect(5)?;
+    system.pbxctl(&["apply", "-f", "eva.yaml", "--yes", "--overwrite-drift"])?.expect(0)?;
+    assert!(!fs::read_to_string(&path)?.contains("g729"));
+    system.pbxctl(&["drift"])?.expect(0)?;
+    let endpoint = system.asterisk().cli("pjsip show endpoint 1002")?;
+    assert!(!endpoint.contains("g729"), "{endpoint}");
+
+    // A file that is gone.
+    fs::remove_file(system.asterisk().etc().join("pbx.d/current/voicemail.conf"))?;
+    let told = system.pbxctl(&["drift"])?.expect(2)?;
+    assert!(told.stdout.contains("voicemail.conf is gone"), "{told}");
+    system.pbxctl(&["apply", "-f", "eva.yaml", "--yes", "--overwrite-drift"])?.expect(0)?;
+    system.pbxctl(&["drift"])?.expect(0)?;
+    Ok(())
+}
+
+#[test]
+fn what_asterisk_was_told_by_hand_and_what_was_set_by_hand_is_told() -> Result<()> {
+    let system = System::start()?;
+    system.apply(&[settings(""), extension("1001", ", displayName: Ana")].concat())?;
+    let watch = system.command(&["drift", "--watch", "--every", "1s"])?;
+    let mut watch = { watch }.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+
+    // Asterisk's console.
+    let contexts = system.asterisk().cli("dialplan show")?;
+    let context = contexts.split("Context 'pbx-").nth(1).and_then(|rest| rest.split('\'').next()).unwrap_or_default();
+    system.asterisk().cli(&format!("dialplan add extension 999,1,NoOp(x) into pbx-{context}"))?;
+    let told = until("the dialplan to differ", SOON, || {
+        let told = system.pbxctl(&["drift"])?;
+        Ok((told.code == 2).then_some(told))
+    })?;
+    assert!(told.stdout.contains("Asterisk\n") && told.stdout.contains(&format!("pbx-{context}")), "{told}");
+    system.asterisk().cli(&format!("dialplan remove extension 999@pbx-{context}"))?;
+    system.pbxctl(&["drift"])?.expect(0)?;
+
+    // A field.
+    let edit = system.command(&["edit", "extension/1001", "--yes"])?.env("EDITOR", "sed -i s/Ana/Eva/").output()?;
+    CommandOutput::from(edit).expect(0)?;
+    let told = system.pbxctl(&["drift"])?.expect(2)?;
+    assert!(told.stdout.contains("Set by hand") && told.stdout.contains("displayName: Eva"), "{told}");
+    system.pbxctl(&["drift", "--no-manual"])?.expect(0)?;
+
+    // The watch tells it too, and ends with what is.
+    let told = BufReader::new(watch.stdout.take().context("no output")?);
+    let mut lines = told.lines();
+    assert!(lines.any(|line| line.is_ok_and(|line| line.contains("displayName: Eva"))));
+    assert!(std::process::Command::new("kill").args(["-INT", &watch.id().to_string()]).status()?.success());
+    assert_eq!(watch.wait()?.code(), Some(2));
+    Ok(())
+}
