@@ -96,12 +96,24 @@ pub fn carry_out(app: &mut App, plan: &Plan, how: &How) -> Result<Exit, Failure>
 
 /// Says how an apply ended.
 fn end(app: &mut App, plan: &Plan, outcome: &Outcome, json: bool) -> Result<Exit, Failure> {
-    let good = matches!(outcome.result, OutcomeResult::Applied | OutcomeResult::Written);
-    if good {
-        if json {
-            app.ui.json(&json!({ "plan": plan, "outcome": outcome }));
-        } else {
-            app.ui.line(&show::outcome(outcome));
+    if json && succeeded(outcome) {
+        app.ui.json(&json!({ "plan": plan, "outcome": outcome }));
+        return Ok(Exit::Done);
+    }
+    ended(app, outcome)
+}
+
+/// Whether Asterisk has what was meant, or will have it when it starts.
+pub fn succeeded(outcome: &Outcome) -> bool {
+    matches!(outcome.result, OutcomeResult::Applied | OutcomeResult::Written)
+}
+
+/// Says in words how an apply ended.
+pub fn ended(app: &mut App, outcome: &Outcome) -> Result<Exit, Failure> {
+    if succeeded(outcome) {
+        app.ui.line(&show::outcome(outcome));
+        if let Some(until) = outcome.confirm_by {
+            app.ui.line(&format!("It is taken back at {} unless `pbxctl confirm` comes before.", show::instant(until)));
         }
         return Ok(Exit::Done);
     }

@@ -13,6 +13,7 @@ use pbx_store::{Change, NewRevision, RevisionId, Secret, SecretChange, SecretId,
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{error, info, warn};
 
+use crate::confirm;
 use crate::drift;
 use crate::live::Live;
 use crate::plan::Planned;
@@ -71,8 +72,20 @@ pub(crate) async fn apply(
     actor: &str,
     listener: &Listener,
 ) -> Result<Outcome, ErrorBody> {
-    let started = Instant::now();
     let _lock = system.lock_within(actor, Duration::from_secs(request.wait_seconds)).await?;
+    confirm::nothing_waits(system)?;
+    carry_out(system, planned, request, actor, listener).await
+}
+
+/// Carries a plan out, for whoever holds the right to change the system.
+pub(crate) async fn carry_out(
+    system: &Arc<System>,
+    planned: &Planned,
+    request: &ApplyRequest,
+    actor: &str,
+    listener: &Listener,
+) -> Result<Outcome, ErrorBody> {
+    let started = Instant::now();
     answer(system.owner.check()).await.map_err(store_error)?;
     if !request.overwrite_drift {
         drift::refuse(&drift::files(system, &system.live())?)?;
@@ -89,15 +102,26 @@ pub(crate) async fn apply(
     if let Some(missing) = client.as_ref().and_then(|_| missing_include(&system.config().asterisk.config_dir)) {
         return Err(missing);
     }
+    let window = confirm::Window::open(request, live.revision, client.as_ref()).await?;
     let begun = answer(system.store.begin(revision(planned, &live, request, actor)?)).await;
     // Without an answer it may have begun all the same.
     let id = begun.inspect_err(|error| system.leave_unsettled(error.is_transient())).map_err(store_error)?;
     system.use_up(&planned.view.id);
     let proven = system.revisions().proven() == live.revision;
     let change = Changing { system, planned, live: &live, id, listener, actor, proven };
-    let mut outcome = match client {
-        None => change.write().await?,
-        Some(client) => change.deploy(client).await?,
+    if let Some(window) = &window
+        && let Err(error) = window.keep(&system.revisions(), number(id))
+    {
+        change.abandon(State::Failed, &error.to_string()).await;
+        return Err(files_error(&error));
+    }
+    let ended = match client {
+        None => change.write().await,
+        Some(client) => change.deploy(client).await,
+    };
+    let mut outcome = match window {
+        Some(window) => window.begin(system, ended, actor)?,
+        None => ended?,
     };
     outcome.milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     info!(revision = outcome.revision, result = ?outcome.result, changed = outcome.changed, by = actor, "apply ended");
@@ -223,6 +247,7 @@ impl Changing<'_> {
                 mailboxes: verified.mailboxes,
             },
             changed: self.planned.view.changes.len(),
+            confirm_by: None,
             milliseconds: 0,
         }
     }

@@ -5,6 +5,7 @@
 
 mod apply;
 pub mod config;
+mod confirm;
 mod drift;
 mod http;
 mod identity;

@@ -79,6 +79,7 @@ pub(crate) async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
         error!(error = format!("{error:#}"), "what Asterisk reads could not be compared with the live revision");
         None
     });
+    crate::confirm::at_start(&system);
     recovery::in_background(&system, undone);
     let listener = listen(&socket)?;
     let stop = system.stop.clone();

@@ -51,8 +51,23 @@ fn invalid(diagnostics: Vec<Diagnostic>) -> ErrorBody {
     ErrorBody { diagnostics, ..ErrorBody::new(ErrorCode::Invalid, message) }
 }
 
+/// Whether deletes that may be a slip are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limits {
+    /// Until it is said that they are meant.
+    Kept,
+    /// Not on a way back that was agreed to beforehand.
+    Waived,
+}
+
 /// Makes a plan. Nothing is changed by it.
-pub(crate) async fn plan(store: &Store, live: &Live, id: String, request: PlanRequest) -> Result<Planned, ErrorBody> {
+pub(crate) async fn plan(
+    store: &Store,
+    live: &Live,
+    id: String,
+    request: PlanRequest,
+    limits: Limits,
+) -> Result<Planned, ErrorBody> {
     let wanted = match request.rollback {
         Some(revision) => wanted::going_back(store, revision).await?,
         None => wanted::merged(live, &request)?,
@@ -97,7 +112,9 @@ pub(crate) async fn plan(store: &Store, live: &Live, id: String, request: PlanRe
     if found.iter().any(Diagnostic::is_error) {
         return Err(limits::still_used(&changes, &mut found).unwrap_or_else(|| invalid(found)));
     }
-    limits::deletes(&changes, live, &catalog, &request)?;
+    if limits == Limits::Kept {
+        limits::deletes(&changes, live, &catalog, &request)?;
+    }
     let tree = live::files(&catalog, &values);
     let sections = changed_sections(&live.tree, &tree);
     let view = Plan {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pbx_api::{ErrorBody, ErrorCode, PlanRequest, Reload, SavedPlan};
+use pbx_api::{ErrorBody, ErrorCode, PlanRequest, Reload, SavedPlan, Unconfirmed};
 use pbx_asterisk::ami::{self, Backoff, Client, Link};
 use pbx_asterisk::config::FILES;
 use pbx_asterisk::deploy::Revisions;
@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::drift;
 use crate::live::Live;
-use crate::plan::{Planned, plan, saved};
+use crate::plan::{Limits, Planned, plan, saved};
 use crate::surroundings;
 
 /// How many plans are kept for applying of each who makes them, so that nobody's plans push out another's; older ones must be made
@@ -64,6 +64,9 @@ pub(crate) struct System {
     holder: Mutex<Option<Holder>>,
     /// Told when the right to change the system is given back.
     given_back: Notify,
+    /// What waits for its confirmation, and what is told when it no longer does.
+    unconfirmed: Mutex<Option<Unconfirmed>>,
+    pub(crate) answered: Notify,
     owed: Mutex<Option<Owed>>,
     /// Whether files, store and Asterisk may disagree, and what wakes whoever sees to that.
     unsettled: AtomicBool,
@@ -104,6 +107,8 @@ impl System {
             stop: CancellationToken::new(),
             holder: Mutex::new(None),
             given_back: Notify::new(),
+            unconfirmed: Mutex::new(None),
+            answered: Notify::new(),
             owed: Mutex::new(None),
             unsettled: AtomicBool::new(false),
             released: Notify::new(),
@@ -220,7 +225,7 @@ impl System {
 
     async fn make(&self, id: String, request: PlanRequest) -> Result<Planned, ErrorBody> {
         let live = self.live();
-        let mut planned = plan(&self.store, &live, id, request).await?;
+        let mut planned = plan(&self.store, &live, id, request, Limits::Kept).await?;
         if live.revision.is_some() && self.revisions().proven() != live.revision {
             // Asterisk has not said that it has what is live: whatever is planned, everything is reloaded and read back.
             planned.view.reloads = FILES
@@ -268,8 +273,9 @@ impl System {
         let changed = planned.view.changes.iter().filter(|change| {
             change.object.kind == pbx_manifest::Kind::Extension && live.records.contains_key(&change.object)
         });
-        let registered =
-            changed.filter(|change| contacts.iter().any(|contact| contact.aor == change.object.name.as_str())).count();
+        let registered = changed
+            .filter(|change| contacts.iter().any(|contact| contact.aor() == change.object.name.as_str()))
+            .count();
         planned.view.blast.registered_phones = Some(registered as u64);
     }
 
@@ -288,6 +294,17 @@ impl System {
     /// A plan is being carried out: it is used.
     pub(crate) fn use_up(&self, id: &str) {
         self.plans.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, plan)| plan.view.id != id);
+    }
+
+    /// The revision that waits for its confirmation.
+    pub(crate) fn unconfirmed(&self) -> Option<Unconfirmed> {
+        self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on this one waits, or none.
+    pub(crate) fn set_unconfirmed(&self, waiting: Option<Unconfirmed>) {
+        *self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
+        self.answered.notify_waiters();
     }
 
     /// Takes the right to change the system, after waiting for it if need be; or says who has it.

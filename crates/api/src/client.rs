@@ -13,8 +13,8 @@ use tokio::net::UnixStream;
 
 use crate::route::{Method, RouteId};
 use crate::types::{
-    ApplyRequest, Drift, ErrorBody, Event, Health, ObjectHistory, ObjectList, ObjectView, Plan, PlanRequest,
-    RevisionChanges, RevisionList, RevisionView, SavedPlan,
+    ApplyRequest, ConfirmRequest, Confirmed, Drift, ErrorBody, Event, Health, ObjectHistory, ObjectList, ObjectView,
+    Plan, PlanRequest, RevisionChanges, RevisionList, RevisionView, SavedPlan,
 };
 
 /// Why a request got no answer, or a bad one.
@@ -188,6 +188,11 @@ impl Client {
         let response =
             self.send(RouteId::Apply, &format!("/v1/plans/{}/apply", escaped(plan)), encode(request)?).await?;
         Ok(Events { body: response.into_body(), buffer: BytesMut::new() })
+    }
+
+    /// Keeps the revision that waits for its confirmation, or goes back from it.
+    pub async fn confirm(&self, request: &ConfirmRequest) -> Result<Confirmed, ClientError> {
+        self.post(RouteId::Confirm, "/v1/confirm", request).await
     }
 
     /// How what is differs from what should be.

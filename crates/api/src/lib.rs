@@ -12,8 +12,8 @@ pub use client::{Client, ClientError, Events};
 pub use openapi::openapi;
 pub use route::{Method, Permission, ROUTES, Route, RouteId};
 pub use types::{
-    ApplyRequest, AsteriskHealth, Blast, Declared, Drift, DriftedFile, ErrorBody, ErrorCode, Event, Failure,
-    FileAction, FileChange, Health, ManualField, ObjectHistory, ObjectList, ObjectVersion, ObjectView, Outcome,
-    OutcomeResult, PLAN_FORMAT, Plan, PlanRequest, Reload, RevisionChanges, RevisionList, RevisionView, SavedPlan,
-    SourceInfo, Step, Verified,
+    ApplyRequest, AsteriskHealth, Blast, ConfirmRequest, Confirmed, Declared, Drift, DriftedFile, ErrorBody, ErrorCode,
+    Event, Failure, FileAction, FileChange, Health, ManualField, ObjectHistory, ObjectList, ObjectVersion, ObjectView,
+    Outcome, OutcomeResult, PLAN_FORMAT, Plan, PlanRequest, Reload, RevisionChanges, RevisionList, RevisionView,
+    SavedPlan, SourceInfo, Step, Unconfirmed, Verified,
 };

@@ -60,6 +60,8 @@ pub enum RouteId {
     PlanAgain,
     /// Carries a plan out.
     Apply,
+    /// Keeps a revision that waits for it, or goes back.
+    Confirm,
     /// How what is differs from what should be.
     Drift,
     /// The revisions.
@@ -187,6 +189,17 @@ pub const ROUTES: &[Route] = &[
         request: Some(of::<types::ApplyRequest>),
         response: of::<types::Event>,
         media: "application/x-ndjson",
+    },
+    Route {
+        id: RouteId::Confirm,
+        method: Method::Post,
+        path: "/v1/confirm",
+        permission: Permission::PlanApply,
+        summary: "Keeps the revision that waits for its confirmation, or goes back from it at once.",
+        query: &[],
+        request: Some(of::<types::ConfirmRequest>),
+        response: of::<types::Confirmed>,
+        media: JSON,
     },
     Route {
         id: RouteId::Drift,

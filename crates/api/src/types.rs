@@ -196,6 +196,8 @@ pub struct ApplyRequest {
     pub no_reload: bool,
     /// Write over files that somebody has changed by hand.
     pub overwrite_drift: bool,
+    /// Go back unless somebody confirms the revision within so many seconds, and at once where telephony gets worse; 0 for neither.
+    pub confirm_within_seconds: u64,
     /// For how many seconds to wait while somebody else is changing the system.
     pub wait_seconds: u64,
 }
@@ -305,8 +307,49 @@ pub struct Outcome {
     pub verified: Verified,
     /// Objects that changed.
     pub changed: usize,
+    /// By when it must be confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub confirm_by: Option<Timestamp>,
     /// How long it took, in milliseconds.
     pub milliseconds: u64,
+}
+
+/// Answers the question whether a revision should stay.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ConfirmRequest {
+    /// Which revision is meant; where nothing is said, whichever waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
+    /// Go back, instead of keeping it.
+    pub back: bool,
+}
+
+/// A revision that waits for its confirmation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Unconfirmed {
+    /// The revision.
+    pub revision: u64,
+    /// The one that is gone back to otherwise.
+    pub base: u64,
+    /// Who applied it.
+    pub by: String,
+    /// Until when it waits.
+    #[schemars(with = "String")]
+    pub until: Timestamp,
+}
+
+/// What was answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Confirmed {
+    /// The revision that waited.
+    pub revision: u64,
+    /// How going back ended, where that was wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back: Option<Outcome>,
 }
 
 /// An object as it is.
@@ -531,6 +574,9 @@ pub struct Health {
     pub store: String,
     /// How Asterisk is.
     pub asterisk: AsteriskHealth,
+    /// The revision that waits for its confirmation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unconfirmed: Option<Unconfirmed>,
     /// Who is asking, as pbxd sees it.
     pub you: String,
 }

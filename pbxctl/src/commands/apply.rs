@@ -22,6 +22,7 @@ use crate::planfile;
   pbxctl apply -f office/ --prune
   pbxctl apply -f office/ --yes -o json     In a pipeline
   pbxctl apply -f office/ --yes --wait 60s  After whoever is at it
+  pbxctl apply -f office/ --confirm-within 5m   Taken back unless `pbxctl confirm` comes
   pbxctl apply night.plan                   What `pbxctl plan --out night.plan` kept")]
 pub struct Apply {
     /// A plan that `pbxctl plan --out` kept, instead of manifests
@@ -40,6 +41,9 @@ pub struct Apply {
     /// How long to wait while somebody else is changing the system
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = crate::cli::seconds)]
     wait: Duration,
+    /// Go back unless `pbxctl confirm` comes within this time, and at once where telephony gets worse
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::seconds, conflicts_with = "no_reload")]
+    confirm_within: Option<Duration>,
     /// Write the files without asking Asterisk: for building images
     #[arg(long)]
     no_reload: bool,
@@ -81,6 +85,7 @@ pub fn run(args: &Apply, app: &mut App) -> Result<Exit, Failure> {
             message: args.message.clone(),
             no_reload: args.no_reload,
             overwrite_drift: args.overwrite_drift,
+            confirm_within_seconds: args.confirm_within.map_or(0, |within| within.as_secs().max(1)),
             wait_seconds: until.saturating_duration_since(Instant::now()).as_secs(),
         };
         let how = How { yes, output: args.output, diff: args.diff, verb: "Apply", request };

@@ -3,6 +3,7 @@
 mod apply;
 mod blame;
 mod completion;
+mod confirm;
 mod delete;
 mod describe;
 mod diff;
@@ -35,6 +36,7 @@ pub enum Command {
     Diff(diff::Diff),
     Apply(apply::Apply),
     Show(show::Show),
+    Confirm(confirm::Confirm),
     Get(get::Get),
     Describe(describe::Describe),
     Edit(edit::Edit),
@@ -59,6 +61,7 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::run(&args, app),
         Command::Diff(args) => diff::run(&args, app),
         Command::Apply(args) => apply::run(&args, app),
+        Command::Confirm(args) => confirm::run(&args, app),
         Command::Show(args) => show::run(&args, app),
         Command::Get(args) => get::run(&args, app),
         Command::Describe(args) => describe::run(&args, app),

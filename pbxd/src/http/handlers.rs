@@ -9,8 +9,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use pbx_api::{
-    ApplyRequest, AsteriskHealth, ErrorBody, ErrorCode, Event, Health, ObjectList, ObjectView, Plan, PlanRequest,
-    RevisionChanges, RevisionList, RevisionView, SavedPlan, SourceInfo,
+    ApplyRequest, AsteriskHealth, ConfirmRequest, Confirmed, ErrorBody, ErrorCode, Event, Health, ObjectList,
+    ObjectView, Plan, PlanRequest, RevisionChanges, RevisionList, RevisionView, SavedPlan, SourceInfo,
 };
 use pbx_asterisk::ami::LinkState;
 use pbx_asterisk::ami::action::CoreSettings;
@@ -65,6 +65,7 @@ pub(super) async fn health(State(system): State<Arc<System>>, Extension(who): Ex
             files_revision: system.revisions().current().ok().flatten(),
             proven_revision: system.revisions().proven(),
         },
+        unconfirmed: system.unconfirmed(),
         you: who.name,
     })
 }
@@ -180,6 +181,14 @@ pub(super) async fn plan_again(
     Json(saved): Json<SavedPlan>,
 ) -> Answer<Plan> {
     Ok(Json(system.plan_again(&saved, &who.name).await?.view.clone()))
+}
+
+pub(super) async fn confirm(
+    State(system): State<Arc<System>>,
+    Extension(who): Extension<Identity>,
+    Json(request): Json<ConfirmRequest>,
+) -> Answer<Confirmed> {
+    Ok(Json(crate::confirm::answer(&system, &request, &who.name).await?))
 }
 
 pub(super) async fn apply(

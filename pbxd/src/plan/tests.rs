@@ -43,7 +43,7 @@ impl Place {
     }
 
     async fn plan(&self, request: PlanRequest) -> Result<Planned, ErrorBody> {
-        plan(&self.store, &self.live, "p".into(), request).await
+        plan(&self.store, &self.live, "p".into(), request, Limits::Kept).await
     }
 
     /// Keeps a plan as an apply does, and reads the store as a start does.

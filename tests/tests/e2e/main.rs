@@ -2,6 +2,7 @@
 
 mod browser;
 mod carriers;
+mod confirm;
 mod declare;
 mod drift;
 mod extensions;

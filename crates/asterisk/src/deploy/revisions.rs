@@ -177,7 +177,30 @@ impl Revisions {
 
     /// From here on it is not known what Asterisk has: said, durably, before anything is switched.
     pub fn unprove(&self) -> Result<(), FilesError> {
-        let path = self.root.join("proven");
+        self.forget("proven")
+    }
+
+    /// Asterisk has said that it has a revision.
+    pub fn prove(&self, id: u64) -> Result<(), FilesError> {
+        self.keep("proven", &id.to_string())
+    }
+
+    /// Writes a mark, durably and whole.
+    fn keep(&self, mark: &str, line: &str) -> Result<(), FilesError> {
+        let (next, path) = (self.root.join(format!(".{mark}.next")), self.root.join(mark));
+        let written = || -> std::io::Result<()> {
+            let mut out = fs::File::create(&next)?;
+            writeln!(out, "{line}")?;
+            out.sync_all()?;
+            fs::rename(&next, &path)
+        };
+        doing(format!("writing {}", path.display()), written())?;
+        sync_dir(&self.root)
+    }
+
+    /// Takes a mark away, durably.
+    fn forget(&self, mark: &str) -> Result<(), FilesError> {
+        let path = self.root.join(mark);
         if path.symlink_metadata().is_ok() {
             doing(format!("removing {}", path.display()), fs::remove_file(&path))?;
             sync_dir(&self.root)?;
@@ -185,17 +208,22 @@ impl Revisions {
         Ok(())
     }
 
-    /// Asterisk has said that it has a revision.
-    pub fn prove(&self, id: u64) -> Result<(), FilesError> {
-        let (next, path) = (self.root.join(".proven.next"), self.root.join("proven"));
-        let written = || -> std::io::Result<()> {
-            let mut out = fs::File::create(&next)?;
-            writeln!(out, "{id}")?;
-            out.sync_all()?;
-            fs::rename(&next, &path)
-        };
-        doing(format!("writing {}", path.display()), written())?;
-        sync_dir(&self.root)
+    /// The revision that waits for somebody to confirm it, and the one to go back to otherwise.
+    pub fn unconfirmed(&self) -> Option<(u64, u64)> {
+        let text = fs::read_to_string(self.root.join("unconfirmed")).ok()?;
+        let (revision, base) = text.trim().split_once(' ')?;
+        Some((revision.parse().ok()?, base.parse().ok()?))
+    }
+
+    /// Keeps, durably, that a revision must be confirmed or gone back from: said before it is switched to, so that no crash makes it
+    /// stay.
+    pub fn await_confirmation(&self, revision: u64, base: u64) -> Result<(), FilesError> {
+        self.keep("unconfirmed", &format!("{revision} {base}"))
+    }
+
+    /// Nothing waits for a confirmation any more.
+    pub fn confirmed(&self) -> Result<(), FilesError> {
+        self.forget("unconfirmed")
     }
 
     /// The revisions whose folders exist, in order.

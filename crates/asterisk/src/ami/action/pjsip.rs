@@ -96,10 +96,9 @@ pub struct PJSIPShowContacts;
 view! {
     /// One contact of [`PJSIPShowContacts`].
     ContactItem {
-        /// `aor;@hash` for a registration.
+        /// `aor;@hash` for a registration, `aor@@hash` for one from the configuration.
         name: String = text("ObjectName"),
         uri: String = text("Uri"),
-        aor: String = text("Aor"),
         endpoint: Option<String> = optional("Endpoint"),
         /// `Reachable`, `Unreachable`, `NonQualified`, `Unknown`, ...
         status: String = text("Status"),
@@ -109,6 +108,13 @@ view! {
         /// Seconds since 1970.
         expires: Option<u64> = number("RegExpire"),
         via_address: Option<String> = optional("ViaAddr"),
+    }
+}
+
+impl ContactItem {
+    /// The address of record that it is of. Asterisk 22 names it only within the contact's own name: read off a running one.
+    pub fn aor(&self) -> &str {
+        self.name.split(";@").next().and_then(|name| name.split("@@").next()).unwrap_or(&self.name)
     }
 }
 

@@ -1,0 +1,102 @@
+//! The way back that stays open: nobody confirms, telephony gets worse, pbxd ends.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use pbx_lab::{Behaviour, until};
+use pbx_tests::{SOON, System, extension, settings};
+
+/// Two extensions, and the manifests with another name for the first.
+fn office(system: &System) -> Result<()> {
+    let base = [settings(""), extension("1001", ", displayName: Ana"), extension("1002", "")].concat();
+    system.apply(&base)?;
+    system.write("eva.yaml", &base.replace("Ana", "Eva"))?;
+    Ok(())
+}
+
+fn name(system: &System) -> Result<String> {
+    let shown = system.pbxctl(&["get", "extension", "1001", "-o", "json"])?.expect(0)?.json()?;
+    Ok(shown["spec"]["displayName"].as_str().unwrap_or_default().to_owned())
+}
+
+fn wait_for(system: &System, wanted: &str) -> Result<()> {
+    until(&format!("the name to be {wanted}"), SOON, || Ok((name(system)? == wanted).then_some(())))
+}
+
+#[test]
+fn what_is_confirmed_stays_and_what_is_not_goes_back() -> Result<()> {
+    let mut system = System::start()?;
+    office(&system)?;
+    // Confirmed.
+    let applied = system.pbxctl(&["apply", "-f", "eva.yaml", "--yes", "--confirm-within", "60s"])?.expect(0)?;
+    assert!(applied.stdout.contains("unless `pbxctl confirm` comes before"), "{applied}");
+    assert_eq!(system.health()?.unconfirmed.map(|waiting| (waiting.revision, waiting.base)), Some((2, 1)));
+    let refused = system.pbxctl(&["rollback", "1", "--yes"])?.expect(5)?;
+    assert!(refused.stderr.contains("revision 2 by") && refused.stderr.contains("pbxctl confirm"), "{refused}");
+    system.pbxctl(&["confirm", "7"])?.expect(1)?;
+    let kept = system.pbxctl(&["confirm"])?.expect(0)?;
+    assert!(kept.stdout.contains("Revision 2 stays."), "{kept}");
+    assert!(system.pbxctl(&["history", "2"])?.expect(0)?.stdout.contains("confirmed by"), "it is in the history");
+    system.pbxctl(&["confirm"])?.expect(1)?;
+    system.kill_pbxd();
+    system.start_pbxd()?;
+    assert_eq!((name(&system)?.as_str(), system.health()?.unconfirmed), ("Eva", None));
+
+    // Nobody confirms.
+    let ana = |number: &str| format!("{}{}", settings(""), extension("1001", &format!(", displayName: Ana {number}")));
+    system.write("three.yaml", &ana("3"))?;
+    system.pbxctl(&["apply", "-f", "three.yaml", "--yes", "--confirm-within", "1s"])?.expect(0)?;
+    wait_for(&system, "Eva")?;
+    let history = system.pbxctl(&["history"])?.expect(0)?;
+    assert!(history.stdout.contains("Back to revision 2: nobody confirmed it within 1 s"), "{history}");
+    until("the end to be told", SOON, || {
+        Ok(system.pbxctl(&["history", "3"])?.stdout.contains("gone back from in revision 4").then_some(()))
+    })?;
+    system.pbxctl(&["drift", "--no-manual"])?.expect(0)?;
+
+    // Somebody says no.
+    system.write("five.yaml", &ana("5"))?;
+    system.pbxctl(&["apply", "-f", "five.yaml", "--yes", "--confirm-within", "60s"])?.expect(0)?;
+    system.pbxctl(&["confirm", "--back"])?.expect(0)?;
+    assert_eq!(name(&system)?, "Eva");
+
+    // pbxd ends while it waits.
+    system.pbxctl(&["apply", "-f", "five.yaml", "--yes", "--confirm-within", "60s"])?.expect(0)?;
+    assert_eq!(name(&system)?, "Ana 5");
+    system.kill_pbxd();
+    system.start_pbxd()?;
+    wait_for(&system, "Eva")?;
+    let history = system.pbxctl(&["history"])?.expect(0)?;
+    assert!(history.stdout.contains("pbxd ended before anybody had confirmed it"), "{history}");
+    until("nothing to wait any more", SOON, || Ok(system.health()?.unconfirmed.is_none().then_some(())))?;
+    system.pbxctl(&["drift", "--no-manual"])?.expect(0)?;
+    Ok(())
+}
+
+#[test]
+fn worse_telephony_goes_back_at_once() -> Result<()> {
+    let mut system = System::start()?;
+    office(&system)?;
+    let phone = system.phone("1002", &Behaviour::answer_after(Duration::ZERO))?;
+    system.pbxctl(&["apply", "-f", "eva.yaml", "--yes", "--confirm-within", "10m"])?.expect(0)?;
+    assert_eq!(name(&system)?, "Eva");
+    phone.unregister()?;
+    wait_for(&system, "Ana")?;
+    let history = system.pbxctl(&["history"])?.expect(0)?;
+    assert!(history.stdout.contains("1 of 1 telephones are no longer registered (1002)"), "{history}");
+
+    // Asterisk is gone: the old files wait for it, and pbxd proves them when it is back.
+    system.pbxctl(&["apply", "-f", "eva.yaml", "--yes", "--confirm-within", "10m"])?.expect(0)?;
+    system.asterisk_mut().kill();
+    until("the old files to be back", Duration::from_mins(1), || {
+        Ok((name(&system)? == "Ana" && system.health()?.unconfirmed.is_none()).then_some(()))
+    })?;
+    system.asterisk_mut().start_again()?;
+    let proven = |system: &System| -> Result<bool> {
+        let health = system.health()?;
+        Ok(health.revision.is_some() && health.asterisk.proven_revision == health.revision)
+    };
+    until("Asterisk to have said that it has them", Duration::from_mins(1), || Ok(proven(&system)?.then_some(())))?;
+    system.pbxctl(&["drift", "--no-manual"])?.expect(0)?;
+    Ok(())
+}
