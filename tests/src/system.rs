@@ -123,7 +123,7 @@ fn console(asterisk: &Asterisk, path: &Path) -> Result<()> {
 fn setup(asterisk: &Asterisk, place: &Place, store: &str) -> Result<()> {
     let path = |name: &str| place.dir().join(name);
     let output: CommandOutput = Command::new(program("pbxctl")?)
-        .args(["setup", "--yes", "--store", store, "--pbxd-user", "root"])
+        .args(["setup", "--yes", "--store", store, "--pbxd-user", &present_user()?])
         .arg("--asterisk-conf")
         .arg(asterisk.etc().join("asterisk.conf"))
         .arg("--asterisk-command")
@@ -138,6 +138,12 @@ fn setup(asterisk: &Asterisk, place: &Place, store: &str) -> Result<()> {
         .output()?
         .into();
     output.expect(0).map(drop)
+}
+
+/// The user that pbxd runs as here: whoever runs the tests.
+fn present_user() -> Result<String> {
+    let output: CommandOutput = Command::new("id").arg("-un").output()?.into();
+    Ok(output.expect(0)?.stdout.trim().to_owned())
 }
 
 /// Adds the line to each main file that has Asterisk read what pbxd writes, with an empty revision to begin with.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use pbx_lab::{AsteriskRoot, Behaviour, Caller, Phone, PhoneSpec, Place, ensure_packages};
+use pbx_lab::{Behaviour, Caller, Phone, PhoneSpec, Place};
 use pbx_tests::{CommandOutput, SOON, System};
 
 use crate::project::{self, say};
@@ -33,12 +33,12 @@ pub(crate) struct Demo {
 impl Demo {
     pub(crate) fn run(&self) -> Result<()> {
         say(
-            "Packages, an Asterisk 22 in a folder of its own, and our programs: a fresh machine takes some minutes for them.",
+            "── what the lab needs: packages, and an Asterisk 22 in a folder of its own; a fresh machine takes minutes",
         );
-        ensure_packages(&["sip-tester", "util-linux"])?;
-        AsteriskRoot::ensure()?;
-        project::run(&mut project::cargo(&["build", "--quiet", "--workspace", "--bins"]))?;
-
+        pbx_lab::prepare(&["sip-tester", "util-linux"])?;
+        say("── build");
+        project::run(&mut project::cargo(&["build", "--workspace", "--bins"]))?;
+        say("── the demonstration");
         let office = Office::open()?;
         office.call()?;
         if let Some(path) = &self.picture {
@@ -152,8 +152,8 @@ impl Office {
             "pbxctl get extensions -o wide                     what there is",
             "pbxctl describe did/+351210001000                 every field, and who set it",
             "pbxctl edit extension/1002                        change it in an editor; Asterisk has it when it is over",
-            "pbxctl history                                    what was applied, by whom; pbxctl rollback 1 goes back",
-            "pbxctl diff -f examples/small-office              has anything drifted?",
+            "pbxctl diff -f examples/small-office              what an apply would change; nothing, so far",
+            "pbxctl history                                    what was applied, by whom; pbxctl rollback 2 goes back to now",
             "asterisk -rx 'pjsip show endpoints'               what Asterisk says",
             "exit                                              stops and removes everything",
         ] {
@@ -165,6 +165,7 @@ impl Office {
             .current_dir(project::root())
             .env("PATH", path)
             .env("PBXCTL_SOCKET", self.system.socket())
+            .env("PBXD_CONFIG", self.system.dir().join("pbxd.toml"))
             .status()
             .context("the shell does not start: set SHELL")?;
         say("Everything is stopped and removed.");

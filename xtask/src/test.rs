@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use pbx_lab::{AsteriskRoot, ensure_packages};
 
 use crate::{generate, project};
 
@@ -19,13 +18,14 @@ enum Done {
 /// A step: what it is called, and what it does.
 type Step = (&'static str, fn() -> Result<Done>);
 
-/// In the order of how soon they find something.
+/// In the order of how soon they find something. What the lab needs comes first: whoever lacks it shall not hear so after
+/// minutes of building.
 const STEPS: [Step; 7] = [
+    ("what the lab needs", || pbx_lab::prepare(&PACKAGES).map(|()| Done::Well)),
     ("format", || cargo(&["fmt", "--all", "--check"])),
     ("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
     ("dependencies", dependencies),
     ("generated files", || generate::check().map(|()| Done::Well)),
-    ("what the lab needs", lab),
     // The very graph that the tests run: the same features, so that nothing is built twice. The programs of packages with
     // integration tests are part of it, which is where the end to end tests find them.
     ("build", || cargo(&["test", "--workspace", "--no-run"])),
@@ -80,12 +80,6 @@ fn dependencies() -> Result<Done> {
         return Ok(Done::LeftOut("cargo-deny is not installed; `cargo install cargo-deny` does it"));
     }
     cargo(&["deny", "check"])
-}
-
-fn lab() -> Result<Done> {
-    ensure_packages(&PACKAGES)?;
-    AsteriskRoot::ensure()?;
-    Ok(Done::Well)
 }
 
 /// Unit, property and integration tests, those on a real Asterisk among them.

@@ -1,7 +1,8 @@
 //! The programs of the lab come from the distribution's packages.
 
+use crate::prepare::for_root;
 use crate::root::cache;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::geteuid;
@@ -16,8 +17,9 @@ use std::process::{Command, Stdio};
 /// # Errors
 /// When the user is not root, with the command to run; or when `apt-get` fails, with its last words.
 pub fn ensure_packages(packages: &[&str]) -> Result<()> {
-    if missing(packages).is_empty() {
-        return Ok(());
+    let Some(command) = installation(packages) else { return Ok(()) };
+    if !geteuid().is_root() {
+        return Err(for_root(&[command]));
     }
     let lock = fs::File::create(cache()?.join("packages.lock"))?;
     flock(&lock, FlockOperation::LockExclusive).context("cannot lock the installation of packages")?;
@@ -25,17 +27,19 @@ pub fn ensure_packages(packages: &[&str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let list = missing.join(" ");
-    ensure!(
-        geteuid().is_root(),
-        "the lab needs these packages; run: sudo apt-get install -y --no-install-recommends {list}"
-    );
-    tracing::info!("installing {list}");
+    tracing::info!("installing {} with apt-get", missing.join(", "));
     apt(&["update"])?;
     if missing.contains(&"postgresql") {
         without_a_system_cluster()?;
     }
     apt(&[&["install", "-y", "--no-install-recommends"], missing.as_slice()].concat())
+}
+
+/// The command that installs those of the packages that are missing.
+pub(crate) fn installation(packages: &[&str]) -> Option<String> {
+    let missing = missing(packages);
+    let command = "apt-get update && apt-get install -y --no-install-recommends";
+    (!missing.is_empty()).then(|| format!("{command} {}", missing.join(" ")))
 }
 
 /// Installing `postgresql` creates and starts a database for the whole machine, unless its settings say otherwise.

@@ -6,6 +6,7 @@
 
 use crate::packages::ensure_packages;
 use crate::place::unprivileged;
+use crate::prepare::for_root;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
@@ -38,7 +39,7 @@ pub struct AsteriskRoot {
 }
 
 impl AsteriskRoot {
-    /// The root folder of this machine; built when it is not there yet, which takes about 40 s.
+    /// The root folder of this machine; built when it is not there yet, which takes about 40 s on an idle machine.
     ///
     /// Two processes that want it at once build it once. It is built beside its place and renamed when complete, so an
     /// interrupted build leaves nothing that looks whole; what it leaves is removed by the next.
@@ -46,29 +47,32 @@ impl AsteriskRoot {
     /// # Errors
     /// When it has to be built and the user is not root, or the build fails, with its last words.
     pub fn ensure() -> Result<Self> {
-        Self::ensure_in(&cache()?)
-    }
-
-    /// Like [`AsteriskRoot::ensure`], in a cache folder of choice.
-    ///
-    /// # Errors
-    /// As [`AsteriskRoot::ensure`].
-    pub fn ensure_in(cache: &Path) -> Result<Self> {
-        let dir = cache.join(format!("asterisk-{}", key(RECIPE)));
-        if !dir.exists() {
-            build_once(cache, &dir, |part| {
-                ensure!(
-                    geteuid().is_root(),
-                    "there is no Asterisk in {} yet and building it needs root; run: sudo PBX_LAB_CACHE={} cargo xtask lab root",
-                    cache.display(),
-                    cache.display()
-                );
+        let dir = Self::place();
+        if let Some(command) = Self::construction() {
+            if !geteuid().is_root() {
+                return Err(for_root(&[command]));
+            }
+            let cache = cache()?;
+            build_once(&cache, &dir, |part| {
                 ensure_packages(&["mmdebstrap"])?;
-                tracing::info!("building a root folder with Asterisk 22 in {}, about 40 s", cache.display());
+                tracing::info!("building a root folder with Asterisk 22 in {}, a minute or two", cache.display());
                 mmdebstrap(part)
             })?;
         }
         Self::open(dir)
+    }
+
+    /// The command that builds it, if it is not there.
+    pub(crate) fn construction() -> Option<String> {
+        if Self::place().exists() {
+            return None;
+        }
+        let cache = chosen_cache().map_or_else(String::new, |dir| format!("PBX_LAB_CACHE={} ", dir.display()));
+        Some(format!("{cache}{} lab root", xtask()))
+    }
+
+    fn place() -> PathBuf {
+        cache_path().join(format!("asterisk-{}", key(RECIPE)))
     }
 
     /// The root folder that a running instance says it uses.
@@ -187,21 +191,28 @@ fn mmdebstrap(part: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The folder for what is slow to make: `$PBX_LAB_CACHE`, else `/var/cache/pbx-lab` for root, else the user's cache.
+/// The folder for what root makes, slowly, for everybody on this machine: `$PBX_LAB_CACHE`, else `/var/cache/pbx-lab`.
+fn cache_path() -> PathBuf {
+    chosen_cache().unwrap_or_else(|| PathBuf::from("/var/cache/pbx-lab"))
+}
+
+fn chosen_cache() -> Option<PathBuf> {
+    std::env::var_os("PBX_LAB_CACHE").filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// The same, created when it is not there.
 pub(crate) fn cache() -> Result<PathBuf> {
-    let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let dir = if let Some(dir) = from("PBX_LAB_CACHE") {
-        dir
-    } else if geteuid().is_root() {
-        PathBuf::from("/var/cache/pbx-lab")
-    } else {
-        from("XDG_CACHE_HOME")
-            .or_else(|| Some(from("HOME")?.join(".cache")))
-            .context("no folder for the lab's cache: set PBX_LAB_CACHE")?
-            .join("pbx-lab")
-    };
+    let dir = cache_path();
     fs::create_dir_all(&dir)?;
     Ok(dir)
+}
+
+/// The program of the project's chores: root often has no cargo, and cargo run by root would leave files that the user
+/// cannot write. It is in the folder of the present program, or for a test in the one above.
+fn xtask() -> String {
+    let here = std::env::current_exe().unwrap_or_default();
+    let found = here.ancestors().skip(1).take(2).map(|dir| dir.join("xtask")).find(|path| path.is_file());
+    found.map_or_else(|| "cargo xtask".to_owned(), |path| path.display().to_string())
 }
 
 fn key(recipe: &[&str]) -> String {
