@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn manifests_keep_numbers_as_text() {
         let text = manifest(&object("did/+351210001000", json!({ "destination": "extension/1001" }))).unwrap();
-        let again = pbx_manifest::parse(&[pbx_manifest::Source { name: "x".into(), text }]);
+        let again = pbx_manifest::parse(&[pbx_manifest::Source::new("x", text)]);
         assert_eq!(again.diagnostics, []);
         assert_eq!(again.documents[0].object.to_string(), "did/+351210001000");
         assert_eq!(again.documents[0].fields, json!({ "destination": "extension/1001" }));

@@ -45,7 +45,7 @@ pub fn read(sources: &[Source], documents: Vec<Document>) -> Result<Vec<Declared
                     let mut diagnostic = Diagnostic::error("secret", lines.next().unwrap_or_default())
                         .at(document.object.clone(), &path);
                     diagnostic.help.extend(lines.map(str::to_owned));
-                    diagnostic.position = locator.locate(document.origin, &path);
+                    locator.place(document.origin, &mut diagnostic);
                     found.push(diagnostic);
                 }
             }
@@ -55,6 +55,7 @@ pub fn read(sources: &[Source], documents: Vec<Document>) -> Result<Vec<Declared
             meta: document.meta,
             renamed_from: document.renamed_from,
             spec: document.fields,
+            scope: document.scope.map(|scope| scope.to_vec()),
         };
         declared.push(Declared { declaration, secrets });
     }
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     fn declared(name: &str, text: &str) -> Result<Vec<Declared>, Failure> {
-        let sources = [Source { name: name.into(), text: text.into() }];
+        let sources = [Source::new(name, text)];
         let parsed = pbx_manifest::parse(&sources);
         assert!(parsed.diagnostics.iter().all(|found| !found.is_error()), "{:?}", parsed.diagnostics);
         read(&sources, parsed.documents)

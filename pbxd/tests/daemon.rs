@@ -123,6 +123,7 @@ fn one_extension() -> PlanRequest {
                 meta: pbx_manifest::Meta::default(),
                 renamed_from: None,
                 spec: serde_json::json!({ "displayName": "Ana Reyes" }),
+                scope: None,
             },
             secrets: std::collections::BTreeMap::new(),
         }],

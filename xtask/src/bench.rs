@@ -115,7 +115,7 @@ fn office(count: u32) -> String {
 
 /// Reading, checking and rendering, beside a Python that only reads.
 fn manifests(count: u32, table: &mut String) -> Result<()> {
-    let sources = [Source { name: "bench.yaml".into(), text: office(count) }];
+    let sources = [Source::new("bench.yaml", office(count))];
     let (reading, parsed) = best(|| parse(&sources));
     let (checking, found) = best(|| check(&parsed.catalog()));
     ensure!(!parsed.diagnostics.iter().chain(&found).any(pbx_manifest::Diagnostic::is_error), "a wrong manifest");

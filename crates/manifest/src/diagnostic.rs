@@ -104,7 +104,7 @@ impl fmt::Display for Diagnostic {
     /// One line, for logs: `office.yaml:3:5: error: … (extension/1001 spec.profile)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(at) = &self.position {
-            write!(f, "{}:{}:{}: ", at.file, at.line, at.column)?;
+            write!(f, "{at}: ")?;
         }
         let level = if self.is_error() { "error" } else { "warning" };
         write!(f, "{level}: {}", self.message)?;

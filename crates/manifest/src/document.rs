@@ -1,6 +1,7 @@
 //! Manifests as they are written: one document after another, each an object of a kind.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use crate::kind::{AnySpec, Catalog, Kind, ObjectRef};
 use crate::record::Meta;
 use crate::secret::Secret;
 use crate::source::{Lines, Source, Span};
+use crate::table::{self, Cells, Layout};
 use crate::text::{Name, Refused, refuse, text_value};
 use crate::yaml::{self, Key, Node, Value};
 
@@ -84,6 +86,8 @@ pub struct Document {
     pub spec: AnySpec,
     /// Only the fields that were written, in their normal form.
     pub fields: Json,
+    /// The fields that it speaks of, by path, where it does not speak of all: a row speaks of its columns.
+    pub scope: Option<Arc<[String]>>,
 }
 
 /// What came out of reading manifests.
@@ -111,11 +115,15 @@ pub fn parse(sources: &[Source]) -> Parsed {
     let mut parsed = Parsed::default();
     for (at, source) in sources.iter().enumerate() {
         let lines = Lines::new(source);
+        if source.table.is_some() {
+            table::parse(source, at, &lines, &mut parsed.documents, &mut parsed.diagnostics);
+            continue;
+        }
         let mut inherited = false;
         for (index, node) in yaml::Documents::new(&source.text).enumerate() {
             match node {
                 Ok(node) => {
-                    let mut reader = Reader { lines: &lines, found: &mut parsed.diagnostics };
+                    let mut reader = Reader { lines: &lines, found: &mut parsed.diagnostics, layout: None };
                     let document = reader.document(&node, Origin { source: at, index }, inherited);
                     // The first document's version holds for those that say none.
                     inherited |= node.get("apiVersion").is_some();
@@ -144,28 +152,34 @@ fn refuse_repeated(sources: &[Source], parsed: &mut Parsed) {
                 .at(document.object.clone(), "metadata.name")
                 .help("keep one of them");
             if let Some(at) = locator.locate(first, "metadata.name") {
-                diagnostic.help.insert(0, format!("first declared at {}:{}:{}", at.file, at.line, at.column));
+                diagnostic.help.insert(0, format!("first declared at {at}"));
             }
-            diagnostic.position = locator.locate(document.origin, "metadata.name");
+            locator.place(document.origin, &mut diagnostic);
             parsed.diagnostics.push(diagnostic);
         }
     }
 }
 
-struct Reader<'s> {
-    lines: &'s Lines<'s>,
-    found: &'s mut Vec<Diagnostic>,
+/// Reads documents from their nodes.
+pub(crate) struct Reader<'r, 's> {
+    pub(crate) lines: &'r Lines<'s>,
+    pub(crate) found: &'r mut Vec<Diagnostic>,
+    /// The columns of the table that the documents are rows of.
+    pub(crate) layout: Option<&'r Layout>,
 }
 
-impl Reader<'_> {
+impl Reader<'_, '_> {
     fn add(&mut self, span: Span, mut diagnostic: Diagnostic) {
         // A message repeats what was written; of ten thousand letters, some say enough.
         shorten(&mut diagnostic.message);
         diagnostic.help.iter_mut().for_each(shorten);
+        if let Some(title) = self.layout.and_then(|layout| layout.title(span)) {
+            diagnostic.label.get_or_insert_with(|| title.to_owned());
+        }
         self.found.push(diagnostic.positioned(self.lines.position(span)));
     }
 
-    fn document(&mut self, node: &Node<'_>, origin: Origin, inherited: bool) -> Option<Document> {
+    pub(crate) fn document(&mut self, node: &Node<'_>, origin: Origin, inherited: bool) -> Option<Document> {
         let Value::Map(entries) = &node.value else {
             self.add(
                 node.span,
@@ -242,6 +256,7 @@ impl Reader<'_> {
             renamed_from: metadata.renamed_from,
             spec,
             fields,
+            scope: None,
         })
     }
 
@@ -343,6 +358,14 @@ impl Reader<'_> {
                 };
                 let mut diagnostic = describe(&error, &full, kind);
                 diagnostic.path = path_text(&full);
+                let span = match (self.layout, &error.problem) {
+                    (Some(layout), Problem::MissingField(field)) => {
+                        let (span, help) = layout.missing(node.span.start, &format!("{}.{field}", diagnostic.path));
+                        diagnostic.help = vec![help];
+                        span
+                    }
+                    _ => span,
+                };
                 self.add(span, diagnostic);
             }
             if !take_out(&mut rest, &path) {
@@ -405,7 +428,7 @@ fn unknown_field(field: &str, known: &[&str]) -> Diagnostic {
 }
 
 /// A refused value: the first line is the message, the others are help.
-fn refusal(code: &str, text: &str) -> Diagnostic {
+pub(crate) fn refusal(code: &str, text: &str) -> Diagnostic {
     let mut lines = text.lines();
     let mut diagnostic = Diagnostic::error(code, lines.next().unwrap_or_default());
     diagnostic.help.extend(lines.map(str::to_owned));
@@ -521,7 +544,13 @@ fn find<'n, 't>(document: &'n Node<'t>, path: &str) -> Option<(&'n Node<'t>, Spa
 /// something is wrong, and keeping them would cost every run that is right.
 pub struct Locator<'s> {
     sources: &'s [Source],
-    read: HashMap<usize, (Vec<Node<'s>>, Lines<'s>)>,
+    read: HashMap<usize, (Places<'s>, Lines<'s>)>,
+}
+
+/// What positions are found in.
+enum Places<'s> {
+    Nodes(Vec<Node<'s>>),
+    Cells(Cells),
 }
 
 impl<'s> Locator<'s> {
@@ -533,9 +562,17 @@ impl<'s> Locator<'s> {
     /// Where a path stands; when it was not written, the nearest enclosing field that was.
     pub fn locate(&mut self, origin: Origin, path: &str) -> Option<crate::source::Position> {
         let source = self.sources.get(origin.source)?;
-        let (nodes, lines) =
-            self.read.entry(origin.source).or_insert_with(|| (yaml::read(&source.text).0, Lines::new(source)));
-        let document = nodes.get(origin.index)?;
+        let (places, lines) = self.read.entry(origin.source).or_insert_with(|| {
+            let places = match source.table {
+                Some(_) => Places::Cells(Cells::of(source)),
+                None => Places::Nodes(yaml::read(&source.text).0),
+            };
+            (places, Lines::new(source))
+        });
+        let document = match places {
+            Places::Cells(cells) => return Some(lines.position(cells.find(origin.index, path).0)),
+            Places::Nodes(nodes) => nodes.get(origin.index)?,
+        };
         let mut path = path;
         loop {
             if let Some((_, span)) = find(document, path)
@@ -552,6 +589,18 @@ impl<'s> Locator<'s> {
     }
 }
 
+impl Locator<'_> {
+    /// Gives a finding about a document its position, and in a table the title of its column.
+    pub fn place(&mut self, origin: Origin, diagnostic: &mut Diagnostic) {
+        diagnostic.position = self.locate(origin, &diagnostic.path);
+        if let Some((Places::Cells(cells), _)) = self.read.get(&origin.source)
+            && let (_, Some(title)) = cells.find(origin.index, &diagnostic.path)
+        {
+            diagnostic.label.get_or_insert_with(|| title.to_owned());
+        }
+    }
+}
+
 /// Gives findings about objects the positions of the documents that declare them.
 pub fn locate(sources: &[Source], documents: &[Document], diagnostics: &mut [Diagnostic]) {
     if diagnostics.iter().all(|diagnostic| diagnostic.position.is_some()) {
@@ -562,7 +611,7 @@ pub fn locate(sources: &[Source], documents: &[Document], diagnostics: &mut [Dia
     let mut locator = Locator::new(sources);
     for diagnostic in diagnostics.iter_mut().filter(|diagnostic| diagnostic.position.is_none()) {
         if let Some(origin) = diagnostic.object.as_ref().and_then(|object| origins.get(object)) {
-            diagnostic.position = locator.locate(*origin, &diagnostic.path);
+            locator.place(*origin, diagnostic);
         }
     }
 }

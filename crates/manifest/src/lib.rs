@@ -18,6 +18,7 @@ mod record;
 mod schema;
 mod secret;
 mod source;
+mod table;
 mod text;
 mod time;
 mod yaml;
@@ -33,7 +34,8 @@ pub use record::{
 };
 pub use schema::{Explanation, Field, explain, schema, schema_of_all};
 pub use secret::{Secret, value_error as secret_error, value_error_at as secret_error_at};
-pub use source::{Position, Source, Span};
+pub use source::{Position, Source, Span, Table};
+pub use table::{Entry, Grid, grid, grid_of, is_secret, is_table, mask};
 pub use text::{
     Codec, DisplayName, Duration, Email, Endpoint, FeatureCode, FilePath, Host, Name, Network, Number, Pattern,
     Permission, Place, Prefix, Refused, Text, TimeZone,

@@ -64,6 +64,22 @@ pub struct Declaration {
     pub renamed_from: Option<Name>,
     /// The fields that it names.
     pub spec: Json,
+    /// The fields that it speaks of, by path (`spec.email`), those below them included; nothing when it speaks of all. A
+    /// spreadsheet speaks of its columns: what it does not speak of stays, and what it speaks of and does not name is meant to be
+    /// the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Vec<String>>,
+}
+
+impl Declaration {
+    /// Whether it speaks of a field.
+    fn speaks_of(&self, path: &str) -> bool {
+        self.scope.as_ref().is_none_or(|scope| {
+            scope
+                .iter()
+                .any(|own| path.strip_prefix(own.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+        })
+    }
 }
 
 /// A change of single fields, whoever owns them: what `edit`, `enable` and `set` do.
@@ -94,16 +110,18 @@ pub struct Conflict {
     pub value: String,
     /// Who wants another.
     pub set: String,
-    /// Which one.
-    pub wanted: String,
+    /// Which one; nothing for the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<String>,
 }
 
 impl Conflict {
     /// As a finding.
     pub fn diagnostic(&self) -> Diagnostic {
+        let wanted = self.wanted.as_deref().unwrap_or("the default");
         Diagnostic::error(
             "conflict",
-            format!("`{}` wants {} here, but `{}` has set {}", self.set, self.wanted, self.owner, self.value),
+            format!("`{}` wants {wanted} here, but `{}` has set {}", self.set, self.owner, self.value),
         )
         .at(self.object.clone(), &self.path)
         .help("agree on one value, or take the field over with `--force-conflicts`")
@@ -236,27 +254,36 @@ impl Record {
     }
 
     /// Applies what a set says now: the fields it names are set and its own, those it no longer names fall back, and those of
-    /// others stay. With `force`, fields of others are taken over instead of conflicting.
+    /// others stay. A declaration that says which fields it speaks of leaves all others as they are, and wants the default where it
+    /// speaks of a field and does not name it. With `force`, fields of others are taken over instead of conflicting.
     pub fn merge(&mut self, declaration: &Declaration, set: &str, force: bool) -> Vec<Conflict> {
         let wanted = fields(&declaration.meta, &declaration.spec);
         let present = self.fields();
         let mut conflicts = Vec::new();
-        for path in present.keys().filter(|path| !wanted.contains_key(*path)) {
-            if self.owner_of(path) == set {
+        let conflict = |record: &Self, path: &str, there: &Json, wanted: Option<&Json>| Conflict {
+            object: declaration.object.clone(),
+            path: path.to_owned(),
+            owner: record.owner_of(path).to_owned(),
+            value: plain(there),
+            set: set.to_owned(),
+            wanted: wanted.map(plain),
+        };
+        for (path, there) in present.iter().filter(|(path, _)| !wanted.contains_key(*path)) {
+            if !declaration.speaks_of(path) {
+                continue;
+            }
+            if self.owner_of(path) == set || (force && declaration.scope.is_some()) {
                 self.unset(path);
+            } else if declaration.scope.is_some() {
+                conflicts.push(conflict(self, path, there, None));
             }
         }
         for (path, value) in wanted {
             match present.get(&path) {
                 Some(there) if *there == value => {}
-                Some(there) if self.owner_of(&path) != set && !force => conflicts.push(Conflict {
-                    object: declaration.object.clone(),
-                    owner: self.owner_of(&path).to_owned(),
-                    value: plain(there),
-                    set: set.to_owned(),
-                    wanted: plain(&value),
-                    path,
-                }),
+                Some(there) if self.owner_of(&path) != set && !force => {
+                    conflicts.push(conflict(self, &path, there, Some(&value)));
+                }
                 _ => self.set(&path, value, set),
             }
         }

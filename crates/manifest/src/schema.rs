@@ -111,7 +111,7 @@ pub fn explain(kind: Kind, path: &str) -> Result<Explanation, Vec<String>> {
 }
 
 /// Follows `$ref` and `anyOf [.., null]` to the schema that says something.
-fn resolve<'s>(schema: &'s Json, definitions: &'s Json) -> &'s Json {
+pub(crate) fn resolve<'s>(schema: &'s Json, definitions: &'s Json) -> &'s Json {
     if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
         return resolve(&definitions[name], definitions);
     }
@@ -129,7 +129,7 @@ fn inner<'s>(schema: &'s Json, definitions: &'s Json) -> &'s Json {
     if schema["items"].is_object() { resolve(&schema["items"], definitions) } else { schema }
 }
 
-fn properties(schema: &Json, definitions: &Json) -> Vec<(String, Json)> {
+pub(crate) fn properties(schema: &Json, definitions: &Json) -> Vec<(String, Json)> {
     let item = inner(schema, definitions);
     item["properties"].as_object().into_iter().flatten().map(|(name, schema)| (name.clone(), schema.clone())).collect()
 }

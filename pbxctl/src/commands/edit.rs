@@ -90,7 +90,7 @@ pub fn run(args: &Edit, app: &mut App) -> Result<Exit, Failure> {
 
 /// Reads the edited text, and carries out what it changes.
 fn attempt(app: &mut App, args: &Edit, view: &ObjectView, text: &str) -> Result<Exit, Failure> {
-    app.sources = vec![Source { name: "the edited text".into(), text: text.to_owned() }];
+    app.sources = vec![Source::new("the edited text", text)];
     let parsed = pbx_manifest::parse(&app.sources);
     let errors: Vec<Diagnostic> = parsed.diagnostics.into_iter().filter(Diagnostic::is_error).collect();
     if !errors.is_empty() {

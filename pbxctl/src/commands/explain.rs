@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn the_examples_are_one_good_system() {
-        let all = Kind::ALL.iter().map(|kind| Source { name: kind.title().into(), text: example(*kind).into() });
+        let all = Kind::ALL.iter().map(|kind| Source::new(kind.title(), example(*kind)));
         let parsed = pbx_manifest::parse(&all.collect::<Vec<_>>());
         assert_eq!(parsed.diagnostics, []);
         assert_eq!(pbx_manifest::check(&parsed.catalog()), []);

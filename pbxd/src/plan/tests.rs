@@ -18,7 +18,13 @@ struct Place {
 fn declared(object: &str, spec: Json, secrets: &[(&str, &str)]) -> Declared {
     let secrets = secrets.iter().map(|(path, value)| ((*path).to_owned(), (*value).to_owned())).collect();
     Declared {
-        declaration: Declaration { object: object.parse().unwrap(), meta: Meta::default(), renamed_from: None, spec },
+        declaration: Declaration {
+            object: object.parse().unwrap(),
+            meta: Meta::default(),
+            renamed_from: None,
+            spec,
+            scope: None,
+        },
         secrets,
     }
 }

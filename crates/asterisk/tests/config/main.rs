@@ -28,7 +28,7 @@ fn small_office() -> Vec<Document> {
         text.push_str(&one);
         text.push_str("\n---\n");
     }
-    let parsed = pbx_manifest::parse(&[Source { name: "small-office".into(), text }]);
+    let parsed = pbx_manifest::parse(&[Source::new("small-office", text)]);
     assert!(parsed.diagnostics.is_empty(), "{:?}", parsed.diagnostics);
     parsed.documents
 }
@@ -175,7 +175,7 @@ fn a_hundred_thousand_objects() {
         println!("{what:>20} {:>6} ms", last.elapsed().as_millis());
         last = std::time::Instant::now();
     };
-    let parsed = pbx_manifest::parse(&[Source { name: "large.yaml".into(), text }]);
+    let parsed = pbx_manifest::parse(&[Source::new("large.yaml", text)]);
     assert!(parsed.diagnostics.is_empty());
     lap("parse");
     let built = build(parsed.documents, |_, _| "4711".into());

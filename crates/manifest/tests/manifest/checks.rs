@@ -179,7 +179,7 @@ fn a_refused_secret_is_not_repeated() {
         let error = AnySpec::from_json(Kind::Extension, &json!({ "password": value })).unwrap_err().to_string();
         assert!(!error.contains("12345678"), "{error}");
         let text = json!({ "apiVersion": "pbx/v1", "kind": "Extension", "metadata": { "name": "1" }, "spec": { "password": value } }).to_string();
-        let found: Vec<Diagnostic> = parse(&[Source { name: "a".into(), text }]).diagnostics;
+        let found: Vec<Diagnostic> = parse(&[Source::new("a", text)]).diagnostics;
         assert!(!found.is_empty() && !format!("{found:?}").contains("12345678"), "{found:?}");
     }
 }
@@ -190,7 +190,7 @@ proptest! {
     #[test]
     fn offices_are_accepted_whatever_their_order(seed: u64, size in 1usize..12) {
         let mut all = office::manifests(seed, size);
-        let read = |all: &[Json]| parse(&[Source { name: "office".into(), text: office::text(all) }]).catalog();
+        let read = |all: &[Json]| parse(&[Source::new("office", office::text(all))]).catalog();
         let catalog = read(&all);
         let found = check(&catalog);
         let errors: Vec<String> = found.iter().filter(|found| found.is_error()).map(ToString::to_string).collect();

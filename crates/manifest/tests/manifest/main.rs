@@ -7,4 +7,5 @@ mod office;
 mod reader;
 mod records;
 mod schema;
+mod tables;
 mod values;

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::office;
 
 fn read(text: &str) -> Parsed {
-    parse(&[Source { name: "office.yaml".into(), text: text.to_owned() }])
+    parse(&[Source::new("office.yaml", text)])
 }
 
 /// Every finding stands in the file, where its line and column say.
@@ -157,10 +157,7 @@ fn every_mistake_of_a_document_is_found() {
 
 #[test]
 fn an_object_that_is_declared_twice_names_both_places() {
-    let parsed = parse(&[
-        Source { name: "a.yaml".into(), text: ONE.into() },
-        Source { name: "b.yaml".into(), text: format!("# moved\n{ONE}") },
-    ]);
+    let parsed = parse(&[Source::new("a.yaml", ONE), Source::new("b.yaml", format!("# moved\n{ONE}"))]);
     let found = &parsed.diagnostics[0];
     assert_eq!((found.code.as_str(), found.position.as_ref().unwrap().file.as_str()), ("repeated-object", "b.yaml"));
     assert_eq!(found.position.as_ref().unwrap().line, 4);
@@ -244,7 +241,7 @@ proptest! {
     fn documents_do_not_depend_on_the_files_they_stand_in(seed: u64, cut: prop::sample::Index) {
         let all = office::manifests(seed, 4);
         let (first, second) = all.split_at(cut.index(all.len()));
-        let source = |part: &[serde_json::Value]| Source { name: "part".into(), text: office::text(part) };
+        let source = |part: &[serde_json::Value]| Source::new("part", office::text(part));
         let parts = parse(&[source(first), source(second)]);
         prop_assert_eq!(parts.catalog(), parse(&[source(&all)]).catalog());
     }

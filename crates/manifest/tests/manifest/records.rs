@@ -7,7 +7,13 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 fn says(spec: Json) -> Declaration {
-    Declaration { object: "extension/1001".parse().unwrap(), meta: Meta::default(), renamed_from: None, spec }
+    Declaration {
+        object: "extension/1001".parse().unwrap(),
+        meta: Meta::default(),
+        renamed_from: None,
+        spec,
+        scope: None,
+    }
 }
 
 fn record(spec: Json) -> Record {
@@ -52,9 +58,9 @@ fn two_owners_of_a_field_are_both_named() {
             conflict.owner.as_str(),
             conflict.value.as_str(),
             conflict.set.as_str(),
-            conflict.wanted.as_str()
+            conflict.wanted.as_deref()
         ),
-        ("spec.displayName", "default", "`Ana`", "it", "`Eva`")
+        ("spec.displayName", "default", "`Ana`", "it", Some("`Eva`"))
     );
     let said = conflict.diagnostic();
     for words in ["default", "it", "Ana", "Eva"] {
@@ -212,4 +218,62 @@ proptest! {
         patched.patch(&patch(json!({}), &["spec.group.deep.new"]), "manual");
         prop_assert_eq!(patched, start);
     }
+}
+
+#[test]
+fn a_table_leaves_alone_what_it_has_no_column_for() {
+    let mut kept =
+        record(json!({ "displayName": "Ana", "email": "a@b.c", "voicemail": { "enabled": true, "attach": false } }));
+    kept.meta.labels.insert("team".into(), "sales".into());
+    let row = |spec: Json, scope: &[&str]| Declaration {
+        scope: Some(scope.iter().map(|path| (*path).to_owned()).collect()),
+        ..says(spec)
+    };
+    // Another column's fields stay, although the same set named them.
+    let mut record = kept.clone();
+    assert!(record.merge(&row(json!({ "displayName": "Eva" }), &["spec.displayName"]), "default", false).is_empty());
+    assert_eq!(
+        record,
+        Record {
+            spec: {
+                let mut spec = kept.spec.clone();
+                spec["displayName"] = json!("Eva");
+                spec
+            },
+            ..kept.clone()
+        }
+    );
+    // An empty cell falls back; a path that only begins alike is another one.
+    assert!(
+        record
+            .merge(&row(json!({}), &["spec.email", "spec.display", "metadata.labels.team"]), "default", false)
+            .is_empty()
+    );
+    assert_eq!(record.spec, json!({ "displayName": "Eva", "voicemail": { "enabled": true, "attach": false } }));
+    assert!(record.meta.labels.is_empty());
+    // A group is all that is in it.
+    assert!(
+        record
+            .merge(&row(json!({ "voicemail": { "enabled": false } }), &["spec.voicemail"]), "default", false)
+            .is_empty()
+    );
+    assert_eq!(record.spec, json!({ "displayName": "Eva", "voicemail": { "enabled": false } }));
+    // A manifest of the same set speaks of all again.
+    assert!(record.merge(&says(json!({ "displayName": "Eva" })), "default", false).is_empty());
+    assert_eq!(record.spec, json!({ "displayName": "Eva" }));
+}
+
+#[test]
+fn an_empty_cell_against_what_another_set_says_is_a_conflict() {
+    let mut record = record(json!({ "displayName": "Ana", "email": "a@b.c" }));
+    let row = Declaration {
+        scope: Some(vec!["spec.displayName".into(), "spec.email".into()]),
+        ..says(json!({ "displayName": "Ana" }))
+    };
+    let conflicts = record.merge(&row, "people", false);
+    assert_eq!(conflicts.len(), 1);
+    assert_eq!(conflicts[0].diagnostic().message, "`people` wants the default here, but `default` has set `a@b.c`");
+    assert_eq!(record.spec["email"], "a@b.c");
+    assert!(record.merge(&row, "people", true).is_empty());
+    assert_eq!(record.spec, json!({ "displayName": "Ana" }));
 }

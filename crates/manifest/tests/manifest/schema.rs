@@ -56,7 +56,7 @@ fn the_examples_are_accepted_and_explained() {
         let path = entry.unwrap().path();
         #[expect(clippy::disallowed_methods, reason = "a test's own file; its error says enough")]
         let text = std::fs::read_to_string(&path).unwrap();
-        sources.push(Source { name: path.display().to_string(), text });
+        sources.push(Source::new(path.display().to_string(), text));
     }
     let parsed = parse(&sources);
     assert!(parsed.diagnostics.is_empty(), "{:?}", parsed.diagnostics);
