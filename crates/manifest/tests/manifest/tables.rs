@@ -237,6 +237,8 @@ fn headers_are_known_or_refused() {
         assert_eq!((found.message.as_str(), found.help[0].as_str()), (message, help), "{header}");
     }
     assert_eq!(read("name,a;name\n").diagnostics[0].code, "delimiter");
+    let wide = format!("name,{}\n1\n", (0..20_000).map(|at| format!("labels.a{at},")).collect::<String>());
+    assert_eq!(said(&read(&wide)), ["people.csv:1:1001 ALM1 this table has 20001 columns"]);
     let cut = read("kind,name,displayName\nExtension,1001,Ana\nExtension,1002");
     assert_eq!(said(&cut), ["people.csv:3:3 C3 the last row has 2 of 3 cells, and no line break: is the file whole?"]);
 }
@@ -326,15 +328,15 @@ fn checks_between_objects_find_the_cell() {
 }
 
 #[test]
-fn a_cell_that_could_not_be_read_is_refused_even_in_an_empty_row() {
-    let table = Table {
-        sheet: Some("extensions".into()),
-        unread: vec![((2, 0), "no value\nopen it".into())],
-        ..Table::default()
-    };
-    let parsed = parse(&[Source::rows("a.xlsx", "name\n1\n\n", table)]);
+fn a_cell_that_could_not_be_read_is_refused_even_where_its_row_is_empty() {
+    let unread = [(0, 2), (1, 1), (2, 0), (3, 9)].map(|at| (at, "no value\nopen it".to_owned()));
+    let table = Table { sheet: Some("extensions".into()), unread: unread.into(), ..Table::default() };
+    let parsed = parse(&[Source::rows("a.xlsx", "name,email\n1\n\n2\n", table)]);
+    let cells: Vec<&str> =
+        parsed.diagnostics.iter().filter_map(|found| found.position.as_ref()?.cell.as_deref()).collect();
+    // The last one stands beside the table.
+    assert_eq!(cells, ["C1", "B2", "A3"]);
     assert_eq!(parsed.documents.len(), 1);
-    assert_eq!(said(&parsed), ["a.xlsx: sheet extensions, cell A3 A3 no value"]);
 }
 
 #[test]
