@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
+use pbx_manifest::Kind;
 
 use crate::commands::Command;
 
@@ -97,18 +99,21 @@ pub enum Format {
     Json,
     /// Manifests.
     Yaml,
-    /// For spreadsheets.
+    /// For spreadsheets and scripts.
     Csv,
+    /// For spreadsheets.
+    Xlsx,
     /// One `kind/name` a line.
     Name,
 }
 
-const FORMATS: [(&str, Format); 6] = [
+const FORMATS: [(&str, Format); 7] = [
     ("table", Format::Table),
     ("wide", Format::Wide),
     ("json", Format::Json),
     ("yaml", Format::Yaml),
     ("csv", Format::Csv),
+    ("xlsx", Format::Xlsx),
     ("name", Format::Name),
 ];
 
@@ -124,6 +129,18 @@ pub struct Files {
     /// Files, folders (with everything below), globs, or `-` for standard input; may be repeated
     #[arg(short = 'f', long = "file", value_name = "PATH", required = true, num_args = 1.., value_hint = clap::ValueHint::AnyPath)]
     pub file: Vec<PathBuf>,
+}
+
+/// How tables are read.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Rows {
+    /// What the rows of CSV and XLSX files are that do not say so themselves, as `extension`
+    #[arg(long, value_name = "KIND", value_parser = kind, add = ArgValueCompleter::new(crate::complete::kinds))]
+    pub kind: Option<Kind>,
+}
+
+fn kind(word: &str) -> Result<Kind, String> {
+    word.parse().map_err(|refused: pbx_manifest::Refused| refused.to_string())
 }
 
 /// Whether to ask.

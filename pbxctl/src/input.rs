@@ -6,18 +6,18 @@ use std::collections::HashSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use pbx_manifest::{Document, Source};
+use pbx_manifest::{Document, Source, Table};
 
 use crate::app::App;
+use crate::cli::Rows;
 use crate::failure::Failure;
-use crate::git;
-use crate::snippet;
+use crate::{git, snippet, workbook};
 
 /// The name of standard input in messages.
 const STDIN: &str = "<stdin>";
 
 /// Reads every manifest that was named, in the order of the command line and, inside a folder, of the names.
-pub fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
+pub fn read(paths: &[PathBuf], rows: Rows) -> Result<Vec<Source>, Failure> {
     let mut sources = Vec::new();
     let mut seen = HashSet::new();
     for path in paths {
@@ -28,14 +28,14 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
                     .lock()
                     .read_to_end(&mut bytes)
                     .map_err(|error| Failure::failed("input", format!("standard input cannot be read: {error}")))?;
-                sources.push(text(STDIN, bytes)?);
+                sources.extend(read_as(STDIN, bytes, rows)?);
             }
             continue;
         }
         for file in files(path)? {
             if seen.insert(fs_err::canonicalize(&file).unwrap_or_else(|_| file.clone())) {
                 let bytes = fs_err::read(&file).map_err(|error| unreadable(&file, &error))?;
-                sources.push(text(&file.display().to_string(), bytes)?);
+                sources.extend(read_as(&file.display().to_string(), bytes, rows)?);
             }
         }
     }
@@ -43,9 +43,9 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
 }
 
 /// Reads manifests for a command that acts on them: mistakes end it, and an input without a manifest is one.
-pub fn documents(app: &mut App, paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
-    app.sources = read(paths)?;
-    let parsed = pbx_manifest::parse(&app.sources);
+pub fn documents(app: &mut App, paths: &[PathBuf], rows: Rows) -> Result<Vec<Document>, Failure> {
+    app.sources = read(paths, rows)?;
+    let parsed = parse(app);
     let (errors, warnings): (Vec<_>, Vec<_>) =
         parsed.diagnostics.into_iter().partition(pbx_manifest::Diagnostic::is_error);
     if !errors.is_empty() {
@@ -66,13 +66,27 @@ pub fn documents(app: &mut App, paths: &[PathBuf]) -> Result<Vec<Document>, Fail
     Ok(parsed.documents)
 }
 
+/// Reads the sources that were found. From then on they are shown, and nothing more: secrets in tables are covered.
+pub fn parse(app: &mut App) -> pbx_manifest::Parsed {
+    let parsed = pbx_manifest::parse(&app.sources);
+    app.sources.iter_mut().for_each(pbx_manifest::mask);
+    parsed
+}
+
 /// An input without a manifest.
 pub fn nothing(sources: &[Source]) -> Failure {
-    let what = match sources {
-        [one] => format!("there is no manifest in {}", one.name),
-        _ => format!("there is no manifest in the {} files that were read", sources.len()),
+    let what = match names(sources).as_slice() {
+        [one] => format!("there is no manifest in {one}"),
+        all => format!("there is no manifest in the {} files that were read", all.len()),
     };
     Failure::failed("empty", what).help("an empty input never means that nothing should exist; `pbxctl delete` deletes")
+}
+
+/// The files that sources were read from: of a workbook's sheets, the one.
+pub fn names(sources: &[Source]) -> Vec<&str> {
+    let mut names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+    names.dedup();
+    names
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
@@ -83,6 +97,58 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
         std::io::ErrorKind::PermissionDenied => Failure::failed("input", format!("`{name}` may not be read by you"))
             .help(format!("`ls -l {name}` shows who may")),
         _ => Failure::failed("input", format!("`{name}` cannot be read: {error}")),
+    }
+}
+
+/// What a file is, by its name's ending; of standard input, by what it starts with.
+fn read_as(name: &str, bytes: Vec<u8>, rows: Rows) -> Result<Vec<Source>, Failure> {
+    let ending = Path::new(name).extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_lowercase();
+    match ending.as_str() {
+        "csv" | "tsv" => Ok(vec![table(name, bytes, rows)?]),
+        "xlsx" | "xlsm" => workbook::read(name, bytes, rows.kind),
+        _ if bytes.starts_with(workbook::MAGIC) => workbook::read(name, bytes, rows.kind),
+        _ if name == STDIN
+            && (rows.kind.is_some() || std::str::from_utf8(&bytes).is_ok_and(pbx_manifest::is_table)) =>
+        {
+            Ok(vec![table(name, bytes, rows)?])
+        }
+        _ => Ok(vec![text(name, bytes)?]),
+    }
+}
+
+/// A CSV file. Of one that is not UTF-8, the first cell to say so is refused, with what it seems to be.
+fn table(name: &str, bytes: Vec<u8>, rows: Rows) -> Result<Source, Failure> {
+    let mut table = Table { kind: rows.kind, ..Table::default() };
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Source::rows(name, text, table)),
+        Err(error) if error.as_bytes().starts_with(&[0xff, 0xfe]) || error.as_bytes().starts_with(&[0xfe, 0xff]) => {
+            text(name, error.into_bytes())
+        }
+        Err(error) => {
+            let good = error.utf8_error().valid_up_to();
+            let shown: String = error.as_bytes().iter().map(|byte| windows_1252(*byte)).collect();
+            let at: usize = error.as_bytes()[..good].iter().map(|byte| windows_1252(*byte).len_utf8()).sum();
+            let cell = Source::rows(name, shown.as_str(), table.clone()).cell_at(at);
+            let why = format!(
+                "this file is not UTF-8; the cell is shown as Windows would read it\n\
+                 in Excel, save it as `CSV UTF-8 (Comma delimited)`\n\
+                 or convert it: `iconv -f WINDOWS-1252 -t UTF-8 {name} > utf8.csv`"
+            );
+            table.unread.push((cell, why));
+            Ok(Source::rows(name, shown, table))
+        }
+    }
+}
+
+/// The letter that Windows of western Europe and America means by a byte.
+fn windows_1252(byte: u8) -> char {
+    const HIGH: [char; 32] = [
+        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘',
+        '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+    ];
+    match byte {
+        0x80..=0x9f => HIGH[usize::from(byte - 0x80)],
+        _ => char::from(byte),
     }
 }
 
@@ -97,9 +163,15 @@ fn text(name: &str, bytes: Vec<u8>) -> Result<Source, Failure> {
     })
 }
 
+/// Whether a file in a folder is a manifest; those beginning with `~$` are what Excel leaves beside an open one.
 fn is_manifest(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("yaml") || ending.eq_ignore_ascii_case("yml"))
+    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let known = [".yaml", ".yml", ".csv", ".tsv", ".xlsx"].iter().any(|ending| name.ends_with(ending));
+    known && !name.starts_with("~$")
 }
+
+/// What the names of manifests end in, for messages.
+const ENDINGS: &str = "manifests are files that end in .yaml, .yml, .csv or .xlsx";
 
 /// The files that one `-f` names.
 fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
@@ -110,13 +182,14 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
             walk(path, &mut found)?;
             if found.is_empty() {
                 return Err(Failure::failed("empty", format!("there is no manifest in the folder `{name}`"))
-                    .help("manifests are files that end in .yaml or .yml; hidden ones are left out"));
+                    .help(format!("{ENDINGS}; hidden ones are left out")));
             }
             Ok(found)
         }
         Ok(_) => match path.extension().and_then(|ending| ending.to_str()) {
-            Some("csv" | "xlsx" | "json") => Err(Failure::failed("input", format!("`{name}` is not YAML"))
-                .help("manifests are YAML files, which end in .yaml or .yml")),
+            Some("json" | "xls" | "ods") => {
+                Err(Failure::failed("input", format!("`{name}` is no manifest")).help(ENDINGS))
+            }
             _ => Ok(vec![path.to_owned()]),
         },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && name.contains(['*', '?', '[']) => glob(&name),
@@ -138,8 +211,7 @@ fn glob(pattern: &str) -> Result<Vec<PathBuf>, Failure> {
     }
     found.sort();
     if found.is_empty() {
-        return Err(Failure::failed("empty", format!("no manifest matches `{pattern}`"))
-            .help("manifests are files that end in .yaml or .yml"));
+        return Err(Failure::failed("empty", format!("no manifest matches `{pattern}`")).help(ENDINGS));
     }
     Ok(found)
 }
@@ -178,7 +250,7 @@ pub fn folder(source: &Source) -> PathBuf {
 
 /// From where a change comes, for the history.
 pub fn origin(app: &mut App) -> pbx_api::SourceInfo {
-    let files: Vec<String> = app.sources.iter().map(|source| source.name.clone()).collect();
+    let files: Vec<String> = names(&app.sources).into_iter().map(str::to_owned).collect();
     let command = std::env::args().take(200).collect::<Vec<_>>().join(" ");
     let folder = app.sources.iter().find(|source| source.name != STDIN).map(folder);
     let state = folder.and_then(|folder| app.wait(git::state(folder)).ok().flatten());
@@ -207,7 +279,7 @@ mod tests {
     fn names(paths: &[&str], root: &Path) -> Result<Vec<String>, String> {
         let paths: Vec<PathBuf> = paths.iter().map(|path| root.join(path)).collect();
         let short = |name: &str| name.replace(&format!("{}/", root.display()), "");
-        match read(&paths) {
+        match read(&paths, Rows { kind: None }) {
             Ok(sources) => Ok(sources.iter().map(|source| short(&source.name)).collect()),
             Err(failure) => Err(short(&failure.message)),
         }

@@ -20,6 +20,7 @@ mod show;
 mod snippet;
 mod table;
 mod ui;
+mod workbook;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

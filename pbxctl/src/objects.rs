@@ -1,9 +1,9 @@
-//! Objects as rows, as manifests, and as a spreadsheet.
+//! Objects as tables for people, as manifests, and as rows for spreadsheets.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use pbx_api::ObjectView;
-use pbx_manifest::{API_VERSION, Kind, fields};
+use pbx_manifest::{API_VERSION, Entry, Grid, Kind};
 use serde_json::{Value as Json, json};
 
 use crate::failure::Failure;
@@ -144,52 +144,41 @@ pub fn manifests(objects: &[ObjectView]) -> Result<String, Failure> {
     Ok(all.join("---\n"))
 }
 
-/// Objects as a spreadsheet: a row each, a column for every field that any of them names.
-pub fn csv(objects: &[ObjectView]) -> Result<String, Failure> {
-    let all: Vec<BTreeMap<String, Json>> = objects.iter().map(|object| fields(&object.meta, &object.spec)).collect();
-    let mut columns: Vec<&str> = Vec::new();
-    for path in all.iter().flat_map(BTreeMap::keys).collect::<BTreeSet<_>>() {
-        columns.push(path);
+/// Objects as rows, under the columns that were asked for, or those of the fields that any of them names.
+pub fn grid(objects: &[ObjectView], kinds: &[Kind], columns: &[String]) -> Result<Grid, Failure> {
+    let entries: Vec<Entry<'_>> = objects.iter().map(|object| (&object.object, &object.meta, &object.spec)).collect();
+    if columns.is_empty() {
+        return Ok(pbx_manifest::grid(&entries));
     }
+    pbx_manifest::grid_of(&entries, kinds, columns).map_err(|why| {
+        let mut lines = why.lines().map(str::to_owned);
+        let failure = Failure::usage(lines.next().unwrap_or_default());
+        lines.fold(failure, Failure::help)
+    })
+}
+
+/// Rows as CSV.
+pub fn csv(grid: &Grid) -> Result<String, Failure> {
     let failed = |error: csv::Error| Failure::failed("internal", format!("it cannot be written as CSV: {error}"));
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let short =
-        |path: &str| path.strip_prefix("spec.").or_else(|| path.strip_prefix("metadata.")).unwrap_or(path).to_owned();
-    writer
-        .write_record(["kind", "name"].map(str::to_owned).into_iter().chain(columns.iter().map(|path| short(path))))
-        .map_err(failed)?;
-    for (object, fields) in objects.iter().zip(&all) {
-        let row = [object.object.kind.title().to_owned(), object.object.name.to_string()]
-            .into_iter()
-            .chain(columns.iter().map(|path| spreadsheet_cell(fields.get(*path))));
+    for row in std::iter::once(&grid.header).chain(&grid.rows) {
         writer.write_record(row).map_err(failed)?;
     }
     let bytes = writer.into_inner().map_err(|error| failed(error.into_error().into()))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Lists are separated by `;`; what has parts of its own is JSON.
-fn spreadsheet_cell(value: Option<&Json>) -> String {
-    match value {
-        None | Some(Json::Null) => String::new(),
-        Some(Json::String(text)) => text.clone(),
-        Some(Json::Array(items)) if !items.iter().any(|item| item.is_object() || item.is_array()) => {
-            items.iter().map(|item| spreadsheet_cell(Some(item))).collect::<Vec<_>>().join(";")
-        }
-        Some(other) => other.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     fn object(name: &str, spec: Json) -> ObjectView {
         ObjectView {
             object: name.parse().unwrap(),
             meta: pbx_manifest::Meta { labels: BTreeMap::from([("team".into(), "sales".into())]), protected: false },
             effective: spec.clone(),
-            inherited: std::collections::BTreeMap::new(),
+            inherited: BTreeMap::new(),
             spec,
             owner: "default".into(),
             owners: BTreeMap::new(),
@@ -213,9 +202,9 @@ mod tests {
             object("group/sales", json!({ "members": ["1001"] })),
         ];
         assert_eq!(
-            csv(&all).unwrap(),
-            "kind,name,labels.team,codecs,displayName,members\n\
-             Extension,1001,sales,alaw;opus,\"Reyes, Ana\",\nExtensionGroup,sales,sales,,,1001\n"
+            csv(&grid(&all, &[], &[]).unwrap()).unwrap(),
+            "kind,name,labels.team,displayName,codecs,members\n\
+             Extension,1001,sales,\"Reyes, Ana\",alaw;opus,\nExtensionGroup,sales,sales,,,1001\n"
         );
     }
 }

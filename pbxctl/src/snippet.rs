@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use pbx_manifest::{Diagnostic, Source};
+use pbx_manifest::{Diagnostic, Position, Source};
 
 use crate::ui::Look;
 
@@ -25,10 +25,12 @@ pub fn all(sources: &[Source], diagnostics: &[Diagnostic], look: Look) -> String
 /// Findings in the order in which they are read.
 pub fn sorted<'d>(sources: &[Source], diagnostics: &'d [Diagnostic]) -> Vec<&'d Diagnostic> {
     let mut all: Vec<&Diagnostic> = diagnostics.iter().collect();
-    let order: std::collections::HashMap<&str, usize> =
-        sources.iter().enumerate().map(|(at, source)| (source.name.as_str(), at)).collect();
+    let order: std::collections::HashMap<(&str, Option<&str>), usize> =
+        sources.iter().enumerate().map(|(at, source)| ((source.name.as_str(), source.sheet()), at)).collect();
     all.sort_by_key(|diagnostic| match &diagnostic.position {
-        Some(at) => (order.get(at.file.as_str()).copied().unwrap_or(usize::MAX - 1), at.line, at.column),
+        Some(at) => {
+            (order.get(&(at.file.as_str(), at.sheet.as_deref())).copied().unwrap_or(usize::MAX - 1), at.line, at.column)
+        }
         None => (usize::MAX, 0, 0),
     });
     all
@@ -39,7 +41,7 @@ pub fn one(sources: &[Source], diagnostic: &Diagnostic, look: Look) -> String {
     let level = if diagnostic.is_error() { Level::ERROR } else { Level::WARNING };
     let title = level.primary_title(&diagnostic.message);
     let place = diagnostic.position.as_ref().and_then(|at| {
-        let source = sources.iter().find(|source| source.name == at.file)?;
+        let source = sources.iter().find(|source| source.name == at.file && source.sheet() == at.sheet.as_deref())?;
         Some((at, Line::around(&source.text, at.bytes)?))
     });
     let group = match &place {
@@ -53,7 +55,7 @@ pub fn one(sources: &[Source], diagnostic: &Diagnostic, look: Look) -> String {
         None => title.element(Origin::path(place_in_words(diagnostic))),
     };
     let group = diagnostic.help.iter().fold(group, |group, help| group.element(Level::HELP.message(help)));
-    finish(group, place.as_ref().map(|(at, _)| (at.file.as_str(), at.line, at.column)), look)
+    finish(group, place.as_ref().map(|(at, _)| *at), look)
 }
 
 /// What Asterisk did not take: the object, the line of its file, and Asterisk's own words.
@@ -75,14 +77,14 @@ pub fn failure(failure: &pbx_api::Failure, look: Look) -> String {
 /// Where a finding stands that no file at hand declares.
 fn place_in_words(diagnostic: &Diagnostic) -> String {
     match (&diagnostic.position, &diagnostic.object) {
-        (Some(at), _) => format!("{}:{}:{}", at.file, at.line, at.column),
+        (Some(at), _) => at.to_string(),
         (None, Some(object)) if diagnostic.path.is_empty() => object.to_string(),
         (None, Some(object)) => format!("{object} {}", diagnostic.path),
         (None, None) => "the system as it would be".into(),
     }
 }
 
-fn finish(group: Group<'_>, place: Option<(&str, usize, usize)>, look: Look) -> String {
+fn finish(group: Group<'_>, place: Option<&Position>, look: Look) -> String {
     let renderer = if look.color { Renderer::styled() } else { Renderer::plain() };
     let renderer = renderer.term_width(look.width.unwrap_or(140));
     let mut text = renderer.render(&[group]);
@@ -90,12 +92,13 @@ fn finish(group: Group<'_>, place: Option<(&str, usize, usize)>, look: Look) -> 
         // Without a line there is no margin; what follows the message still belongs to it.
         text = text.replace('\n', "\n ");
     }
-    if let Some((file, line, column)) = place {
-        // The line is shown cut and with what hides in it written out; the column is that of the file.
-        let header = format!("{file}:{line}:");
-        if let Some(at) = text.find(&header).map(|at| at + header.len()) {
-            let digits = text[at..].bytes().take_while(u8::is_ascii_digit).count();
-            text.replace_range(at..at + digits, &column.to_string());
+    if let Some(place) = place {
+        // The line is shown cut and with what hides in it written out; the column is that of the file, or of the cell.
+        let header = format!("{}:{}:", place.file, place.line);
+        if let Some(at) = text.find(&header) {
+            let behind = at + header.len();
+            let digits = text[behind..].bytes().take_while(u8::is_ascii_digit).count();
+            text.replace_range(at..behind + digits, &place.to_string());
         }
     }
     text.push('\n');

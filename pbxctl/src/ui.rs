@@ -147,10 +147,15 @@ impl Ui {
 
     /// Writes a part of the result.
     pub fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    /// Writes a part of a result that is not text.
+    pub fn bytes(&mut self, bytes: &[u8]) {
         if self.closed || self.lost.is_some() {
             return;
         }
-        self.buffer.extend_from_slice(text.as_bytes());
+        self.buffer.extend_from_slice(bytes);
         if !self.paging && self.buffer.len() > 1 << 16 {
             self.flush();
         }

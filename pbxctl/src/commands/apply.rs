@@ -20,6 +20,7 @@ use crate::planfile;
 #[command(after_help = "Examples:
   pbxctl apply -f office/ -m 'Ana moves to sales'
   pbxctl apply -f office/ --prune
+  pbxctl apply -f people.xlsx               A row is a manifest, as `pbxctl export -o xlsx` writes them
   pbxctl apply -f office/ --yes -o json     In a pipeline
   pbxctl apply -f office/ --yes --wait 60s  After whoever is at it
   pbxctl apply -f office/ --confirm-within 5m   Taken back unless `pbxctl confirm` comes

@@ -7,7 +7,7 @@ use pbx_api::{ApplyRequest, PlanRequest};
 use pbx_manifest::ObjectRef;
 
 use crate::app::App;
-use crate::cli::{Consent, Format, formats};
+use crate::cli::{Consent, Format, Rows, formats};
 use crate::deploy::{self, How};
 use crate::failure::{Exit, Failure};
 use crate::{complete, input, nouns};
@@ -28,6 +28,8 @@ pub struct Delete {
     #[arg(short = 'f', long = "file", value_name = "PATH", num_args = 1.., conflicts_with = "what", value_hint = clap::ValueHint::AnyPath)]
     file: Vec<PathBuf>,
     #[command(flatten)]
+    rows: Rows,
+    #[command(flatten)]
     consent: Consent,
     /// Allow so many deletions although they are a large part of their kind
     #[arg(long, value_name = "N")]
@@ -46,7 +48,7 @@ pub fn run(args: &Delete, app: &mut App) -> Result<Exit, Failure> {
     let deletes: Vec<ObjectRef> = if args.file.is_empty() {
         nouns::objects(&args.what)?
     } else {
-        documents = input::documents(app, &args.file)?;
+        documents = input::documents(app, &args.file, args.rows)?;
         documents.iter().map(|document| document.object.clone()).collect()
     };
     deploy::must_be_able_to_ask(app, args.consent.yes)?;

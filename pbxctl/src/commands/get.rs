@@ -43,7 +43,7 @@ pub fn run(args: &Get, app: &mut App) -> Result<Exit, Failure> {
             app.ui.text(&text);
         }
         Format::Csv => {
-            let text = objects::csv(&list.objects)?;
+            let text = objects::csv(&objects::grid(&list.objects, &[], &[])?)?;
             app.ui.text(&text);
         }
         Format::Name => {
@@ -51,7 +51,7 @@ pub fn run(args: &Get, app: &mut App) -> Result<Exit, Failure> {
                 app.ui.line(&object.object.to_string());
             }
         }
-        Format::Table | Format::Wide => {
+        Format::Table | Format::Wide | Format::Xlsx => {
             if list.objects.is_empty() {
                 app.ui.talk("Nothing found.");
             }

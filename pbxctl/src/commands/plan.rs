@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use pbx_api::{Plan, PlanRequest};
 
 use crate::app::App;
-use crate::cli::{Files, Format, formats};
+use crate::cli::{Files, Format, Rows, formats};
 use crate::failure::{Exit, Failure};
 use crate::{deploy, input, planfile, secrets, show};
 
@@ -24,12 +24,14 @@ pub struct Wish {
     /// Allow so many deletions although they are a large part of their kind
     #[arg(long, value_name = "N")]
     allow_deletes: Option<u32>,
+    #[command(flatten)]
+    rows: Rows,
 }
 
 impl Wish {
     /// Reads the manifests and asks pbxd for the plan.
     pub fn plan(&self, app: &mut App, paths: &[PathBuf]) -> Result<Plan, Failure> {
-        let documents = input::documents(app, paths)?;
+        let documents = input::documents(app, paths, self.rows)?;
         let declarations = secrets::read(&app.sources, documents.clone())?;
         let request = PlanRequest {
             set: self.set.clone(),
@@ -95,7 +97,7 @@ pub fn print(app: &mut App, plan: &Plan, output: Format, diff: bool) -> Result<(
                 app.ui.line(&change.object.to_string());
             }
         }
-        Format::Table | Format::Wide | Format::Csv => {
+        Format::Table | Format::Wide | Format::Csv | Format::Xlsx => {
             deploy::warnings(app, &plan.diagnostics);
             app.ui.page();
             let text = show::plan(plan, output == Format::Wide, diff, app.ui.look());

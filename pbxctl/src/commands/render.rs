@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use pbx_asterisk::config::{Secrets, render};
 
 use crate::app::App;
-use crate::cli::Files;
+use crate::cli::{Files, Rows};
 use crate::failure::{Exit, Failure};
 use crate::{input, show};
 
@@ -19,6 +19,8 @@ use crate::{input, show};
 pub struct Render {
     #[command(flatten)]
     files: Files,
+    #[command(flatten)]
+    rows: Rows,
     /// Write the files into this folder
     #[arg(short, long, value_name = "FOLDER", value_hint = clap::ValueHint::DirPath)]
     out: Option<PathBuf>,
@@ -26,7 +28,7 @@ pub struct Render {
 
 /// Runs it.
 pub fn run(args: &Render, app: &mut App) -> Result<Exit, Failure> {
-    let documents = input::documents(app, &args.files.file)?;
+    let documents = input::documents(app, &args.files.file, args.rows)?;
     let parsed = pbx_manifest::Parsed { documents, diagnostics: Vec::new() };
     let catalog = parsed.catalog();
     let mut found = pbx_manifest::check(&catalog);

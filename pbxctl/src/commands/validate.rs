@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::app::App;
-use crate::cli::{Files, Format, formats};
+use crate::cli::{Files, Format, Rows, formats};
 use crate::failure::{Exit, Failure};
 use crate::{input, show, snippet};
 
@@ -15,10 +15,13 @@ use crate::{input, show, snippet};
 #[command(after_help = "Examples:
   pbxctl validate -f office/
   pbxctl validate -f 'sites/*/*.yaml' --strict
+  pbxctl validate -f people.csv --kind extension
   git show HEAD:office.yaml | pbxctl validate -f - -o json")]
 pub struct Validate {
     #[command(flatten)]
     files: Files,
+    #[command(flatten)]
+    rows: Rows,
     /// Warnings are mistakes too
     #[arg(long)]
     strict: bool,
@@ -29,8 +32,8 @@ pub struct Validate {
 
 /// Runs it.
 pub fn run(args: &Validate, app: &mut App) -> Result<Exit, Failure> {
-    app.sources = input::read(&args.files.file)?;
-    let mut parsed = pbx_manifest::parse(&app.sources);
+    app.sources = input::read(&args.files.file, args.rows)?;
+    let mut parsed = input::parse(app);
     if parsed.documents.is_empty() && parsed.diagnostics.is_empty() {
         return Err(input::nothing(&app.sources));
     }
@@ -75,7 +78,7 @@ pub fn run(args: &Validate, app: &mut App) -> Result<Exit, Failure> {
             .collect();
         let what = if what.is_empty() { "nothing wrong".to_owned() } else { what.join(" and ") };
         let objects = show::plural(parsed.documents.len(), "object", "objects");
-        let files = show::plural(app.sources.len(), "file", "files");
+        let files = show::plural(input::names(&app.sources).len(), "file", "files");
         app.ui.talk(&if errors == 0 {
             format!("{objects} in {files}: {what}.")
         } else {
