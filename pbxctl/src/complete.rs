@@ -43,6 +43,12 @@ pub fn nouns(current: &OsStr) -> Vec<CompletionCandidate> {
     }
 }
 
+/// The numbers of extensions.
+pub fn extensions(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(current) = current.to_str() else { return Vec::new() };
+    matching(names(Kind::Extension).into_iter(), current)
+}
+
 /// Kinds.
 pub fn kinds(current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(current) = current.to_str() else { return Vec::new() };

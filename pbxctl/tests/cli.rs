@@ -93,7 +93,7 @@ fn every_bad_manifest_gets_its_words() {
     let mut cases: Vec<PathBuf> = fs_err::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml"))
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml" || ending == "csv"))
         .collect();
     cases.sort();
     assert!(cases.len() >= 70, "only {} cases", cases.len());
@@ -177,6 +177,7 @@ fn inputs_are_read_or_refused() {
     let place = Place::new();
     place.write("good.yaml", GOOD).write("bad.yaml", BAD).write("folder/a.yaml", GOOD).write("folder/.b.yaml", BAD);
     place.write("none/readme.txt", "hello").write("blank.yaml", "# nothing\n").write("list.csv", "kind,name\n");
+    place.write("list.json", "[]");
     let mut all = String::new();
     for line in [
         &["validate", "-f", "good.yaml"][..],
@@ -188,6 +189,7 @@ fn inputs_are_read_or_refused() {
         &["validate", "-f", "missing.yaml"],
         &["validate", "-f", "x*.yaml"],
         &["validate", "-f", "list.csv"],
+        &["validate", "-f", "list.json"],
         &["validate", "-f", "good.yaml", "-o", "json"],
         &["validate", "-f", "bad.yaml", "-o", "json"],
         &["validate", "-f", "missing.yaml", "-o", "json"],
@@ -577,6 +579,176 @@ fn an_edit_sends_only_what_was_changed() {
     assert!(said.contains("this was extension/1001, and is now extension/1002"), "{said}");
     let said = edit("sed -i 's/generate: true/env: HOME/' \"$1\"");
     assert!(said.contains("a secret's value is not set by `edit`"), "{said}");
+}
+
+/// A workbook with a sheet of people, one of notes and a hidden one.
+fn people(place: &Place) {
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    let sheet = workbook.add_worksheet().set_name("People").unwrap();
+    for (row, cells) in (0..).zip([
+        ["kind", "name", "displayName", "email", "voicemail.enabled"],
+        ["Extension", "1001", "Ana Reyes", "ana@example.com", "yes"],
+        ["Extension", "1002", "Bruno Costa", "bruno(at)example.com", "perhaps"],
+    ]) {
+        sheet.write_row(row, 0, cells).unwrap();
+    }
+    sheet.write(3, 0, "Extension").unwrap().write(3, 1, 1_003).unwrap();
+    sheet.write_formula(3, 2, rust_xlsxwriter::Formula::new("=VLOOKUP(1,A:B,2)").set_result("#N/A")).unwrap();
+    workbook.add_worksheet().set_name("Notes").unwrap().write(0, 0, "Call Bruno about his address").unwrap();
+    workbook.add_worksheet().set_name("Dids").unwrap().write(0, 0, "name").unwrap().write(1, 0, 351).unwrap();
+    workbook.add_worksheet().set_name("Old").unwrap().set_hidden(true).write(0, 0, "name").unwrap();
+    workbook.save(place.folder.path().join("people.xlsx")).unwrap();
+}
+
+#[test]
+fn a_workbook_is_told_of_by_sheet_and_cell() {
+    let place = Place::new();
+    people(&place);
+    place.write("notes.xlsx", "not a workbook").write("old.xls", "x");
+    let mut all = String::new();
+    for line in [
+        &["validate", "-f", "people.xlsx"][..],
+        &["validate", "-f", "notes.xlsx"],
+        &["validate", "-f", "old.xls"],
+        &["plan", "-f", "people.xlsx"],
+    ] {
+        writeln!(all, "$ pbxctl {}\n{}", line.join(" "), place.run(line)).unwrap();
+    }
+    assert_snapshot!(all);
+    let json = place.command(&["validate", "-f", "people.xlsx", "-o", "json"]).output().unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let position = &json["diagnostics"][0]["position"];
+    assert_eq!(
+        (&position["file"], &position["sheet"], &position["cell"], &position["line"]),
+        (&"people.xlsx".into(), &"People".into(), &"D3".into(), &3.into())
+    );
+}
+
+#[test]
+fn rows_come_from_standard_input_and_folders() {
+    let place = Place::new();
+    let good = "kind;name;displayName\r\nExtension;1001;Ana Reyes\r\n";
+    place
+        .write("folder/people.csv", good)
+        .write("folder/~$people.xlsx", "")
+        .write("folder/more.yaml", &GOOD.replace("\"1001\", labels", "\"1003\", labels"));
+    let fine = |objects: &str| format!("------- stderr -------\n{objects}: nothing wrong.\n[exit 0]\n");
+    assert_eq!(place.run_with_input(&["validate", "-f", "-"], good), fine("1 object in 1 file"));
+    assert_eq!(
+        place.run_with_input(&["validate", "-f", "-", "--kind", "ext"], "name,email\n1001,a@b.cc\n1002,\n"),
+        fine("2 objects in 1 file")
+    );
+    assert_eq!(place.run(&["validate", "-f", "folder"]), fine("3 objects in 2 files"));
+    assert!(place.run(&["validate", "-f", "-", "--kind", "exts"]).ends_with("[exit 64]\n"));
+}
+
+#[test]
+fn a_row_sends_which_fields_it_speaks_of() {
+    let place = Place::new();
+    place.write("people.csv", "kind,name,displayName,labels.team,voicemail.enabled\nExtension,1001,Ana Reyes,,\n");
+    let fake = Fake::start(&place, ALL);
+    assert!(place.run(&["plan", "-f", "people.csv"]).ends_with("[exit 0]\n"));
+    place.write("ana.yaml", GOOD);
+    assert!(place.run(&["plan", "-f", "ana.yaml"]).ends_with("[exit 0]\n"));
+    let asked = fake.bodies("POST /v1/plans HTTP");
+    assert_eq!(
+        asked[0]["declarations"][0]["declaration"],
+        serde_json::json!({
+            "object": "extension/1001",
+            "spec": { "displayName": "Ana Reyes" },
+            "scope": ["spec.displayName", "metadata.labels.team", "spec.voicemail.enabled"],
+        })
+    );
+    assert!(asked[1]["declarations"][0]["declaration"].get("scope").is_none());
+}
+
+#[test]
+fn objects_are_exported_as_rows() {
+    let place = Place::new();
+    let _fake = Fake::start(&place, ALL);
+    let mut all = String::new();
+    for line in [
+        &["export", "extensions", "-o", "csv"][..],
+        &["export", "extensions", "-o", "csv", "--columns", "name,displayName,labels.team"],
+        &["export", "extensions", "-o", "csv", "--columns", "name,dispalyName"],
+        &["export", "extensions", "--columns", "name"],
+        &["export", "-o", "csv"],
+        &["export", "-o", "csv", "--out", "out"],
+        &["export", "-o", "xlsx", "--out", "out/office.xlsx"],
+        &["export", "-o", "xlsx", "--out", "out"],
+        &["validate", "-f", "out/office.xlsx"],
+        &["validate", "-f", "out/extensions.csv", "-f", "out/groups.csv"],
+    ] {
+        writeln!(all, "$ pbxctl {}\n{}", line.join(" "), place.run(line)).unwrap();
+    }
+    assert_snapshot!(all);
+    let piped = place.command(&["export", "-o", "xlsx"]).output().unwrap();
+    assert_eq!(piped.stdout, fs_err::read(place.folder.path().join("out/office.xlsx")).unwrap());
+}
+
+#[test]
+fn many_extensions_change_in_one_plan() {
+    let place = Place::new();
+    let fake = Fake::start(&place, ALL);
+    let mut all = String::new();
+    for line in [
+        &["extension", "set", "1000-1999", "displyName=Ana", "ringTimeout=30", "maxCalls=many"][..],
+        &["extension", "set", "1001", "password=hunter22", "email=a@b.cc"],
+        &["extension", "set", "1001", "email=a@b.cc", "email=b@b.cc", "labels.Team=x"],
+        &["extension", "set", "1001", "password=hunter22", "ringTimeout=30"],
+        &["extension", "set", "1001"],
+        &["extension", "set", "email=a@b.cc"],
+        &["extension", "set", "1001", "webrtc=maybe"],
+        &["extension", "disable"],
+        &["extension", "disable", "1009", "--yes"],
+        &["extension", "disable", "2000-2999", "--yes"],
+        &["extension", "enable", "-l", "team=it", "--yes"],
+        &["extension", "enable", "ana", "--yes"],
+        &["extension", "delete", "1000-1999"],
+        &["extension", "disable", "--help"],
+    ] {
+        writeln!(all, "$ pbxctl {}\n{}", line.join(" "), place.run(line)).unwrap();
+    }
+    assert_snapshot!(all);
+    assert!(!all.lines().any(|line| line.contains("hunter22") && !line.starts_with("$ ")), "{all}");
+    assert_eq!(fake.bodies("POST /v1/plans HTTP").len(), 0);
+    for line in [
+        &["extension", "disable", "1000-1999", "--yes"][..],
+        &[
+            "extension",
+            "set",
+            "-l",
+            "team=sales",
+            "displayName=",
+            "codecs=alaw;ulaw",
+            "webrtc=no",
+            "labels.floor=3",
+            "--yes",
+        ],
+        &["extension", "delete", "1000-1999", "--allow-deletes", "2", "--yes"],
+    ] {
+        let said = place.run(line);
+        assert!(said.contains("Applied revision 7"), "{said}");
+    }
+    let asked = fake.bodies("POST /v1/plans HTTP");
+    assert!(asked.iter().all(|asked| asked["set"] == "manual" && asked["source"].get("files").is_none()), "{asked:?}");
+    // The one that is off already is left as it is.
+    assert_eq!(
+        asked[0]["patches"],
+        serde_json::json!([{ "object": "extension/1001", "set": { "spec.enabled": false }, "unset": [] }])
+    );
+    assert_eq!(
+        asked[1]["patches"],
+        serde_json::json!([{
+            "object": "extension/1001",
+            "set": { "metadata.labels.floor": "3", "spec.codecs": ["alaw", "ulaw"], "spec.webrtc": false },
+            "unset": ["spec.displayName"],
+        }])
+    );
+    assert_eq!(
+        (&asked[2]["deletes"], &asked[2]["allowDeletes"]),
+        (&serde_json::json!(["extension/1001", "extension/1002"]), &2.into())
+    );
 }
 
 #[test]

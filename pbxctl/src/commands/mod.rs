@@ -12,6 +12,7 @@ mod drift;
 mod edit;
 mod explain;
 mod export;
+mod extension;
 mod get;
 mod history;
 mod plan;
@@ -42,6 +43,7 @@ pub enum Command {
     Edit(edit::Edit),
     Delete(delete::Delete),
     Export(export::Export),
+    Extension(extension::Extension),
     Explain(explain::Explain),
     Schema(schema::Schema),
     Drift(drift::DriftArgs),
@@ -68,6 +70,7 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
         Command::Edit(args) => edit::run(&args, app),
         Command::Delete(args) => delete::run(&args, app),
         Command::Export(args) => export::run(&args, app),
+        Command::Extension(args) => extension::run(&args, app),
         Command::Explain(args) => explain::run(&args, app),
         Command::Schema(args) => schema::run(&args, app),
         Command::Drift(args) => drift::run(&args, app),
