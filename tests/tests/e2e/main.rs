@@ -1,6 +1,7 @@
 //! What the system does, shown by calls on a real Asterisk. One file for each area.
 
 mod browser;
+mod bulk;
 mod carriers;
 mod confirm;
 mod declare;
