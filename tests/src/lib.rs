@@ -2,8 +2,14 @@
 
 mod command;
 mod manifests;
+mod proxy;
+mod samples;
 mod system;
+mod trace;
 
 pub use command::CommandOutput;
 pub use manifests::{carrier, did, extension, settings};
+pub use proxy::{Fault, Proxy, Trap};
+pub use samples::{Random, samples};
 pub use system::{Builder, SOON, System, program};
+pub use trace::{Injection, Trace};

@@ -1,18 +1,19 @@
 //! The system under test: Asterisk, `pbxd` and `pbxctl`, each the real one.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use pbx_api::{Client, Health, Outcome, OutcomeResult};
-use pbx_lab::{Asterisk, AsteriskRoot, Behaviour, Caller, Phone, PhoneSpec, Place, Process, until};
+use pbx_lab::{Asterisk, AsteriskRoot, Behaviour, Caller, Phone, PhoneSpec, Place, Postgres, Process, until};
 
-use crate::CommandOutput;
+use crate::{CommandOutput, Injection, Proxy, Trace};
 
 /// Longer than anything takes that is going to happen.
 pub const SOON: Duration = Duration::from_secs(30);
@@ -28,6 +29,7 @@ pub struct Builder {
     store: Option<String>,
     more: String,
     stock: bool,
+    proxied: bool,
 }
 
 impl Builder {
@@ -44,7 +46,13 @@ impl Builder {
         self
     }
 
-    /// The URL of pbxd's store; otherwise a file of SQLite.
+    /// Has pbxd talk to Asterisk through a [`Proxy`].
+    pub fn proxied(mut self) -> Self {
+        self.proxied = true;
+        self
+    }
+
+    /// The URL of pbxd's store; otherwise a file of SQLite, or with `PBX_STORE=postgres` a database of its own on PostgreSQL.
     pub fn store(mut self, url: impl Into<String>) -> Self {
         self.store = Some(url.into());
         self
@@ -67,24 +75,58 @@ impl Builder {
         let mut asterisk = self.asterisk.prepare()?;
         let place = Place::take()?;
         console(&asterisk, &place.dir().join("asterisk"))?;
-        let store = self.store.unwrap_or_else(|| format!("sqlite://{}", place.dir().join("pbxd.db").display()));
+        let (store, postgres) = match self.store {
+            Some(store) => (store, None),
+            None => store(&place)?,
+        };
+        let ami = SocketAddr::from((asterisk.address(), asterisk.ports().ami));
+        let proxy = self.proxied.then(|| Proxy::to(ami)).transpose()?;
         if self.stock {
             asterisk.start_again()?;
             setup(&asterisk, &place, &store)?;
         } else {
             include(&asterisk.etc())?;
             asterisk.start_again()?;
-            fs::write(place.dir().join("pbxd.toml"), config(&asterisk, &place, &store) + &self.more)?;
+            fs::write(
+                place.dir().join("pbxd.toml"),
+                config(&asterisk, &place, &store, proxy.as_ref().map_or(ami, Proxy::address)) + &self.more,
+            )?;
         }
         fs::create_dir(place.dir().join("manifests"))?;
-        let mut system = System { pbxd: None, asterisk, place, files: AtomicU32::new(0) };
+        let mut system = System { pbxd: None, asterisk, place, proxy, files: AtomicU32::new(0), _postgres: postgres };
         system.start_pbxd()?;
         Ok(system)
     }
 }
 
+/// The store of a test to which it is all the same: the environment decides.
+fn store(place: &Place) -> Result<(String, Option<Arc<Postgres>>)> {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    match std::env::var("PBX_STORE").as_deref() {
+        Ok("postgres") => {
+            let server = server()?;
+            let url = server.create(&format!("pbxd_{}", MADE.fetch_add(1, Ordering::Relaxed)))?;
+            Ok((url, Some(server)))
+        }
+        Ok("sqlite") | Err(_) => Ok((format!("sqlite://{}", place.dir().join("pbxd.db").display()), None)),
+        Ok(other) => bail!("PBX_STORE={other}: it is sqlite or postgres"),
+    }
+}
+
+/// The PostgreSQL of all tests that run now: the first of them starts it, and with the last it ends.
+fn server() -> Result<Arc<Postgres>> {
+    static SERVER: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
+    let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(running) = server.upgrade() {
+        return Ok(running);
+    }
+    let started = Arc::new(Postgres::start()?);
+    *server = Arc::downgrade(&started);
+    Ok(started)
+}
+
 /// What pbxd is told.
-fn config(asterisk: &Asterisk, place: &Place, store: &str) -> String {
+fn config(asterisk: &Asterisk, place: &Place, store: &str, ami: SocketAddr) -> String {
     format!(
         "socket = \"{dir}/pbxd.sock\"\nstore = \"{store}\"\nkey_file = \"{dir}/key\"\n\n\
          [asterisk]\nconfig_dir = \"{etc}\"\nlog_dir = \"{log}\"\n\n\
@@ -92,8 +134,8 @@ fn config(asterisk: &Asterisk, place: &Place, store: &str) -> String {
         dir = place.dir().display(),
         etc = asterisk.etc().display(),
         log = asterisk.log_dir().display(),
-        ip = asterisk.address(),
-        port = asterisk.ports().ami,
+        ip = ami.ip(),
+        port = ami.port(),
         secret = asterisk.secret(),
     )
 }
@@ -165,7 +207,9 @@ pub struct System {
     pbxd: Option<Process>,
     asterisk: Asterisk,
     place: Place,
+    proxy: Option<Proxy>,
     files: AtomicU32,
+    _postgres: Option<Arc<Postgres>>,
 }
 
 impl System {
@@ -176,7 +220,7 @@ impl System {
 
     /// A system to be described.
     pub fn builder() -> Builder {
-        Builder { asterisk: Asterisk::builder(), store: None, more: String::new(), stock: false }
+        Builder { asterisk: Asterisk::builder(), store: None, more: String::new(), stock: false, proxied: false }
     }
 
     /// Its Asterisk.
@@ -224,6 +268,26 @@ impl System {
     /// Kills pbxd, as a power cut would.
     pub fn kill_pbxd(&mut self) {
         self.pbxd = None;
+    }
+
+    /// Whether pbxd runs.
+    pub fn is_pbxd_running(&mut self) -> bool {
+        self.pbxd.as_mut().is_some_and(Process::is_running)
+    }
+
+    /// The way from pbxd to Asterisk, of a system that has one of its own ([`Builder::proxied`]).
+    pub fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("the test asked for a proxy")
+    }
+
+    /// Lets one of pbxd's calls to the kernel go wrong.
+    pub fn inject(&self, injection: &Injection) -> Result<Trace> {
+        Trace::inject(&self.place, self.pbxd.as_ref().context("pbxd does not run")?.id(), injection)
+    }
+
+    /// Writes down pbxd's calls to the kernel.
+    pub fn record(&self, calls: &str) -> Result<Trace> {
+        Trace::record(&self.place, self.pbxd.as_ref().context("pbxd does not run")?.id(), calls)
     }
 
     /// What pbxd has logged.

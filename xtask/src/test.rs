@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use crate::{generate, project};
 
 /// What the tests run besides our own programs.
-const PACKAGES: [&str; 4] = ["sip-tester", "postgresql", "python3-aiosmtpd", "util-linux"];
+const PACKAGES: [&str; 5] = ["sip-tester", "postgresql", "python3-aiosmtpd", "util-linux", "strace"];
 
 /// How a step ended.
 enum Done {
@@ -20,7 +20,7 @@ type Step = (&'static str, fn() -> Result<Done>);
 
 /// In the order of how soon they find something. What the lab needs comes first: whoever lacks it shall not hear so after
 /// minutes of building.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     ("what the lab needs", || pbx_lab::prepare(&PACKAGES).map(|()| Done::Well)),
     ("format", || cargo(&["fmt", "--all", "--check"])),
     ("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
@@ -29,7 +29,9 @@ const STEPS: [Step; 7] = [
     // The very graph that the tests run: the same features, so that nothing is built twice. The programs of packages with
     // integration tests are part of it, which is where the end to end tests find them.
     ("build", || cargo(&["test", "--workspace", "--no-run"])),
-    ("tests", tests),
+    ("tests", || tests(&["test", "--workspace"], "sqlite")),
+    // The same programs again.
+    ("end to end, PostgreSQL", || tests(&["test", "--workspace", "--test", "e2e"], "postgres")),
 ];
 
 /// Runs the steps, and says at the end how long each took. The first that fails is the last.
@@ -62,9 +64,9 @@ pub(crate) fn run() -> Result<()> {
 fn tell(taken: &[(&str, String)], all: Instant) {
     project::say("");
     for (name, words) in taken {
-        project::say(&format!("{name:20} {words}"));
+        project::say(&format!("{name:24} {words}"));
     }
-    project::say(&format!("{:20} {}", "all", seconds(all.elapsed())));
+    project::say(&format!("{:24} {}", "all", seconds(all.elapsed())));
 }
 
 fn seconds(time: Duration) -> String {
@@ -82,9 +84,10 @@ fn dependencies() -> Result<Done> {
     cargo(&["deny", "check"])
 }
 
-/// Unit, property and integration tests, those on a real Asterisk among them.
-fn tests() -> Result<Done> {
-    let mut command = project::cargo(&["test", "--workspace"]);
+/// Unit, property and integration tests, those on a real Asterisk among them, where `PBX_STORE` is this one.
+fn tests(args: &[&str], store: &str) -> Result<Done> {
+    let mut command = project::cargo(args);
+    command.env("PBX_STORE", store);
     if std::env::var_os("RUST_TEST_THREADS").is_none() {
         // Tests on a real Asterisk wait more than they compute, but each has processes of its own.
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);

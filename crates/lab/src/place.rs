@@ -204,6 +204,14 @@ impl Process {
         lines[lines.len().saturating_sub(15)..].join("\n")
     }
 
+    /// Asks it to end with SIGTERM, and waits.
+    ///
+    /// # Errors
+    /// When it does not within 10 s; it is killed then.
+    pub fn stop(&mut self) -> Result<()> {
+        self.end(Signal::TERM, Duration::from_secs(10))
+    }
+
     /// Ends it and its group with SIGKILL, and waits until the kernel has taken its ports back.
     pub fn kill(&mut self) {
         if self.is_running() {

@@ -1,5 +1,8 @@
 //! What goes wrong: Asterisk rejects something, is not there, or somebody may not.
 
+mod kills;
+mod states;
+
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::Duration;

@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{broadcast, watch},
-    time::{Instant, sleep},
+    sync::{Notify, broadcast, watch},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
 
@@ -113,6 +113,7 @@ pub struct Link {
     addr: String,
     state: watch::Receiver<LinkState>,
     deliveries: broadcast::Sender<Delivery>,
+    wanted: Arc<Notify>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -130,9 +131,11 @@ impl Link {
         let begin = LinkState::Connecting { attempt: 1, since: Instant::now(), last_error: None };
         let (state, watching) = watch::channel(begin);
         let addr = options.addr.clone();
-        let keeper = Keeper { options, backoff, random, state, deliveries: deliveries.clone() };
+        let wanted = Arc::new(Notify::new());
+        let keeper =
+            Keeper { options, backoff, random, state, deliveries: deliveries.clone(), wanted: Arc::clone(&wanted) };
         let task = AbortOnDropHandle::new(tokio::spawn(keeper.run()));
-        (Self { addr, state: watching, deliveries, _task: task }, Subscription::new(receiver))
+        (Self { addr, state: watching, deliveries, wanted, _task: task }, Subscription::new(receiver))
     }
 
     /// How the link is now.
@@ -168,11 +171,14 @@ impl Link {
         Err(AmiError::Down { addr: self.addr.clone(), since, last: last.map(Box::new) })
     }
 
-    /// Waits for a connection, for so long.
+    /// Waits for a connection, for so long. Where the link is waiting before it tries again, it tries at once: somebody wants it.
     pub async fn connected(&self, within: Duration) -> Result<Client, AmiError> {
         let mut state = self.state.clone();
         let up = |s: &LinkState| s.client().is_some_and(|c| c.close_reason().is_none());
-        tokio::time::timeout(within, state.wait_for(up)).await.ok();
+        if !up(&state.borrow()) {
+            self.wanted.notify_waiters();
+        }
+        timeout(within, state.wait_for(up)).await.ok();
         self.client()
     }
 }
@@ -183,6 +189,7 @@ struct Keeper {
     random: Random,
     state: watch::Sender<LinkState>,
     deliveries: broadcast::Sender<Delivery>,
+    wanted: Arc<Notify>,
 }
 
 impl Keeper {
@@ -218,7 +225,11 @@ impl Keeper {
             };
             self.state.send_replace(state);
             let delay = self.backoff.delay(pace, (self.random)());
-            sleep(if pace == u32::MAX { self.backoff.cap.max(delay) } else { delay }).await;
+            if pace == u32::MAX {
+                sleep(self.backoff.cap.max(delay)).await;
+            } else {
+                timeout(delay, self.wanted.notified()).await.ok();
+            }
         }
     }
 
