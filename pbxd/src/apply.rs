@@ -268,7 +268,11 @@ impl Changing<'_> {
 
     /// Points Asterisk's files at the live revision again, when switching or keeping failed as `told` says; tells where that fails too.
     fn switch_back(&self, told: ErrorBody) -> ErrorBody {
-        let Err(worse) = repoint(self.system) else { return told };
+        let Err(worse) = repoint(self.system) else {
+            // What Asterisk has was known, and is asked for again: it may have read the files meanwhile, by somebody else's reload.
+            self.system.leave_unsettled(self.proven);
+            return told;
+        };
         error!(error = format!("{worse:#}"), "the live revision could not be switched back to");
         self.system.leave_unsettled(true);
         ErrorBody::new(ErrorCode::Files, format!("{}; and on the way back: {worse:#}", told.message))

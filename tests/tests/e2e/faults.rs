@@ -1,5 +1,6 @@
 //! What goes wrong: Asterisk rejects something, is not there, or somebody may not.
 
+mod files;
 mod kills;
 mod states;
 

@@ -117,6 +117,11 @@ impl States {
         history(system, health.revision)
     }
 
+    /// A change was told as done, and is not to be looked at.
+    pub(super) fn took(&mut self) {
+        self.now = 1 - self.now;
+    }
+
     /// The next change works.
     pub(super) fn go_on(&mut self, system: &System) -> Result<()> {
         let told = self.change(system)?.end()?;
