@@ -386,6 +386,11 @@ impl Changing<'_> {
             Ok(settled) => settled,
             Err(error) => {
                 let lost = error.is_transient();
+                if lost {
+                    // It may be half open: the way back begins with a new one.
+                    client.abandon();
+                    client.closed().await;
+                }
                 let rejection = Rejection {
                     object: None,
                     file: None,
@@ -500,6 +505,7 @@ impl Changing<'_> {
                 Ok((rejections, _)) => break rejections,
                 Err(error) if error.is_transient() && Instant::now() < until => {
                     warn!(%error, "Asterisk did not answer on the way back; asking again");
+                    client.abandon();
                     tokio::time::sleep(PAUSE).await;
                 }
                 Err(error) => {

@@ -291,6 +291,8 @@ impl Config {
             &self.ami.username,
             self.ami.secret.as_deref().unwrap_or_default(),
         );
+        // What does not take long is waited for no longer than what does.
+        options.action_timeout = options.action_timeout.min(self.asterisk.patience());
         if self.ami.tls {
             options.tls = Some(ami::Tls { ca: self.ami.tls_ca.clone(), server_name: Some(self.ami.host.clone()) });
         }

@@ -155,7 +155,11 @@ async fn settle(system: &Arc<System>, starting: bool) -> anyhow::Result<()> {
     if proven() {
         return Ok(());
     }
-    prove(system, &client, starting).await
+    let proved = prove(system, &client, starting).await;
+    if proved.is_err() {
+        client.abandon();
+    }
+    proved
 }
 
 /// While Asterisk has not said that it has the live revision, as after a crash or `--no-reload`: has it reload and read back all of it.

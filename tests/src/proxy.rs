@@ -22,6 +22,8 @@ pub enum Fault {
     Cut,
     /// The word passes, and the connection is closed before the answer does.
     CutAnswer,
+    /// The same, and so is every other connection and each new one, until [`Proxy::restore`].
+    Gone,
 }
 
 /// Waits for a word; see [`Proxy::at`].
@@ -122,20 +124,18 @@ impl Proxy {
 
     /// Closes every connection, and each new one at once, until [`Proxy::restore`].
     pub fn refuse(&self) {
-        self.shared.refuses.store(true, Ordering::SeqCst);
-        self.close();
+        self.shared.refuse();
+    }
+
+    /// Closes every connection, the silent ones too.
+    pub fn close(&self) {
+        self.shared.close();
     }
 
     /// Lets new connections through again, and takes all traps away.
     pub fn restore(&self) {
         locked(&self.shared.set).clear();
         self.shared.refuses.store(false, Ordering::SeqCst);
-    }
-
-    fn close(&self) {
-        for stream in locked(&self.shared.open).drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
     }
 }
 
@@ -157,11 +157,22 @@ fn connect(shared: &Arc<Shared>, client: TcpStream) {
     let Ok((to_close, also, client_in, server_in)) = clones() else { return };
     locked(&shared.open).extend([to_close, also]);
     let (said, answered) = (Arc::clone(shared), Arc::clone(&silent));
-    thread::spawn(move || pump(client_in, server, &silent, |text| said.fault(text)));
-    thread::spawn(move || pump(server_in, client, &answered, |_| None));
+    thread::spawn(move || pump(client_in, server, &silent, |text| said.fault(text), || said.refuse()));
+    thread::spawn(move || pump(server_in, client, &answered, |_| None, || ()));
 }
 
 impl Shared {
+    fn refuse(&self) {
+        self.refuses.store(true, Ordering::SeqCst);
+        self.close();
+    }
+
+    fn close(&self) {
+        for stream in locked(&self.open).drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
     /// The trap that a text springs. It is gone then.
     fn fault(&self, text: &[u8]) -> Option<Set> {
         let mut set = locked(&self.set);
@@ -171,7 +182,13 @@ impl Shared {
 }
 
 /// Passes on what one side says until it ends, or a trap is sprung that ends it.
-fn pump(mut from: TcpStream, mut to: TcpStream, silent: &AtomicBool, mut sprung: impl FnMut(&[u8]) -> Option<Set>) {
+fn pump(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    silent: &AtomicBool,
+    sprung: impl Fn(&[u8]) -> Option<Set>,
+    gone: impl Fn(),
+) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
         // A word is written at once by who says it: it is never split over two reads of a loopback connection.
@@ -185,13 +202,16 @@ fn pump(mut from: TcpStream, mut to: TcpStream, silent: &AtomicBool, mut sprung:
                     silent.store(true, Ordering::SeqCst);
                     let _ = sprung.send(());
                 }
-                Fault::Cut | Fault::CutAnswer => {
+                Fault::Cut | Fault::CutAnswer | Fault::Gone => {
                     silent.store(true, Ordering::SeqCst);
-                    if fault == Fault::CutAnswer {
+                    if fault != Fault::Cut {
                         let _ = to.write_all(&buffer[..length]);
                     }
                     // The server has what was said before it sees the end; the client sees the end at once.
                     let _ = to.shutdown(Shutdown::Write);
+                    if fault == Fault::Gone {
+                        gone();
+                    }
                     let _ = from.shutdown(Shutdown::Both);
                     let _ = sprung.send(());
                     return;

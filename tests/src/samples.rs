@@ -17,6 +17,7 @@ pub struct Random(u64);
 
 impl Random {
     /// From the seed in `PBX_SEED`, or one of the system's. It is printed: a test that failed shows it, and can be run again with it.
+    #[expect(clippy::print_stdout, reason = "the harness shows what a test that failed has printed")]
     pub fn seeded() -> Self {
         let given = std::env::var("PBX_SEED").ok().and_then(|text| text.parse().ok());
         // What is random about the keys of a map is the system's.
@@ -27,7 +28,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -37,12 +38,12 @@ impl Random {
 
     /// One of the first so many numbers, from 0.
     pub fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end.max(1) as u64).unwrap_or_default()
+        usize::try_from(self.draw() % end.max(1) as u64).unwrap_or_default()
     }
 
     /// A time up to `most`.
     pub fn within(&mut self, most: Duration) -> Duration {
-        Duration::from_micros(self.next() % u64::try_from(most.as_micros()).unwrap_or(u64::MAX).max(1))
+        Duration::from_micros(self.draw() % u64::try_from(most.as_micros()).unwrap_or(u64::MAX).max(1))
     }
 }
 
@@ -53,7 +54,7 @@ mod tests {
     #[test]
     fn a_seed_always_gives_the_same_numbers() {
         let mut random = Random(1_234_567);
-        assert_eq!([random.next(), random.next()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
+        assert_eq!([random.draw(), random.draw()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
         assert!((0..1000).all(|_| random.below(3) < 3));
     }
 }

@@ -27,9 +27,11 @@ const INCLUDES: [&str; 4] = ["rtp.conf", "voicemail.conf", "extensions.conf", "p
 pub struct Builder {
     asterisk: pbx_lab::Builder,
     store: Option<String>,
+    first: String,
     more: String,
     stock: bool,
     proxied: bool,
+    patience: u32,
 }
 
 impl Builder {
@@ -46,6 +48,12 @@ impl Builder {
         self
     }
 
+    /// How many seconds pbxd waits for Asterisk; otherwise 30.
+    pub fn patience(mut self, seconds: u32) -> Self {
+        self.patience = seconds;
+        self
+    }
+
     /// Has pbxd talk to Asterisk through a [`Proxy`].
     pub fn proxied(mut self) -> Self {
         self.proxied = true;
@@ -55,6 +63,12 @@ impl Builder {
     /// The URL of pbxd's store; otherwise a file of SQLite, or with `PBX_STORE=postgres` a database of its own on PostgreSQL.
     pub fn store(mut self, url: impl Into<String>) -> Self {
         self.store = Some(url.into());
+        self
+    }
+
+    /// Lines for `pbxd.toml` before its tables, where the test writes it.
+    pub fn first(mut self, text: impl Into<String>) -> Self {
+        self.first = text.into();
         self
     }
 
@@ -87,13 +101,15 @@ impl Builder {
         } else {
             include(&asterisk.etc())?;
             asterisk.start_again()?;
+            let ami = proxy.as_ref().map_or(ami, Proxy::address);
             fs::write(
                 place.dir().join("pbxd.toml"),
-                config(&asterisk, &place, &store, proxy.as_ref().map_or(ami, Proxy::address)) + &self.more,
+                self.first + &config(&asterisk, &place, &store, ami, self.patience) + &self.more,
             )?;
         }
         fs::create_dir(place.dir().join("manifests"))?;
-        let mut system = System { pbxd: None, asterisk, place, proxy, files: AtomicU32::new(0), _postgres: postgres };
+        let mut system =
+            System { pbxd: None, asterisk, place, proxy, store, files: AtomicU32::new(0), _postgres: postgres };
         system.start_pbxd()?;
         Ok(system)
     }
@@ -126,10 +142,10 @@ fn server() -> Result<Arc<Postgres>> {
 }
 
 /// What pbxd is told.
-fn config(asterisk: &Asterisk, place: &Place, store: &str, ami: SocketAddr) -> String {
+fn config(asterisk: &Asterisk, place: &Place, store: &str, ami: SocketAddr, patience: u32) -> String {
     format!(
         "socket = \"{dir}/pbxd.sock\"\nstore = \"{store}\"\nkey_file = \"{dir}/key\"\n\n\
-         [asterisk]\nconfig_dir = \"{etc}\"\nlog_dir = \"{log}\"\n\n\
+         [asterisk]\nconfig_dir = \"{etc}\"\nlog_dir = \"{log}\"\npatience = {patience}\n\n\
          [ami]\nhost = \"{ip}\"\nport = {port}\nusername = \"pbxd\"\nsecret = \"{secret}\"\n",
         dir = place.dir().display(),
         etc = asterisk.etc().display(),
@@ -208,6 +224,7 @@ pub struct System {
     asterisk: Asterisk,
     place: Place,
     proxy: Option<Proxy>,
+    store: String,
     files: AtomicU32,
     _postgres: Option<Arc<Postgres>>,
 }
@@ -220,7 +237,15 @@ impl System {
 
     /// A system to be described.
     pub fn builder() -> Builder {
-        Builder { asterisk: Asterisk::builder(), store: None, more: String::new(), stock: false, proxied: false }
+        Builder {
+            asterisk: Asterisk::builder(),
+            store: None,
+            first: String::new(),
+            more: String::new(),
+            stock: false,
+            proxied: false,
+            patience: 30,
+        }
     }
 
     /// Its Asterisk.
@@ -241,6 +266,16 @@ impl System {
     /// The folder of pbxd: socket, store, key, manifests.
     pub fn dir(&self) -> &Path {
         self.place.dir()
+    }
+
+    /// The URL of pbxd's store.
+    pub fn store(&self) -> &str {
+        &self.store
+    }
+
+    /// Waits until pbxd has logged something.
+    pub fn wait_pbxd_log(&self, text: &str) -> Result<()> {
+        until(&format!("{text:?} in pbxd's log"), SOON, || Ok(self.pbxd_log().contains(text).then_some(())))
     }
 
     /// pbxd's socket.

@@ -1,8 +1,12 @@
 //! What goes wrong: Asterisk rejects something, is not there, or somebody may not.
 
+mod database;
 mod files;
 mod kills;
+mod manager;
+mod power;
 mod states;
+mod together;
 
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;

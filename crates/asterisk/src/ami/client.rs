@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use md5::{Digest, Md5};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    sync::{broadcast, mpsc, oneshot, watch},
+    sync::{Notify, broadcast, mpsc, oneshot, watch},
     time::{Instant, timeout, timeout_at},
 };
 use tokio_util::codec::Decoder;
@@ -77,6 +77,7 @@ struct Shared {
     // Weak, so that subscribers see the end of the connection's task.
     deliveries: broadcast::WeakSender<Delivery>,
     closed: watch::Receiver<Option<CloseReason>>,
+    end: Arc<Notify>,
 }
 
 impl fmt::Debug for Client {
@@ -174,6 +175,11 @@ impl Client {
         &self.shared.options.addr
     }
 
+    /// Gives the connection up, without a farewell, for everybody who has a handle on it: it may be half open. What is in flight fails.
+    pub fn abandon(&self) {
+        self.shared.end.notify_one();
+    }
+
     /// Why the connection ended, if it did.
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.shared.closed.borrow().clone()
@@ -214,8 +220,15 @@ where
     let (read, write) = tokio::io::split(stream);
     let (orders, incoming) = mpsc::channel(ORDERS);
     let (closed, closing) = watch::channel(None);
-    let shared =
-        Shared { options: options.clone(), version, orders, deliveries: deliveries.downgrade(), closed: closing };
+    let end = Arc::new(Notify::new());
+    let shared = Shared {
+        options: options.clone(),
+        version,
+        orders,
+        deliveries: deliveries.downgrade(),
+        closed: closing,
+        end: Arc::clone(&end),
+    };
     deliveries.send(Delivery::Connected { version }).ok();
     let driver = Driver {
         read,
@@ -226,6 +239,7 @@ where
         orders: incoming,
         deliveries,
         closed,
+        end,
         ping_after: options.ping_after,
         dead_after: options.dead_after.max(options.ping_after),
     };

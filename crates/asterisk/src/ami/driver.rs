@@ -1,11 +1,11 @@
 //! The one task of a connection: it reads all the time, writes when it can, and notices when the other end is gone.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf},
-    sync::{broadcast, mpsc, watch},
+    sync::{Notify, broadcast, mpsc, watch},
     time::{Instant, sleep_until, timeout},
 };
 use tokio_util::codec::Decoder;
@@ -49,6 +49,7 @@ pub(super) struct Driver<S> {
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) deliveries: broadcast::Sender<Delivery>,
     pub(super) closed: watch::Sender<Option<CloseReason>>,
+    pub(super) end: Arc<Notify>,
     pub(super) ping_after: Duration,
     pub(super) dead_after: Duration,
 }
@@ -102,6 +103,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
                     Some(order) => self.send(order, &mut output),
                     None => return self.farewell(output).await,
                 },
+                () = self.end.notified() => return CloseReason::Local,
                 () = sleep_until(wake) => {
                     // Awake too early means that an action was answered meanwhile: look again.
                     let silent = heard.elapsed();

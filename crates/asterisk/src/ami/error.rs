@@ -118,7 +118,7 @@ pub enum CloseReason {
     Silent(Duration),
     /// What came could not be read.
     Codec(CodecError),
-    /// We closed it: the last [`Client`](super::Client) was dropped.
+    /// We closed it: the last [`Client`](super::Client) was dropped, or it was [given up](super::Client::abandon).
     Local,
 }
 

@@ -101,7 +101,7 @@ fn pbxd_killed_at_any_instant() -> Result<()> {
 }
 
 /// What pbxd says to Asterisk when a step begins, in the order of the steps.
-const WORDS: [&str; 7] = [
+pub(super) const WORDS: [&str; 7] = [
     "Action: GetConfig",
     "config show help",
     "logger add channel",

@@ -52,7 +52,7 @@ impl States {
         for (state, (file, name, own)) in STATES.into_iter().enumerate() {
             let ana = format!(", displayName: {name}, voicemail: {{ enabled: true }}");
             system.write(file, &[settings(""), extension("1001", &ana), extension(own, "")].concat())?;
-            states.begin(system, state)?.end()?.1.expect(0)?;
+            begin(system, state, &[])?.end()?.1.expect(0)?;
             states.files[state] = live_files(system)?;
             states.now = state;
         }
@@ -62,13 +62,12 @@ impl States {
 
     /// Begins to change a system into the state that it is not in.
     pub(super) fn change(&self, system: &System) -> Result<Change> {
-        self.begin(system, 1 - self.now)
+        self.change_with(system, &[])
     }
 
-    fn begin(&self, system: &System, to: usize) -> Result<Change> {
-        let mut command = system.command(&["apply", "-f", STATES[to].0, "--yes", "--prune"])?;
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        Ok(Change { to, child })
+    /// The same, with more arguments.
+    pub(super) fn change_with(&self, system: &System, more: &[&str]) -> Result<Change> {
+        begin(system, 1 - self.now, more)
     }
 
     /// Whether a system is wholly in one of the states, whatever was done to it, and what `pbxctl` told of a change is true.
@@ -130,8 +129,16 @@ impl States {
     }
 }
 
+/// Begins to apply a state.
+fn begin(system: &System, to: usize, more: &[&str]) -> Result<Change> {
+    let mut command = system.command(&["apply", "-f", STATES[to].0, "--yes", "--prune"])?;
+    command.args(more);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    Ok(Change { to, child })
+}
+
 /// The history is a line that ends in the live revision, nothing is under way, and what did not become live says why.
-fn history(system: &System, live: Option<u64>) -> Result<()> {
+pub(super) fn history(system: &System, live: Option<u64>) -> Result<()> {
     let mut head = None;
     for revision in revisions(system)?.iter().rev() {
         match revision["state"].as_str() {

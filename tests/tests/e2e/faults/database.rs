@@ -1,0 +1,169 @@
+//! The database locked, slow, gone, or silent in the middle of an apply.
+
+use anyhow::{Context, Result, ensure};
+use pbx_lab::{Postgres, until};
+use pbx_tests::{Fault, Injection, Proxy, SOON, System};
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
+use tokio::runtime::Runtime;
+
+use super::states::{States, revisions};
+
+/// Somebody else's session that has the database's lock.
+enum Lock {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Lock {
+    async fn take(url: &str) -> Result<Self> {
+        if url.starts_with("sqlite") {
+            let mut session = SqliteConnection::connect(url).await?;
+            sqlx::query("BEGIN IMMEDIATE").execute(&mut session).await?;
+            return Ok(Self::Sqlite(session));
+        }
+        let mut session = PgConnection::connect(url).await?;
+        sqlx::query("BEGIN").execute(&mut session).await?;
+        sqlx::query("LOCK TABLE store IN EXCLUSIVE MODE").execute(&mut session).await?;
+        Ok(Self::Postgres(session))
+    }
+
+    async fn release(self) -> Result<()> {
+        match self {
+            Self::Sqlite(session) => session.close().await?,
+            Self::Postgres(session) => session.close().await?,
+        }
+        Ok(())
+    }
+}
+
+/// What pbxd says to Asterisk when the switch is journalled and the store is not asked again before it keeps the revision.
+const BEFORE_COMMIT: &str = "logger remove channel";
+
+#[test]
+fn locked_when_the_revision_is_to_be_kept() -> Result<()> {
+    let runtime = Runtime::new()?;
+    let system = System::builder().proxied().start()?;
+    let mut states = States::learn(&system)?;
+
+    // For a moment: it is waited for.
+    let trap = system.proxy().at(BEFORE_COMMIT, Fault::Hold);
+    let change = states.change(&system)?;
+    trap.wait()?;
+    let lock = runtime.block_on(Lock::take(system.store()))?;
+    trap.release();
+    system.wait_pbxd_log("the store failed; trying again")?;
+    runtime.block_on(lock.release())?;
+    let told = change.end()?;
+    told.1.clone().expect(0)?;
+    states.check(&system, Some(&told))?;
+
+    // For too long: Asterisk goes back, and the store is told when it can be.
+    let trap = system.proxy().at(BEFORE_COMMIT, Fault::Hold);
+    let change = states.change(&system)?;
+    trap.wait()?;
+    let lock = runtime.block_on(Lock::take(system.store()))?;
+    trap.release();
+    let told = change.end()?;
+    told.1.clone().expect(4)?;
+    ensure!(told.1.stderr.contains("the store could not keep it"), "{}", told.1);
+    ensure!(told.1.stderr.contains("is known when the store answers again"), "{}", told.1);
+    runtime.block_on(lock.release())?;
+    until("an end of the revision in the store", SOON, || {
+        Ok(revisions(&system)?[0]["state"].as_str().is_some_and(|state| state == "rolledBack").then_some(()))
+    })?;
+    let said = revisions(&system)?[0]["detail"].to_string();
+    ensure!(said.contains("the store could not keep it"), "{said}");
+    states.check(&system, Some(&told))?;
+    states.go_on(&system)
+}
+
+#[test]
+fn slow_at_each_flush() -> Result<()> {
+    let system = System::start()?;
+    let mut states = States::learn(&system)?;
+    let path = system.dir().join("pbxd.db-wal");
+    if !path.exists() {
+        eprintln!("left out: PostgreSQL flushes where pbxd does not see it");
+        return Ok(());
+    }
+    for nth in 1..=3 {
+        let what = "delay_enter=1000000".to_owned();
+        let trace = system.inject(&Injection { calls: "fsync,fdatasync", path: path.clone(), nth, what })?;
+        let told = states.change(&system)?.end()?;
+        ensure!(trace.has_injected()?, "nothing was slow");
+        trace.end()?;
+        told.1.clone().expect(0)?;
+        states.check(&system, Some(&told))?;
+    }
+    Ok(())
+}
+
+/// A system on a PostgreSQL that can be cut off.
+fn on_postgres() -> Result<(Postgres, Proxy, System)> {
+    let server = Postgres::start()?;
+    let proxy = Proxy::to((server.ip(), 5432).into())?;
+    let url = server.create("pbx")?;
+    let url = url.replace(&format!("{}:5432", server.ip()), &proxy.address().to_string());
+    let system = System::builder().store(url).proxied().start()?;
+    Ok((server, proxy, system))
+}
+
+#[test]
+fn gone_at_any_commit() -> Result<()> {
+    let (_server, database, system) = on_postgres()?;
+    let mut states = States::learn(&system)?;
+
+    // Before an apply: nothing happens, and why is told.
+    database.refuse();
+    let told = states.change(&system)?.end()?;
+    told.1.clone().expect(1)?;
+    database.restore();
+    states.check(&system, Some(&told))?;
+    states.go_on(&system)?;
+
+    // The answer to keeping it is lost: asked again, the store says that it did.
+    let held = system.proxy().at(BEFORE_COMMIT, Fault::Hold);
+    let change = states.change(&system)?;
+    held.wait()?;
+    let cut = database.at("COMMIT", Fault::CutAnswer);
+    held.release();
+    let told = change.end()?;
+    cut.wait()?;
+    told.1.clone().expect(0)?;
+    states.check(&system, Some(&told))?;
+
+    // The answer is lost, and the database with it: nobody knows, and nobody says that it was done. It was: then it becomes live.
+    let held = system.proxy().at(BEFORE_COMMIT, Fault::Hold);
+    let change = states.change(&system)?;
+    held.wait()?;
+    let gone = database.at("COMMIT", Fault::Gone);
+    held.release();
+    let told = change.end()?;
+    gone.wait()?;
+    told.1.clone().expect(4)?;
+    ensure!(told.1.stderr.contains("is known when the store answers again"), "{}", told.1);
+    database.restore();
+    let live = until("what the store kept", SOON, || {
+        Ok(system
+            .health()?
+            .revision
+            .filter(|revision| told.1.stderr.contains(&format!("revision {revision} was kept"))))
+    })?;
+    states.check(&system, None).with_context(|| format!("revision {live}"))?;
+    states.go_on(&system)
+}
+
+#[test]
+fn silent_when_an_apply_begins() -> Result<()> {
+    let (_server, database, system) = on_postgres()?;
+    let mut states = States::learn(&system)?;
+    let silent = database.at("COMMIT", Fault::Silence);
+    let told = states.change(&system)?.end()?;
+    silent.wait()?;
+    told.1.clone().expect(1)?;
+    ensure!(told.1.stderr.contains("did not answer within"), "{}", told.1);
+    // The server learns that nobody is there any more, and lets go of what was begun.
+    database.close();
+    states.check(&system, Some(&told))?;
+    states.go_on(&system)
+}
