@@ -425,13 +425,11 @@ impl Decoder for Codec {
             }
             let found = memchr(b'\n', &src[self.scanned..]).map(|i| self.scanned + i);
             let end = found.unwrap_or(src.len());
-            // Checked with and without the line's end alike, so that the split does not matter.
-            if end - self.line > self.limits.line {
-                self.discard(src, Excess::Line)?;
-                continue;
-            }
-            if end > self.limits.message {
-                self.discard(src, Excess::Message)?;
+            // Checked with and without the line's end alike, and the limit that comes first in the bytes is the one that counts, so
+            // that the split does not matter.
+            let (line, message) = (self.line.saturating_add(self.limits.line), self.limits.message);
+            if end > line.min(message) {
+                self.discard(src, if line <= message { Excess::Line } else { Excess::Message })?;
                 continue;
             }
             let Some(end) = found else {

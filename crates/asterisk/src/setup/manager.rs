@@ -150,7 +150,7 @@ impl Manager {
             "; How pbxd comes in.\n[{}]\nsecret = {}\n{}\nread = {}\nwrite = {}\nwritetimeout = 5000\n\
              allowmultiplelogin = yes\n",
             user.name,
-            user.secret,
+            written(&user.secret),
             acl.join("\n"),
             READ.join(","),
             WRITE.join(",")
@@ -175,8 +175,15 @@ impl Manager {
     }
 }
 
+/// A value as it must be written to be read the same: some of it may be what was there before, read without the signs that kept it
+/// from being a comment.
+fn written(value: &str) -> String {
+    value.replace(';', "\\;")
+}
+
 /// The edit after which a section has an option.
 fn set(section: &Section, key: &str, value: &str) -> (usize, Edit) {
+    let value = written(value);
     match section.get(key).filter(|entry| !entry.inherited) {
         Some(entry) => (entry.place.file, Edit::Replace(entry.place.line, format!("{key} = {value}"))),
         None => (section.place.file, Edit::After(section.place.line, format!("{key} = {value}\n"))),
@@ -237,6 +244,20 @@ mod tests {
              write = system,verbose,command,reporting,call,originate,agent,user\n"
         );
         assert!(missing_classes("ALL", &WRITE).is_empty());
+    }
+
+    #[test]
+    fn what_would_be_a_comment_is_written_as_it_was_meant() {
+        let text = "[pbxd]\nsecret = x\nread = \\;--mine\nwrite = all\n";
+        let needed = NeededUser { name: "pbxd".into(), secret: "a;--b".into() };
+        let user = Manager::user(&tree(text), "pbxd").unwrap();
+        let edits: Vec<Edit> = Manager::mend(&user, &needed).into_iter().map(|(_, edit)| edit).collect();
+        let mended = apply(text.as_bytes(), &edits);
+        let user = Manager::user(&tree(std::str::from_utf8(&mended).unwrap()), "pbxd").unwrap();
+        assert_eq!(user.secret.as_deref(), Some("a;--b"));
+        assert_eq!(user.read, format!(";--mine,{}", READ.join(",")));
+        let fresh = Manager::of(&tree("")).new_user(&needed);
+        assert_eq!(Manager::user(&tree(&fresh), "pbxd").unwrap().secret.as_deref(), Some("a;--b"));
     }
 
     #[test]

@@ -228,6 +228,8 @@ fn lines(bytes: &[u8]) -> (Vec<(usize, What)>, Option<usize>) {
     let mut nest: Vec<usize> = Vec::new();
     let mut said = Vec::new();
     for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        // To Asterisk, which is written in C, a line ends where its text does.
+        let line = line.split(|byte| *byte == 0).next().unwrap_or_default();
         let text = uncommented(&String::from_utf8_lossy(line), at + 1, &mut nest);
         if let Some(what) = what(text.trim()) {
             said.push((at + 1, what));
@@ -237,7 +239,7 @@ fn lines(bytes: &[u8]) -> (Vec<(usize, What)>, Option<usize>) {
 }
 
 /// A line without its comments. `nest` holds the lines of the block comments that are open.
-fn uncommented(line: &str, number: usize, nest: &mut Vec<usize>) -> String {
+pub(super) fn uncommented(line: &str, number: usize, nest: &mut Vec<usize>) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(at) = rest.find(';') {
@@ -364,6 +366,11 @@ mod tests {
                 "3: include gone.conf false"
             ]
         );
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_read_as_far_as_asterisk_reads_them() {
+        assert_eq!(says("[a]\nb = 1\0;-- c\nd\0 = 2\ne = 3\r4\r\n"), ["1: [a]()", "2: b = 1", "4: e = 3\r4"]);
     }
 
     #[test]

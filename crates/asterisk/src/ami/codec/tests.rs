@@ -135,6 +135,19 @@ fn limits_on_headers_and_bytes() {
     assert!(matches!(&frames[1], Frame::Message(m) if m.is("Event", "B")));
 }
 
+/// Found by the fuzz target: a long line that also went over the limit of the message was called the one or the other, as the bytes
+/// were split.
+#[test]
+fn of_two_limits_the_first_in_the_bytes_counts() {
+    for head in ["Event: A\r\n", "Response: Follows\r\n"] {
+        let wire = format!("{head}{}{}\r\n\r\n", format!("K: {}\r\n", "v".repeat(50)).repeat(4), "x".repeat(80));
+        let expected = decode(Codec::without_banner(SMALL), [wire.as_bytes()]);
+        for size in 1..wire.len() {
+            assert_eq!(decode(Codec::without_banner(SMALL), wire.as_bytes().chunks(size)), expected, "{head} by {size}");
+        }
+    }
+}
+
 #[test]
 fn the_end_of_the_connection_inside_a_message() {
     let mut codec = Codec::without_banner(Limits::default());
