@@ -342,7 +342,7 @@ mod tests {
             parsed
                 .documents
                 .into_iter()
-                .map(|document| (document.object, document.labels, document.fields))
+                .map(|document| (document.object, document.meta.labels, document.fields))
                 .collect::<Vec<_>>()
         };
         let (rows, cells) = (of(Source::rows("people.csv", text, Table::default())), workbook.into_iter().flat_map(of));

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use pbx_api::{Blast, ErrorBody, ErrorCode, Plan, PlanRequest};
 use pbx_asterisk::config::{ConfigTree, Secrets};
 use pbx_asterisk::deploy::changed_sections;
-use pbx_manifest::{Action, AnySpec, Catalog, Diagnostic, ObjectRef, Records};
+use pbx_manifest::{Action, Catalog, Diagnostic, ObjectRef, Records, read_spec};
 use pbx_routing::CallGraph;
 use pbx_store::Store;
 
@@ -84,7 +84,7 @@ pub(crate) async fn plan(
     let nothing = BTreeMap::new();
     for object in &touched {
         let Some(record) = records.get_mut(object) else { continue };
-        match AnySpec::from_json(object.kind, &record.spec) {
+        match read_spec(object, &record.spec) {
             Ok(spec) => {
                 let given = given.get(object).unwrap_or(&nothing);
                 let kept = kept.of(object).unwrap_or(&nothing);
@@ -92,14 +92,7 @@ pub(crate) async fn plan(
                 values.replace(object, settled.map_err(|error| internal(&error))?);
                 catalog.insert(object.name.clone(), record.meta.labels.clone(), spec);
             }
-            Err(error) => {
-                let text = error.to_string();
-                let mut lines = text.lines();
-                let mut diagnostic =
-                    Diagnostic::error("value", lines.next().unwrap_or_default()).at(object.clone(), "spec");
-                diagnostic.help.extend(lines.map(str::to_owned));
-                found.push(diagnostic);
-            }
+            Err(diagnostic) => found.push(*diagnostic),
         }
     }
     for object in live.records.keys().filter(|object| !records.contains_key(*object)) {

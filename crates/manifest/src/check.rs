@@ -1,9 +1,10 @@
 //! What is wrong between objects: references to nothing, two of what must be one, numbers that collide.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::dest::Destination;
 use crate::diagnostic::{Diagnostic, nearest};
+use crate::document::{Label, refusal};
 use crate::kind::{Catalog, Kind, ObjectRef};
 use crate::text::{Name, Network, Pattern, Refused};
 
@@ -38,10 +39,17 @@ impl<'c> Checker<'c> {
     /// The object's name must be one that its kind can have. A file's reader has looked already; an API's caller has none.
     pub(crate) fn name(&mut self, checked: Result<(), Refused>) {
         if let Err(Refused(text)) = checked {
-            let mut lines = text.lines();
-            let mut diagnostic = Diagnostic::error("name", lines.next().unwrap_or_default());
-            diagnostic.help.extend(lines.map(str::to_owned));
-            self.add("metadata.name", diagnostic);
+            self.add("metadata.name", refusal("name", &text));
+        }
+    }
+
+    /// Labels must be such as a manifest can write: an API's caller may send any text.
+    pub(crate) fn labels(&mut self, labels: &BTreeMap<String, String>) {
+        for (key, value) in labels {
+            for Refused(text) in [key.parse::<Name>().err(), value.parse::<Label>().err()].into_iter().flatten() {
+                let path = format!("metadata.labels.{}", key.escape_debug());
+                self.add(&path, refusal("value", &text));
+            }
         }
     }
 

@@ -117,12 +117,19 @@ impl fmt::Display for Diagnostic {
 
 /// The candidate nearest to what was written, if one is near enough to be meant.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let letters = word.chars().count();
     candidates
         .into_iter()
-        .map(|candidate| {
-            let (word, folded) = (word.to_lowercase(), candidate.to_lowercase());
+        .filter_map(|candidate| {
+            let folded = candidate.to_lowercase();
             // One slip in five letters: more is another word.
-            (strsim::damerau_levenshtein(&word, &folded), (folded.len().max(word.len()) / 4).max(1), candidate)
+            let allowed = (folded.len().max(word.len()) / 4).max(1);
+            // Each letter too many is a slip: words of very different length need no comparing, which costs their product.
+            if folded.chars().count().abs_diff(letters) > allowed {
+                return None;
+            }
+            Some((strsim::damerau_levenshtein(&word, &folded), allowed, candidate))
         })
         .filter(|(distance, allowed, _)| distance <= allowed)
         .min_by_key(|(distance, _, _)| *distance)

@@ -349,7 +349,8 @@ impl Reader<'_, '_> {
             let emptied = taken_out.iter().any(|taken| taken.len() == path.len() + 1 && taken.starts_with(&path))
                 && is_emptied(&rest, &path);
             if !consequence && !emptied {
-                let full: Vec<Step> = std::iter::once(Step::Key(root.to_owned())).chain(path.iter().cloned()).collect();
+                let written = as_written(path.clone(), &taken_out);
+                let full: Vec<Step> = std::iter::once(Step::Key(root.to_owned())).chain(written).collect();
                 let here = path.is_empty() && matches!(error.problem, Problem::MissingField(_));
                 let span = match (error.span, key) {
                     (Some(span), _) if !here => span,
@@ -379,6 +380,39 @@ impl Reader<'_, '_> {
         }
         None
     }
+}
+
+/// The place of a value in the document as it was, from its place in what is left of it: items that were taken out of a list have
+/// moved those behind them.
+fn as_written(mut path: Vec<Step>, taken_out: &[Vec<Step>]) -> Vec<Step> {
+    for taken in taken_out.iter().rev() {
+        let Some((Step::Index(gone), list)) = taken.split_last() else { continue };
+        if path.starts_with(list)
+            && let Some(Step::Index(at)) = path.get_mut(list.len())
+            && *at >= *gone
+        {
+            *at += 1;
+        }
+    }
+    path
+}
+
+/// Reads the spec of an object from JSON, as records keep it and as an API's caller sends it. What cannot be read is told with its
+/// field, and in the words in which a manifest's reader tells it.
+pub fn read_spec(object: &ObjectRef, json: &Json) -> Result<AnySpec, Box<Diagnostic>> {
+    AnySpec::from_json(object.kind, json).map_err(|error| {
+        Box::new(match AnySpec::from_node(object.kind, &Node::of(json)) {
+            Err(error) => {
+                let full: Vec<Step> = std::iter::once(Step::Key("spec".to_owned())).chain(error.path()).collect();
+                let mut diagnostic = describe(&error, &full, Some(object.kind));
+                shorten(&mut diagnostic.message);
+                diagnostic.help.iter_mut().for_each(shorten);
+                diagnostic.at(object.clone(), path_text(&full))
+            }
+            // What JSON tells apart and YAML does not, as a number from its digits.
+            Ok(_) => refusal("value", &error.to_string()).at(object.clone(), "spec"),
+        })
+    })
 }
 
 /// Whether a map at a path has nothing left in it.

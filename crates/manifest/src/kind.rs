@@ -167,6 +167,7 @@ macro_rules! kinds {
                 $(for (name, object) in &self.$field {
                     checker.enter(Kind::$Kind, name);
                     checker.name(<crate::kinds::$Kind as Spec>::check_name(name));
+                    checker.labels(&object.labels);
                     object.spec.check(name, checker);
                 })*
             }

@@ -26,7 +26,7 @@ mod yaml;
 pub use check::{Checker, check, missing_reference};
 pub use dest::{Caller, Destination, Hangup};
 pub use diagnostic::{Diagnostic, Severity, nearest};
-pub use document::{API_VERSION, Document, Label, Locator, Metadata, Origin, Parsed, locate, parse};
+pub use document::{API_VERSION, Document, Label, Locator, Metadata, Origin, Parsed, locate, parse, read_spec};
 pub use kind::{AnySpec, Catalog, Kind, Object, ObjectRef, Spec};
 pub use record::{
     Action, Conflict, Declaration, FieldChange, Meta, ObjectChange, Patch, Record, Records, catalog, changes, fields,

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::Diagnostic;
-use crate::kind::{AnySpec, Catalog, ObjectRef};
-use crate::text::Name;
+use crate::document::{Label, read_spec, refusal};
+use crate::kind::{Catalog, ObjectRef};
+use crate::text::{Name, Refused, refuse};
 
 /// What is said of an object besides its name and its spec.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -128,7 +129,8 @@ impl Conflict {
     }
 }
 
-/// Whether a value is one field rather than a group of them: lists are one field, and so is a secret's form.
+/// Whether a value is one field rather than a group of them: lists are one field, and so is a secret's form. No group of a kind has
+/// a field that is named like one of the forms; a test of the schema sees to it. A spec itself may have one.
 fn is_leaf(value: &Json) -> bool {
     match value {
         Json::Object(map) => {
@@ -163,20 +165,29 @@ pub fn fields(meta: &Meta, spec: &Json) -> BTreeMap<String, Json> {
     if meta.protected {
         into.insert(PROTECTED.to_owned(), Json::Bool(true));
     }
-    collect("spec", spec, &mut into);
+    if let Json::Object(map) = spec {
+        for (key, value) in map {
+            collect(&format!("spec.{key}"), value, &mut into);
+        }
+    }
     into
 }
 
+/// Sets a field of a spec. The spec itself is a group whatever its fields are called; below it, a secret's form gives way.
 fn set_in(value: &mut Json, path: &[&str], new: Json) {
     let Some((first, rest)) = path.split_first() else {
         *value = new;
         return;
     };
-    if !value.is_object() || is_leaf(value) {
+    if !value.is_object() {
         *value = Json::Object(Map::new());
     }
     if let Json::Object(map) = value {
-        set_in(map.entry((*first).to_owned()).or_insert(Json::Null), rest, new);
+        let inner = map.entry((*first).to_owned()).or_insert(Json::Null);
+        if !rest.is_empty() && is_leaf(inner) {
+            *inner = Json::Object(Map::new());
+        }
+        set_in(inner, rest, new);
     }
 }
 
@@ -189,6 +200,56 @@ fn unset_in(value: &mut Json, path: &[&str]) {
         if inner.as_object().is_some_and(Map::is_empty) {
             map.shift_remove(*first);
         }
+    }
+}
+
+impl Declaration {
+    /// What keeps it from meaning what it says: a spec that is no group of fields would read as one that names none.
+    pub fn fault(&self) -> Option<Diagnostic> {
+        let told = || {
+            Diagnostic::error("type", "a spec is a map of fields")
+                .at(self.object.clone(), "spec")
+                .help("as in `{ \"displayName\": \"Ana Reyes\" }`; `{}` names none")
+        };
+        (!self.spec.is_object()).then(told)
+    }
+}
+
+impl Patch {
+    /// What keeps it from meaning what it says: a path that leads nowhere, a label that no manifest could write.
+    pub fn fault(&self) -> Option<Diagnostic> {
+        let unset = self.unset.iter().map(|path| (path, None));
+        let set = self.set.iter().map(|(path, new)| (path, Some(new)));
+        unset.chain(set).find_map(|(path, new)| {
+            let refused = field_path(path, new).err()?;
+            Some(refusal("value", &refused.0).at(self.object.clone(), path))
+        })
+    }
+}
+
+/// Whether a path is one of a field or a label, and the value one that it can have.
+fn field_path(path: &str, new: Option<&Json>) -> Result<(), Refused> {
+    if let Some(label) = path.strip_prefix("metadata.labels.") {
+        label.parse::<Name>()?;
+        return match new {
+            None => Ok(()),
+            Some(Json::String(value)) => value.parse::<Label>().map(drop),
+            Some(_) => refuse("a label's value is text", "letters, digits and `. _ -`, at most 63"),
+        };
+    }
+    if path == PROTECTED {
+        return match new {
+            None | Some(Json::Bool(_)) => Ok(()),
+            Some(_) => refuse("`protected` is true or false", "as in `protected: true`"),
+        };
+    }
+    let word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    match path.strip_prefix("spec.") {
+        Some(fields) if fields.split('.').all(word) => Ok(()),
+        _ => refuse(
+            format!("`{}` is not the path of a field", path.escape_debug()),
+            "as in `spec.callForward.busy` or `metadata.labels.team`; a list is one field",
+        ),
     }
 }
 
@@ -438,16 +499,9 @@ pub fn catalog(records: &Records) -> (Catalog, Vec<Diagnostic>) {
     let mut catalog = Catalog::default();
     let mut found = Vec::new();
     for (object, record) in records {
-        match AnySpec::from_json(object.kind, &record.spec) {
+        match read_spec(object, &record.spec) {
             Ok(spec) => catalog.insert(object.name.clone(), record.meta.labels.clone(), spec),
-            Err(error) => {
-                let text = error.to_string();
-                let mut lines = text.lines();
-                let mut diagnostic =
-                    Diagnostic::error("value", lines.next().unwrap_or_default()).at(object.clone(), "spec");
-                diagnostic.help.extend(lines.map(str::to_owned));
-                found.push(diagnostic);
-            }
+            Err(diagnostic) => found.push(*diagnostic),
         }
     }
     (catalog, found)

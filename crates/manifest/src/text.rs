@@ -56,10 +56,11 @@ macro_rules! text_value {
 }
 pub(crate) use text_value;
 
-/// Letters that would turn a line around or hide in it: refused wherever people read text.
+/// Letters that would turn a line around, end it, or hide in it: refused wherever people read text.
 fn invisible(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Why a free text cannot be carried by Asterisk's formats, if it cannot.
@@ -67,7 +68,7 @@ fn uncarried(text: &str) -> Option<String> {
     for (at, c) in text.chars().enumerate() {
         if invisible(c) {
             let what = match c {
-                '\n' | '\r' => "a line break".to_owned(),
+                '\n' | '\r' | '\u{2028}' | '\u{2029}' => "a line break".to_owned(),
                 '\t' => "a tab".to_owned(),
                 c if c.is_control() => format!("a control character (U+{:04X})", c as u32),
                 c => format!("invisible or turns the text around (U+{:04X})", c as u32),
@@ -98,7 +99,8 @@ impl Text {
 impl FromStr for Text {
     type Err = Refused;
     fn from_str(text: &str) -> Result<Self, Refused> {
-        let text = text.trim();
+        // Blanks around it are a slip; a line break or a tab is told, for it would be lost.
+        let text = text.trim_matches(' ');
         if let Some(why) = uncarried(text) {
             return refuse(why, "letters, digits, spaces and . , : ; ' ( ) / - _ + & @ ! ? and the like are fine");
         }

@@ -60,6 +60,27 @@ pub struct YamlError {
     pub help: Option<String>,
 }
 
+impl<'t> Node<'t> {
+    /// A value that stands in no file.
+    pub fn of(json: &'t serde_json::Value) -> Self {
+        use serde_json::Value as Json;
+        let scalar = |text: Cow<'t, str>, plain| Value::Scalar { text, plain };
+        let value = match json {
+            Json::Null => scalar("null".into(), true),
+            Json::Bool(value) => scalar(if *value { "true" } else { "false" }.into(), true),
+            Json::Number(number) => scalar(number.to_string().into(), true),
+            Json::String(text) => scalar(text.into(), false),
+            Json::Array(items) => Value::List(items.iter().map(Self::of).collect()),
+            Json::Object(map) => Value::Map(
+                map.iter()
+                    .map(|(key, value)| (Key { text: key.into(), span: Span::default() }, Self::of(value)))
+                    .collect(),
+            ),
+        };
+        Self { span: Span::default(), value }
+    }
+}
+
 impl Node<'_> {
     /// The node's nodes, itself included: what an alias to it costs.
     fn weight(&self) -> usize {
@@ -261,6 +282,11 @@ impl<'t> Reader<'t> {
             }
         };
         refuse_duplicates(&entries)?;
+        let mut known: HashSet<String> = if merged.is_empty() {
+            HashSet::new()
+        } else {
+            entries.iter().map(|(key, _)| key.text.to_string()).collect()
+        };
         for node in merged {
             let maps = match node.value {
                 Value::List(items) => items,
@@ -275,7 +301,7 @@ impl<'t> Reader<'t> {
                     });
                 };
                 for (key, value) in map {
-                    if !entries.iter().any(|(own, _)| own.text == key.text) {
+                    if known.insert(key.text.to_string()) {
                         entries.push((key, value));
                     }
                 }

@@ -166,7 +166,7 @@ fn set(args: &Set, app: &mut App) -> Result<Exit, Failure> {
     deploy::must_be_able_to_ask(app, args.manner.consent.yes)?;
     let chosen = which.among(app)?;
     let patches = chosen.into_iter().filter_map(|view| {
-        let there = fields(&view.labels, &view.spec);
+        let there = fields(&view.meta, &view.spec);
         let set: BTreeMap<String, Json> = wanted
             .iter()
             .filter(|(path, value)| there.get(*path) != Some(value))
@@ -198,7 +198,7 @@ fn carry_out(mut request: PlanRequest, manner: &Manner, verb: &'static str, app:
     request.source = input::origin(app);
     request.source.files.clear();
     let plan = deploy::plan(app, &request, &[])?;
-    let request = ApplyRequest { message: manner.message.clone(), no_reload: false };
+    let request = ApplyRequest { message: manner.message.clone(), ..ApplyRequest::default() };
     deploy::carry_out(app, &plan, &How { yes: manner.consent.yes, output: manner.output, diff: false, verb, request })
 }
 
@@ -228,7 +228,7 @@ fn fields_of(app: &mut App, assignments: &[&String]) -> Result<(BTreeMap<String,
         return Err(Failure::usage("no field is named"));
     };
     let scope = document.scope.map(|scope| scope.to_vec()).unwrap_or_default();
-    Ok((fields(&document.labels, &document.fields), scope))
+    Ok((fields(&document.meta, &document.fields), scope))
 }
 
 /// A finding about a cell as one about the word that it came from.
@@ -325,7 +325,8 @@ impl Which {
                 return Err(word.unknown(&all));
             }
         }
-        let labelled = |view: &ObjectView| self.labels.iter().all(|(key, value)| view.labels.get(key) == Some(value));
+        let labelled =
+            |view: &ObjectView| self.labels.iter().all(|(key, value)| view.meta.labels.get(key) == Some(value));
         let named = |view: &ObjectView| {
             self.words.is_empty() || self.words.iter().any(|word| word.holds(view.object.name.as_str()))
         };
@@ -371,7 +372,7 @@ mod tests {
     fn view(name: &str, team: &str) -> ObjectView {
         ObjectView {
             object: name.parse().unwrap(),
-            labels: BTreeMap::from([("team".into(), team.into())]),
+            meta: pbx_manifest::Meta { labels: BTreeMap::from([("team".into(), team.into())]), protected: false },
             spec: json!({}),
             effective: json!({}),
             inherited: BTreeMap::new(),

@@ -9,6 +9,10 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
+#[expect(dead_code, reason = "shared with tests that load the dice")]
+#[path = "../../../crates/manifest/tests/manifest/office.rs"]
+mod office;
+
 struct Place {
     store: Store,
     live: Live,
@@ -178,6 +182,98 @@ async fn names_are_checked_whoever_sends_them() {
     let place = Place::new().await;
     let refused = place.plan(wants(vec![declared("extension/sales", json!({}), &[])])).await.unwrap_err();
     assert_eq!(refused.diagnostics[0].path, "metadata.name");
+}
+
+/// What `pbxctl apply` sends of an office, with every secret that a manifest does not have generated.
+fn of_office(seed: u64, size: usize) -> PlanRequest {
+    let documents = office::documents(office::text(&office::manifests(seed, size)));
+    let declared = |document: pbx_manifest::Document| {
+        let given =
+            document.spec.secrets().into_iter().filter(|(_, secret)| **secret != pbx_manifest::Secret::Generate);
+        let secrets = given.map(|(path, _)| (path.clone(), format!("value of {path};--"))).collect();
+        let declaration = Declaration {
+            object: document.object,
+            meta: document.meta,
+            renamed_from: None,
+            spec: document.fields,
+            scope: None,
+        };
+        Declared { declaration, secrets }
+    };
+    wants(documents.into_iter().map(declared).collect())
+}
+
+#[tokio::test]
+async fn a_plan_after_the_apply_of_any_office_is_empty() {
+    for seed in 0..u64::from(pbx_lab::samples(12)) {
+        let mut place = Place::new().await;
+        let size = seed as usize % 7 + 1;
+        // From another office, so that there is what is deleted and what stays.
+        place.apply(of_office(!seed, size)).await;
+        let whole = || PlanRequest { prune: true, allow_deletes: Some(u32::MAX), ..of_office(seed, size) };
+        place.apply(whole()).await;
+        let mut backwards = whole();
+        backwards.declarations.reverse();
+        for request in [whole(), backwards] {
+            let planned = place.plan(request).await.unwrap();
+            assert_eq!(planned.view.changes, [], "office {seed}");
+            assert!(planned.view.files.is_empty() && planned.view.reloads.is_empty(), "office {seed}");
+            assert_eq!((&planned.records, &planned.tree), (&place.live.records, &place.live.tree), "office {seed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_object_is_declared_once_whoever_sends_it() {
+    let mut place = Place::new().await;
+    let twice = || {
+        wants(vec![
+            declared("extension/1000", json!({ "displayName": "Ana" }), &[]),
+            declared("extension/1000", json!({ "email": "a@b.c" }), &[]),
+        ])
+    };
+    for _ in 0..2 {
+        let refused = place.plan(twice()).await.unwrap_err();
+        assert_eq!((refused.code, refused.diagnostics[0].code.as_str()), (ErrorCode::Invalid, "repeated-object"));
+        place.apply(wants(extensions(1))).await;
+    }
+}
+
+#[tokio::test]
+async fn labels_are_checked_whoever_sends_them() {
+    let mut place = Place::new().await;
+    for (key, value) in [("team", "a b"), ("team", "x\ny"), ("Team", "x"), ("a.b", "x"), ("", "x")] {
+        let mut labelled = declared("extension/1000", json!({}), &[]);
+        labelled.declaration.meta.labels.insert(key.into(), value.into());
+        let refused = place.plan(wants(vec![labelled])).await.unwrap_err();
+        assert_eq!(refused.diagnostics[0].path, format!("metadata.labels.{key}"), "{key}={value}");
+    }
+    place.apply(wants(extensions(1))).await;
+    for (path, value) in [("metadata.labels.team", json!("a b")), ("metadata.name", json!("x")), ("email", json!("x"))]
+    {
+        let patch = Patch {
+            object: "extension/1000".parse().unwrap(),
+            set: BTreeMap::from([(path.to_owned(), value)]),
+            unset: BTreeSet::new(),
+        };
+        let request = PlanRequest { set: "manual".into(), patches: vec![patch], ..PlanRequest::default() };
+        assert_eq!(place.plan(request).await.unwrap_err().diagnostics[0].path, path);
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_is_named_whoever_sends_it() {
+    let place = Place::new().await;
+    for (spec, path) in [
+        (json!({ "callForward": { "busy": "x\n" } }), "spec.callForward.busy"),
+        (json!({ "permissions": ["national", "x y"] }), "spec.permissions[1]"),
+        (json!({ "displayName": 5 }), "spec"),
+        (json!({ "displayname": "Ana" }), "spec.displayname"),
+        (json!([]), "spec"),
+    ] {
+        let refused = place.plan(wants(vec![declared("extension/1000", spec, &[])])).await.unwrap_err();
+        assert_eq!(refused.diagnostics[0].path, path, "{refused:?}");
+    }
 }
 
 #[tokio::test]

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pbx_api::{ErrorBody, ErrorCode, PlanRequest};
 use pbx_asterisk::config::Secrets;
-use pbx_manifest::{Diagnostic, ObjectRef, Record, Records};
+use pbx_manifest::{Declaration, Diagnostic, ObjectRef, Record, Records};
 use pbx_store::{RevisionId, Store};
 
-use super::internal;
+use super::{internal, invalid};
 use crate::live::{self, Live};
 
 /// The objects as they would be, and the secrets that came with them.
@@ -50,6 +50,20 @@ pub(super) fn merged(live: &Live, request: &PlanRequest) -> Result<Wanted, Error
     let mut records = live.records.clone();
     let mut given = BTreeMap::new();
     let mut conflicts = Vec::new();
+    let mut malformed: Vec<Diagnostic> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for Declaration { object, .. } in request.declarations.iter().map(|declared| &declared.declaration) {
+        if !seen.insert(object) {
+            // The second would be merged into the first as if it were what the set says now.
+            let twice = Diagnostic::error("repeated-object", format!("{object} is declared twice"));
+            malformed.push(twice.at(object.clone(), "metadata.name").help("keep one of them"));
+        }
+    }
+    malformed.extend(request.declarations.iter().filter_map(|declared| declared.declaration.fault()));
+    malformed.extend(request.patches.iter().filter_map(|patch| patch.fault()));
+    if !malformed.is_empty() {
+        return Err(invalid(malformed));
+    }
     let mut kept = live.secrets.clone();
     renamed(&mut records, &mut kept, request)?;
     for declared in &request.declarations {
@@ -134,5 +148,5 @@ fn renamed(records: &mut Records, kept: &mut Secrets, request: &PlanRequest) -> 
             kept.replace(new, kept.of(&old).cloned().unwrap_or_default());
         }
     }
-    if found.is_empty() { Ok(()) } else { Err(super::invalid(found)) }
+    if found.is_empty() { Ok(()) } else { Err(invalid(found)) }
 }

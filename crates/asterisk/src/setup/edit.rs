@@ -94,9 +94,6 @@ mod tests {
         assert_eq!(apply(text, &[Edit::Replace(1, "A".into())]), b"A ;--\nc = 2\n--; d = 3\ne = 4\n");
         assert_eq!(apply(text, &[Edit::Remove(1)]), b" ;--\nc = 2\n--; d = 3\ne = 4\n");
         assert_eq!(apply(text, &[Edit::Replace(3, "D".into())]), b"a = 1 ;-- b\nc = 2\n--;D\ne = 4\n");
-        assert_eq!(
-            apply(text, &[Edit::After(1, "x\n".into())]),
-            b"a = 1 ;-- b\n--;x\n;--\nc = 2\n--; d = 3\ne = 4\n"
-        );
+        assert_eq!(apply(text, &[Edit::After(1, "x\n".into())]), b"a = 1 ;-- b\n--;x\n;--\nc = 2\n--; d = 3\ne = 4\n");
     }
 }

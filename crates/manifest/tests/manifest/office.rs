@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 pub struct Dice {
     state: u64,
     /// How the first throws fall, a byte each.
-    loaded: std::vec::IntoIter<u8>,
+    loaded: std::collections::VecDeque<u8>,
 }
 
 impl Dice {
@@ -20,12 +20,12 @@ impl Dice {
 
     /// Dice that fall as somebody chose, as far as the bytes go: a fuzzer that changes one of them changes one throw.
     pub fn loaded(seed: u64, bytes: &[u8]) -> Self {
-        Self { state: seed, loaded: bytes.to_vec().into_iter() }
+        Self { state: seed, loaded: bytes.iter().copied().collect() }
     }
 
     /// A number below `sides`.
     pub fn below(&mut self, sides: usize) -> usize {
-        if let Some(chosen) = self.loaded.next() {
+        if let Some(chosen) = self.loaded.pop_front() {
             // Of more sides than a byte can choose among, the byte chooses where the others are thrown from.
             if sides <= 256 {
                 return usize::from(chosen) % sides;

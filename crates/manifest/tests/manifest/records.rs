@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pbx_lab::samples;
 use pbx_manifest::{Action, Declaration, Meta, Patch, Record, Records, changes, fields};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
@@ -90,6 +91,48 @@ fn a_group_of_fields_is_patched_field_by_field() {
 }
 
 #[test]
+fn a_spec_is_a_group_whatever_its_only_field_is_called() {
+    for form in ["file", "env", "generate", "stored"] {
+        let mut record = record(json!({ form: "x" }));
+        assert_eq!(record.fields(), BTreeMap::from([(format!("spec.{form}"), json!("x"))]));
+        record.patch(&patch(json!({ "spec.other": 1 }), &[]), "manual");
+        assert_eq!(record.spec, json!({ form: "x", "other": 1 }));
+        assert!(record.merge(&says(json!({ form: "y" })), "default", false).is_empty());
+        assert_eq!(record.spec, json!({ form: "y", "other": 1 }));
+        assert_eq!(record.owner_of("spec.other"), "manual");
+    }
+}
+
+#[test]
+fn what_was_sent_malformed_is_told() {
+    for spec in [json!(null), json!(5), json!("x"), json!(["a"])] {
+        assert_eq!(says(spec).fault().unwrap().path, "spec");
+    }
+    assert_eq!(says(json!({})).fault(), None);
+    for path in [
+        "",
+        "spec",
+        "spec.",
+        "spec..a",
+        "spec.a.",
+        "spec.a[0]",
+        "spec.a b",
+        "displayName",
+        "metadata.name",
+        "metadata.labels",
+        "metadata.labels.A",
+        "metadata.labels.a.b",
+    ] {
+        assert_eq!(patch(json!({ path: "x" }), &[]).fault().unwrap().path, path);
+        assert_eq!(patch(json!({}), &[path]).fault().unwrap().path, path);
+    }
+    for value in [json!(5), json!(null), json!("a b"), json!("x".repeat(64))] {
+        assert!(patch(json!({ "metadata.labels.team": value }), &[]).fault().is_some(), "{value}");
+    }
+    assert_eq!(patch(json!({ "spec.callForward.busy": 5, "metadata.labels.team": "A.b" }), &["spec.x"]).fault(), None);
+}
+
+#[test]
 fn a_secret_is_one_field_in_any_form() {
     let mut record = record(json!({ "password": { "generate": true } }));
     record.patch(&patch(json!({ "spec.password": { "env": "P" } }), &[]), "manual");
@@ -144,6 +187,8 @@ fn spec() -> impl Strategy<Value = Json> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(samples(256)))]
+
     #[test]
     fn merging_twice_is_merging_once(first in spec(), other in spec(), again in spec(), force: bool) {
         let mut record = record(first);
@@ -153,6 +198,45 @@ proptest! {
         let mut twice = once.clone();
         twice.merge(&says(again), "default", force);
         prop_assert_eq!(&once, &twice);
+    }
+
+    /// Sets that name different fields come to the same, whoever is first.
+    #[test]
+    fn sets_of_different_fields_commute(all in spec(), mine: u64) {
+        let mut halves = [record(json!({})).spec, json!({})];
+        for (at, (path, value)) in fields(&BTreeMap::new(), &all).into_iter().enumerate() {
+            let mut half = record(halves[usize::from(mine >> at & 1 == 1)].take());
+            half.set(&path, value, "default");
+            halves[usize::from(mine >> at & 1 == 1)] = half.spec;
+        }
+        let [one, other] = halves;
+        let in_order = |first: (&Json, &str), second: (&Json, &str)| {
+            let mut record = Record::new(says(first.0.clone()), first.1);
+            let conflicts = record.merge(&says(second.0.clone()), second.1, false);
+            (record, conflicts)
+        };
+        let (a, told) = in_order((&one, "one"), (&other, "other"));
+        let (b, told_too) = in_order((&other, "other"), (&one, "one"));
+        prop_assert!(told.is_empty() && told_too.is_empty());
+        prop_assert_eq!(a.fields(), b.fields());
+        prop_assert_eq!(a.fields(), fields(&BTreeMap::new(), &all));
+        for path in a.fields().keys() {
+            prop_assert_eq!(a.owner_of(path), b.owner_of(path), "{}", path);
+        }
+    }
+
+    /// A patch of some fields and one of others, in either order; and one made twice.
+    #[test]
+    fn patches_of_different_fields_commute(first in spec(), one in leaf(), other in leaf()) {
+        let one = patch(json!({ "spec.group.a": one }), &["spec.b"]);
+        let other = patch(json!({ "spec.group.deep.c": other }), &["spec.c"]);
+        let after = |patches: [&Patch; 2]| {
+            let mut record = record(first.clone());
+            patches.iter().for_each(|patch| record.patch(patch, "manual"));
+            record
+        };
+        prop_assert_eq!(after([&one, &other]), after([&other, &one]));
+        prop_assert_eq!(after([&one, &one]).fields(), { let mut once = record(first.clone()); once.patch(&one, "manual"); once.fields() });
     }
 
     /// The rules of ownership, field by field.

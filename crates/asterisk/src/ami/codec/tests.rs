@@ -143,7 +143,11 @@ fn of_two_limits_the_first_in_the_bytes_counts() {
         let wire = format!("{head}{}{}\r\n\r\n", format!("K: {}\r\n", "v".repeat(50)).repeat(4), "x".repeat(80));
         let expected = decode(Codec::without_banner(SMALL), [wire.as_bytes()]);
         for size in 1..wire.len() {
-            assert_eq!(decode(Codec::without_banner(SMALL), wire.as_bytes().chunks(size)), expected, "{head} by {size}");
+            assert_eq!(
+                decode(Codec::without_banner(SMALL), wire.as_bytes().chunks(size)),
+                expected,
+                "{head} by {size}"
+            );
         }
     }
 }
