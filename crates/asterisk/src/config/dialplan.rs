@@ -13,7 +13,7 @@ use pbx_manifest::{Caller, Catalog, Destination, Kind, Name, ObjectRef, Pattern}
 use pbx_routing::{CallGraph, Dialled, Edge, Node, NodeId, Step, When};
 
 use super::file::{ConfigFile, escape};
-use super::pjsip::{carrier_id, carrier_uri};
+use super::pjsip::{carrier_id, carrier_uri, contact_user};
 use super::voicemail;
 
 /// Where telephones subscribe to each other's lamps.
@@ -211,9 +211,9 @@ impl Writer<'_> {
             self.file.context(&carrier_context(name));
             // Calls to a registered account may be sent to its contact; the number that was called then stands in `To` alone.
             // Without one there the call is for the account itself, which may be a number.
-            let user = carrier.registers().and_then(|account| account.username.as_str().split('@').next());
+            let user = carrier.registers().map(contact_user);
             let numbers = hashed_name("pbx-in-", name);
-            if let Some(user) = user.filter(|user| !user.starts_with('_')) {
+            if let Some(user) = user {
                 let digits = user.trim_start_matches('+');
                 let own = digits.bytes().all(|b| b.is_ascii_digit());
                 self.file.exten(
@@ -292,31 +292,31 @@ impl Writer<'_> {
         }
         let longest = self.catalog.settings().max_call_duration.seconds();
         steps.push(format!("Set(PBX_LIMIT=${{IF($[\"${{ARG2}}\"=\"yes\"]?:S({longest}))}})"));
-        for host in carrier.targets() {
+        for (at, host) in carrier.targets().iter().enumerate() {
             // A host that did not answer when it was asked would hold the caller in silence for 32 s: it is passed over, and called
             // only when nobody else took the call, for it may be one that never answers such questions.
-            let next = steps.len() + if carrier.qualify.seconds() > 0 { 8 } else { 5 };
             if carrier.qualify.seconds() > 0 {
                 let contact =
-                    Md5::digest(carrier_uri(carrier, "", &host)).iter().fold(String::new(), |mut hex, byte| {
+                    Md5::digest(carrier_uri(carrier, "", host)).iter().fold(String::new(), |mut hex, byte| {
                         let _ = write!(hex, "{byte:02x}");
                         hex
                     });
                 steps.push(format!(
                     "Set(PBX_GONE=${{IF($[\"${{PJSIP_CONTACT({id}@@{contact},status)}}\"=\"Unreachable\"]?yes)}})"
                 ));
-                steps.push("GotoIf($[\"${PBX_GONE}\"=\"${PBX_INSIST}\"]?".to_owned() + &format!("{})", next - 3));
+                steps.push(format!("GotoIf($[\"${{PBX_GONE}}\"=\"${{PBX_INSIST}}\"]?call{at})"));
                 steps.push("Set(PBX_PASSED=yes)".into());
-                steps.push(format!("Goto({next})"));
+                steps.push(format!("Goto(next{at})"));
             } else {
-                steps.push(format!("GotoIf($[\"${{PBX_INSIST}}\"=\"yes\"]?{next})"));
+                steps.push(format!("GotoIf($[\"${{PBX_INSIST}}\"=\"yes\"]?next{at})"));
             }
             steps.push(format!(
-                "Dial(PJSIP/{id}/{},180,${{PBX_LIMIT}}${{PBX_TOUCH}})",
-                carrier_uri(carrier, "${ARG1}", &host)
+                "(call{at})Dial(PJSIP/{id}/{},180,${{PBX_LIMIT}}${{PBX_TOUCH}})",
+                carrier_uri(carrier, "${ARG1}", host)
             ));
             steps.push("Set(PBX_STATUS=${DIALSTATUS})".into());
             steps.push("GotoIf($[\"${PBX_STATUS}\"!=\"CHANUNAVAIL\" & \"${PBX_STATUS}\"!=\"CONGESTION\"]?done)".into());
+            steps.push(format!("(next{at})NoOp()"));
         }
         steps.push("Return()".into());
         self.file.exten("s", &steps);
@@ -588,7 +588,13 @@ impl Writer<'_> {
         file.line(" same => n,GotoIf($[\"${DEVICE_STATE(PJSIP/${member})}\"=\"BUSY\"]?next)");
         file.line(" same => n,Gosub(pbx-contacts,s,1(${member}))");
         file.line(" same => n,GotoIf($[\"${GOSUB_RETVAL}\"=\"\"]?next)");
-        file.line(" same => n,Set(LOCAL(targets)=${targets}${IF($[\"${targets}\"=\"\"]?:&)}${GOSUB_RETVAL})");
+        // A variable holds 4095 bytes, and what is more is cut. Fifty telephones with long contacts are more; one that is named by its
+        // number alone takes 21, and rings at one of its contacts.
+        file.line(" same => n,Set(LOCAL(target)=${GOSUB_RETVAL})");
+        file.line(
+            " same => n,ExecIf($[${LEN(${targets})} + ${LEN(${target})} >= 3000]?Set(LOCAL(target)=PJSIP/${member}))",
+        );
+        file.line(" same => n,Set(LOCAL(targets)=${targets}${IF($[\"${targets}\"=\"\"]?:&)}${target})");
         file.line(" same => n,Goto(next)");
         file.line(" same => n(ring),GotoIf($[\"${targets}\"=\"\"]?gone)");
         file.line(" same => n,Dial(${targets},${ARG2},${PBX_TOUCH})");
@@ -691,20 +697,18 @@ fn sent_number(route: &OutboundRoute, dialled: &str) -> String {
 /// Tries carriers in order: the next one when a carrier is unreachable, full or refuses. A number that the last one does not know
 /// either is told to the caller as that, by its cause: 1 not assigned, 22 changed, 28 incomplete.
 fn tries<'t>(list: impl Iterator<Item = (&'t Name, &'t str, bool)>) -> Vec<String> {
-    // Two rounds: the second calls hosts that the first has passed over. The caller of this puts one step in front.
-    let mut steps: Vec<String> =
-        vec!["Set(PBX_INSIST=)".into(), "Set(PBX_PASSED=)".into(), "Set(PBX_STATUS=CHANUNAVAIL)".into()];
-    let first = steps.len() + 2;
+    // Two rounds: the second calls hosts that the first has passed over.
+    let mut steps: Vec<String> = vec!["Set(PBX_INSIST=)".into(), "Set(PBX_PASSED=)".into()];
+    steps.push("(round)Set(PBX_STATUS=CHANUNAVAIL)".into());
     for (carrier, number, emergency) in list {
         let emergency = if emergency { "yes" } else { "no" };
         steps.push(format!("Gosub({},s,1({number},{emergency}))", hashed_name("pbx-to-", carrier)));
         steps.push("GotoIf($[\"${PBX_STATUS}\"!=\"CHANUNAVAIL\" & \"${PBX_STATUS}\"!=\"CONGESTION\"]?pbx-hangup,${PBX_STATUS},1)".into());
     }
-    let last = steps.len() + 5;
-    steps.push(format!("GotoIf($[\"${{PBX_PASSED}}\"=\"\" | \"${{PBX_INSIST}}\"=\"yes\"]?{last})"));
+    steps.push("GotoIf($[\"${PBX_PASSED}\"=\"\" | \"${PBX_INSIST}\"=\"yes\"]?last)".into());
     steps.push("Set(PBX_INSIST=yes)".into());
-    steps.push(format!("Goto({first})"));
-    steps.push("GotoIf($[\"${HANGUPCAUSE}\"=\"1\" | \"${HANGUPCAUSE}\"=\"22\" | \"${HANGUPCAUSE}\"=\"28\"]?pbx-hangup,unknown,1)".into());
+    steps.push("Goto(round)".into());
+    steps.push("(last)GotoIf($[\"${HANGUPCAUSE}\"=\"1\" | \"${HANGUPCAUSE}\"=\"22\" | \"${HANGUPCAUSE}\"=\"28\"]?pbx-hangup,unknown,1)".into());
     steps.push("Goto(pbx-hangup,CONGESTION,1)".into());
     steps
 }

@@ -147,12 +147,17 @@ impl ConfigFile {
         self.section(name, "");
     }
 
-    /// Writes an extension of the open context: its steps one after another.
+    /// Writes an extension of the open context: its steps one after another. A step that others jump to starts with its label, as in
+    /// `(done)Return()`; the first one has none.
     pub(super) fn exten(&mut self, pattern: &str, steps: &[String]) {
         for (at, step) in steps.iter().enumerate() {
             let step = escape(step);
             if at == 0 {
                 self.line(format_args!("exten => {pattern},1,{step}"));
+            } else if step.starts_with('(')
+                && let Some((label, step)) = step.split_once(')')
+            {
+                self.line(format_args!(" same => n{label}),{step}"));
             } else {
                 self.line(format_args!(" same => n,{step}"));
             }

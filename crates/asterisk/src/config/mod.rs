@@ -77,11 +77,12 @@ fn about(name: &str) -> &'static str {
     }
 }
 
-/// The id that an object's sections have in Asterisk.
-pub fn asterisk_id(object: &ObjectRef) -> String {
+/// The id of an object's SIP objects in Asterisk; nothing for objects that have none. A group may be named as an extension is.
+pub fn sip_id(object: &ObjectRef) -> Option<String> {
     match object.kind {
-        Kind::Carrier => pjsip::carrier_id(&object.name),
-        _ => object.name.to_string(),
+        Kind::Extension => Some(object.name.to_string()),
+        Kind::Carrier => Some(pjsip::carrier_id(&object.name)),
+        _ => None,
     }
 }
 

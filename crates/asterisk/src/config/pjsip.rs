@@ -1,6 +1,6 @@
 //! `pjsip.conf`: transports, telephones, carriers.
 
-use pbx_manifest::kinds::{Carrier, MediaEncryption, Phone, Recording, Settings, Transport};
+use pbx_manifest::kinds::{Carrier, Credentials, MediaEncryption, Phone, Recording, Settings, Transport};
 use pbx_manifest::{Catalog, Codec, Endpoint, Kind, Name, ObjectRef};
 use pbx_routing::CallGraph;
 
@@ -202,6 +202,17 @@ pub(super) fn carrier_uri(carrier: &Carrier, user: &str, host: &Endpoint) -> Str
     format!("sip:{user}{at}{host}{transport}")
 }
 
+/// Extensions that Asterisk goes to by itself: at the end of a call, when nothing is dialled, and the like.
+const SPECIAL: [&str; 10] = ["a", "e", "failed", "fax", "h", "i", "o", "s", "t", "T"];
+
+/// The user that a carrier calls when it calls a registered account: the account's, unless the dialplan takes that for something of
+/// its own, a pattern or a special extension. Which user it is, is for the registration to say.
+pub(super) fn contact_user(account: &Credentials) -> &str {
+    let user = account.username.as_str();
+    let user = user.split_once('@').map_or(user, |(user, _)| user);
+    if user.starts_with('_') || SPECIAL.contains(&user) { "account" } else { user }
+}
+
 fn carrier(file: &mut ConfigFile, settings: &Settings, name: &Name, carrier: &Carrier, secrets: &Secrets) {
     let id = carrier_id(name);
     file.mark(Some(ObjectRef::new(Kind::Carrier, name.clone())));
@@ -259,10 +270,12 @@ fn carrier(file: &mut ConfigFile, settings: &Settings, name: &Name, carrier: &Ca
         file.set("type", "registration");
         file.set("transport", &transport);
         file.set("server_uri", carrier_uri(carrier, "", host));
-        let domain = carrier.from_domain.as_ref().map_or_else(|| host.to_string(), ToString::to_string);
+        // In a URI, a host that is an IPv6 address stands in brackets.
+        let own = carrier.from_domain.clone().map(|host| Endpoint { host, port: None });
+        let domain = own.as_ref().unwrap_or(host);
         let user = account.username.as_str();
         file.set("client_uri", if user.contains('@') { format!("sip:{user}") } else { format!("sip:{user}@{domain}") });
-        file.set("contact_user", user.split('@').next().unwrap_or(user));
+        file.set("contact_user", contact_user(account));
         file.set("outbound_auth", &id);
         file.set("endpoint", &id);
         // The answer to a registration names a line; calls that come by it are this carrier's.

@@ -76,7 +76,7 @@ pub fn attribute(rejections: &mut Vec<Rejection>, log: &[String], changed: &[Cha
     for line in log.iter().filter(|line| about_configuration(line)) {
         let mut told = false;
         for rejection in rejections.iter_mut() {
-            let id = rejection.object.as_ref().map(crate::config::asterisk_id);
+            let id = rejection.object.as_ref().and_then(crate::config::sip_id);
             if id.is_some_and(|id| names(line, &id)) {
                 rejection.asterisk.push(line.clone());
                 told = true;
@@ -85,7 +85,8 @@ pub fn attribute(rejections: &mut Vec<Rejection>, log: &[String], changed: &[Cha
         if told {
             continue;
         }
-        let named = changed.iter().filter(|change| change.file != "extensions.conf").find_map(|change| {
+        // Other files' sections are named by common words, as `general`.
+        let named = changed.iter().filter(|change| change.file == "pjsip.conf").find_map(|change| {
             let (file, section) = change.after?;
             names(line, &section.name)
                 .then(|| Rejection::at(change.file, file, section.line, "Asterisk complained when it loaded this"))

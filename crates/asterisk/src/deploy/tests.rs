@@ -42,6 +42,20 @@ fn complaints_find_the_object_they_are_about() {
 }
 
 #[test]
+fn a_complaint_is_not_given_to_what_only_has_the_same_name() {
+    let (before, after) = (ConfigTree::empty(), office());
+    let changed = changed_sections(&before, &after);
+    // Of a group named as an extension, of one named as a type of SIP objects, of a DID with an extension's digits.
+    for other in ["group/1001", "group/endpoint", "schedule/general", "did/1001"] {
+        let mut rejections =
+            vec![Rejection { object: Some(other.parse().unwrap()), ..Rejection::general("not there") }];
+        attribute(&mut rejections, &lines(&[REJECTED]), &changed);
+        assert_eq!(rejections[0].asterisk, Vec::<String>::new(), "{other}");
+        assert_eq!(rejections[1].object.as_ref().unwrap().to_string(), "extension/1001");
+    }
+}
+
+#[test]
 fn complaints_about_calls_and_others_are_left_alone() {
     let (before, after) = (ConfigTree::empty(), office());
     let changed = changed_sections(&before, &after);

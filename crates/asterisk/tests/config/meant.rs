@@ -2,7 +2,7 @@
 //!
 //! Used by the tests of this crate, and by the fuzz targets.
 
-use pbx_asterisk::config::{ConfigFile, ConfigTree, MASK, Secrets, asterisk_id};
+use pbx_asterisk::config::{ConfigFile, ConfigTree, MASK, Secrets, sip_id};
 use pbx_manifest::{Catalog, Document, Kind, ObjectRef};
 
 use crate::conf::{Category, dialplan, loose_ends, parse};
@@ -117,7 +117,7 @@ fn values_are_read_back(built: &Built, tree: &ConfigTree) {
     }
     for (name, object) in built.catalog.carriers.iter().filter(|(_, object)| object.spec.enabled) {
         let this = ObjectRef::new(Kind::Carrier, name.clone());
-        let id = asterisk_id(&this);
+        let id = sip_id(&this).unwrap();
         assert_eq!(category(&sip, &id, "endpoint").all("aors"), [id.as_str()]);
         if let Some(account) = object.spec.account() {
             let path =
