@@ -141,6 +141,12 @@ pub fn missing_reference(kind: Kind, name: &Name) -> String {
     format!("there is no {kind} `{name}`")
 }
 
+/// Which items of a list an earlier one already says.
+pub(crate) fn repeated<T: std::hash::Hash + Eq>(items: impl IntoIterator<Item = T>) -> Vec<usize> {
+    let mut seen = std::collections::HashSet::new();
+    items.into_iter().enumerate().filter_map(|(at, item)| (!seen.insert(item)).then_some(at)).collect()
+}
+
 /// Everything that is wrong in a system, errors and warnings, in the order of kinds and names.
 pub fn check(catalog: &Catalog) -> Vec<Diagnostic> {
     let mut checker = Checker { catalog, object: None, found: Vec::new(), compared: 0 };

@@ -61,6 +61,39 @@ impl<'de> Deserialize<'de> for Form {
     }
 }
 
+/// The name of an environment variable.
+struct Variable(String);
+
+impl<'de> Deserialize<'de> for Variable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let word = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if word && (1..=255).contains(&name.len()) && !name.starts_with(|c: char| c.is_ascii_digit()) {
+            return Ok(Self(name));
+        }
+        Err(de::Error::custom(format!(
+            "`{}` is not the name of an environment variable\nletters, digits and `_`, as in `ANA_PASSWORD`",
+            name.escape_debug()
+        )))
+    }
+}
+
+/// A file's path, from the manifest's folder or from the root.
+struct Path(String);
+
+impl<'de> Deserialize<'de> for Path {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let path = String::deserialize(deserializer)?;
+        if (1..=4095).contains(&path.len()) && !path.chars().any(crate::text::invisible) {
+            return Ok(Self(path));
+        }
+        Err(de::Error::custom(format!(
+            "`{}` is not a path of a file\na path from the manifest's folder or from the root, as in `secrets/ana`",
+            path.escape_debug()
+        )))
+    }
+}
+
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Forms;
@@ -96,8 +129,8 @@ impl<'de> Deserialize<'de> for Secret {
                     }
                     "generate" => Secret::Generate,
                     "stored" => Secret::Stored,
-                    "env" => Secret::Env(map.next_value()?),
-                    "file" => Secret::File(map.next_value()?),
+                    "env" => Secret::Env(map.next_value::<Variable>()?.0),
+                    "file" => Secret::File(map.next_value::<Path>()?.0),
                     other => return Err(de::Error::unknown_field(other, FORMS)),
                 };
                 if map.next_key::<de::IgnoredAny>()?.is_some() {
@@ -116,7 +149,7 @@ pub fn value_error(value: &str) -> Option<String> {
         return Some("a secret cannot be empty\nleave the field out for a generated one".into());
     }
     if value.len() > 128 {
-        return Some("a secret of more than 128 bytes is not accepted by telephones".into());
+        return Some("a secret of more than 128 bytes is not accepted by telephones\n24 letters and digits that nobody guesses are enough".into());
     }
     if value.trim() != value || value.chars().any(|c| !c.is_ascii_graphic() && c != ' ') {
         return Some("a secret has only letters without accents, digits and punctuation, and no space at its ends\nAsterisk's files cannot carry others unchanged".into());

@@ -132,13 +132,50 @@ impl Source {
 /// Where the lines of a source start: made at the first question, so that many findings in a large file cost one pass over it.
 pub(crate) struct Lines<'s> {
     source: &'s Source,
-    /// The first character of each line, and its byte; in a table, the first line of each row, and its byte.
-    starts: OnceCell<Vec<(u32, usize)>>,
+    index: OnceCell<Index>,
+    /// In a table, the first line of each row, and its byte.
+    rows: OnceCell<Vec<(u32, usize)>>,
+}
+
+/// What a pass over a text finds.
+struct Index {
+    /// The first character of each line, and its byte.
+    starts: Vec<(u32, usize)>,
+    /// The byte of every so many-th character: a line may be as long as the text, and hold as many findings.
+    stops: Vec<usize>,
+    /// How many characters there are.
+    characters: u32,
+}
+
+/// So many characters are counted one by one.
+const STRIDE: u32 = 256;
+
+impl Index {
+    fn new(text: &str) -> Self {
+        let mut index = Self { starts: vec![(0, 0)], stops: Vec::new(), characters: 0 };
+        for (byte, c) in text.char_indices() {
+            if index.characters.is_multiple_of(STRIDE) {
+                index.stops.push(byte);
+            }
+            index.characters += 1;
+            if c == '\n' {
+                index.starts.push((index.characters, byte + 1));
+            }
+        }
+        index
+    }
+
+    /// The byte of a character.
+    fn byte(&self, text: &str, character: u32) -> usize {
+        let Some(stop) = self.stops.get((character / STRIDE) as usize) else { return text.len() };
+        let left = (character % STRIDE) as usize;
+        text[*stop..].char_indices().nth(left).map_or(text.len(), |(byte, _)| stop + byte)
+    }
 }
 
 impl<'s> Lines<'s> {
     pub(crate) fn new(source: &'s Source) -> Self {
-        Self { source, starts: OnceCell::new() }
+        Self { source, index: OnceCell::new(), rows: OnceCell::new() }
     }
 
     /// Turns a span into file, line, column and bytes.
@@ -147,32 +184,21 @@ impl<'s> Lines<'s> {
             return self.cell(span.start as usize, span.end as usize);
         }
         let text = &self.source.text;
-        let starts = self.starts.get_or_init(|| {
-            let mut starts = vec![(0, 0)];
-            let mut characters = 0;
-            for (byte, c) in text.char_indices() {
-                characters += 1;
-                if c == '\n' {
-                    starts.push((characters, byte + 1));
-                }
-            }
-            starts
-        });
-        let line = starts.partition_point(|(first, _)| *first <= span.start).max(1);
-        let (first, byte) = starts[line - 1];
+        let index = self.index.get_or_init(|| Index::new(text));
+        let line = index.starts.partition_point(|(first, _)| *first <= span.start).max(1);
+        let (first, _) = index.starts[line - 1];
         // A block's span runs up to the next token: only its first line is worth pointing at.
-        let rest = text[byte..].split('\n').next().unwrap_or_default();
+        let last = index.starts.get(line).map_or(index.characters, |(next, _)| next - 1);
         // The parser counts some letters of directives twice: no column lies behind the line's end.
-        let column = ((span.start - first) as usize).min(rest.chars().count());
-        let at = |column: usize| rest.char_indices().nth(column).map_or(rest.len(), |(byte, _)| byte);
-        let start = at(column);
-        let end = at(column + (span.end.saturating_sub(span.start)) as usize).max(start);
-        let end = start + rest[start..end].trim_end().len();
+        let from = span.start.min(last);
+        let to = from.saturating_add(span.end.saturating_sub(span.start)).min(last);
+        let (start, end) = (index.byte(text, from), index.byte(text, to));
+        let end = start + text[start..end].trim_end().len();
         Position {
             file: self.source.name.clone(),
             line,
-            column: column + 1,
-            bytes: (byte + start, byte + end),
+            column: (from - first) as usize + 1,
+            bytes: (start, end),
             sheet: None,
             cell: None,
         }
@@ -182,7 +208,7 @@ impl<'s> Lines<'s> {
     fn cell(&self, row: usize, column: usize) -> Position {
         let text = &self.source.text;
         let rows = Rows::of(self.source);
-        let starts = self.starts.get_or_init(|| {
+        let starts = self.rows.get_or_init(|| {
             let mut starts = Vec::new();
             let (mut line, mut from) = (0, 0);
             for row in rows.clone() {

@@ -9,7 +9,6 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
-#[expect(dead_code, reason = "shared with tests that load the dice")]
 #[path = "../../../crates/manifest/tests/manifest/office.rs"]
 mod office;
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::yes;
-use crate::check::Checker;
+use crate::check::{Checker, repeated};
 use crate::dest::{Caller, Destination};
 use crate::diagnostic::Diagnostic;
 use crate::kind::{Kind, Spec};
@@ -76,13 +76,14 @@ impl Spec for Did {
         }
         for (at, rule) in self.callers.iter().enumerate() {
             checker.destination(&format!("spec.callers[{at}].destination"), &rule.destination);
-            if self.callers[..at].iter().any(|earlier| earlier.from == rule.from) {
-                checker.add(
-                    &format!("spec.callers[{at}].from"),
-                    Diagnostic::warning("unreachable", format!("an earlier rule already takes `{}`", rule.from))
-                        .help("the first rule that matches counts"),
-                );
-            }
+        }
+        for at in repeated(self.callers.iter().map(|rule| &rule.from)) {
+            let from = &self.callers[at].from;
+            checker.add(
+                &format!("spec.callers[{at}].from"),
+                Diagnostic::warning("unreachable", format!("an earlier rule already takes `{from}`"))
+                    .help("the first rule that matches counts"),
+            );
         }
         checker.destination("spec.destination", &self.destination);
         match (&self.schedule, &self.after_hours) {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::yes;
-use crate::check::Checker;
+use crate::check::{Checker, repeated};
 use crate::dest::Destination;
 use crate::diagnostic::Diagnostic;
 use crate::kind::{Kind, Spec};
@@ -63,12 +63,13 @@ impl Spec for ExtensionGroup {
         for (at, member) in self.members.iter().enumerate() {
             let path = format!("spec.members[{at}]");
             checker.reference(&path, Kind::Extension, member);
-            if self.members[..at].contains(member) {
-                checker.add(
-                    &path,
-                    Diagnostic::error("repeated", format!("`{member}` is a member twice")).help("remove one of them"),
-                );
-            }
+        }
+        for at in repeated(&self.members) {
+            checker.add(
+                &format!("spec.members[{at}]"),
+                Diagnostic::error("repeated", format!("`{}` is a member twice", self.members[at]))
+                    .help("remove one of them"),
+            );
         }
         if self.members.is_empty() {
             checker.add(

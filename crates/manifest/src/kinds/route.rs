@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::yes;
-use crate::check::Checker;
+use crate::check::{Checker, repeated};
 use crate::diagnostic::Diagnostic;
 use crate::kind::{Kind, Spec};
 use crate::text::{Name, Pattern, Permission, Prefix, Text};
@@ -78,7 +78,7 @@ impl Spec for OutboundRoute {
                 Diagnostic::error("range", format!("{} is out of range", self.order)).help("from 1 to 9999"),
             );
         }
-        for (at, pattern) in self.patterns.iter().enumerate() {
+        for pattern in &self.patterns {
             if self.strip as usize >= pattern.shortest() + usize::from(!self.prepend.as_str().is_empty()) {
                 checker.add(
                     "spec.strip",
@@ -89,24 +89,17 @@ impl Spec for OutboundRoute {
                     .help(format!("its shortest number has {} digits", pattern.shortest())),
                 );
             }
-            if self.patterns[..at].contains(pattern) {
-                checker.add(
-                    &format!("spec.patterns[{at}]"),
-                    Diagnostic::error("repeated", format!("pattern `{pattern}` is given twice"))
-                        .help("remove one of them"),
-                );
-            }
+        }
+        for at in repeated(&self.patterns) {
+            checker.add(
+                &format!("spec.patterns[{at}]"),
+                Diagnostic::error("repeated", format!("pattern `{}` is given twice", self.patterns[at]))
+                    .help("remove one of them"),
+            );
         }
         for (at, carrier) in self.carriers.iter().enumerate() {
             let path = format!("spec.carriers[{at}]");
             checker.reference(&path, Kind::Carrier, carrier);
-            if self.carriers[..at].contains(carrier) {
-                checker.add(
-                    &path,
-                    Diagnostic::error("repeated", format!("carrier `{carrier}` is given twice"))
-                        .help("remove one of them"),
-                );
-            }
             if checker.catalog().carriers.get(carrier).is_some_and(|carrier| !carrier.spec.direction.outbound()) {
                 checker.add(
                     &path,
@@ -114,6 +107,13 @@ impl Spec for OutboundRoute {
                         .help(format!("set `direction: both` on carrier/{carrier}")),
                 );
             }
+        }
+        for at in repeated(&self.carriers) {
+            checker.add(
+                &format!("spec.carriers[{at}]"),
+                Diagnostic::error("repeated", format!("carrier `{}` is given twice", self.carriers[at]))
+                    .help("remove one of them"),
+            );
         }
         if self.permission.as_str() == "internal" && !self.emergency {
             checker.add(

@@ -5,11 +5,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::yes;
-use crate::check::Checker;
+use crate::check::{Checker, repeated};
 use crate::diagnostic::Diagnostic;
 use crate::kind::Spec;
 use crate::text::{Name, Text, TimeZone};
 use crate::time::{Date, Days, Hours};
+
+/// How many stretches of open hours a day may have: one begins every half an hour.
+const MOST_HOURS: usize = 48;
 
 /// Hours on some days of the week.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -86,6 +89,14 @@ impl Spec for Schedule {
             );
         }
         for (at, open) in self.open.iter().enumerate() {
+            if open.hours.len() > MOST_HOURS {
+                checker.add(
+                    &format!("spec.open[{at}].hours"),
+                    Diagnostic::error("range", format!("{} stretches of a day are too many", open.hours.len()))
+                        .help(format!("at most {MOST_HOURS}: join those that meet")),
+                );
+                continue;
+            }
             for (index, hours) in open.hours.iter().enumerate() {
                 if let Some(other) =
                     open.hours[..index].iter().find(|other| other.from < hours.until && hours.from < other.until)
@@ -98,14 +109,12 @@ impl Spec for Schedule {
                 }
             }
         }
-        for (at, day) in self.closed.iter().enumerate() {
-            if self.closed[..at].iter().any(|other| other.date == day.date) {
-                checker.add(
-                    &format!("spec.closed[{at}].date"),
-                    Diagnostic::warning("repeated", format!("`{}` is given twice", day.date))
-                        .help("remove one of them"),
-                );
-            }
+        for at in repeated(self.closed.iter().map(|day| day.date.0)) {
+            checker.add(
+                &format!("spec.closed[{at}].date"),
+                Diagnostic::warning("repeated", format!("`{}` is given twice", self.closed[at].date))
+                    .help("remove one of them"),
+            );
         }
     }
 

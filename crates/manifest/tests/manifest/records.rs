@@ -204,7 +204,7 @@ proptest! {
     #[test]
     fn sets_of_different_fields_commute(all in spec(), mine: u64) {
         let mut halves = [record(json!({})).spec, json!({})];
-        for (at, (path, value)) in fields(&BTreeMap::new(), &all).into_iter().enumerate() {
+        for (at, (path, value)) in fields(&Meta::default(), &all).into_iter().enumerate() {
             let mut half = record(halves[usize::from(mine >> at & 1 == 1)].take());
             half.set(&path, value, "default");
             halves[usize::from(mine >> at & 1 == 1)] = half.spec;
@@ -219,7 +219,7 @@ proptest! {
         let (b, told_too) = in_order((&other, "other"), (&one, "one"));
         prop_assert!(told.is_empty() && told_too.is_empty());
         prop_assert_eq!(a.fields(), b.fields());
-        prop_assert_eq!(a.fields(), fields(&BTreeMap::new(), &all));
+        prop_assert_eq!(a.fields(), fields(&Meta::default(), &all));
         for path in a.fields().keys() {
             prop_assert_eq!(a.owner_of(path), b.owner_of(path), "{}", path);
         }

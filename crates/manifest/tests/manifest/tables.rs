@@ -47,7 +47,7 @@ fn csv(grid: &Grid) -> String {
 }
 
 fn entries(documents: &[Document]) -> Vec<Entry<'_>> {
-    documents.iter().map(|document| (&document.object, &document.labels, &document.fields)).collect()
+    documents.iter().map(|document| (&document.object, &document.meta, &document.fields)).collect()
 }
 
 #[test]
@@ -66,7 +66,7 @@ spec: { displayName: Ana Reyes, email: ana@example.com, voicemail: { enabled: tr
     )]);
     assert_eq!((&table.diagnostics, &yaml.diagnostics), (&vec![], &vec![]));
     let (row, document) = (&table.documents[0], &yaml.documents[0]);
-    assert_eq!((&row.object, &row.labels, &row.spec), (&document.object, &document.labels, &document.spec));
+    assert_eq!((&row.object, &row.meta, &row.spec), (&document.object, &document.meta, &document.spec));
     assert_eq!(row.fields, document.fields);
     assert_eq!(document.scope, None);
     assert_eq!(
@@ -390,7 +390,7 @@ proptest! {
             prop_assert!(errors.is_empty(), "{:?}\n{}", errors, text);
             prop_assert_eq!(parsed.documents.len(), entries.len());
             for (document, (object, labels, spec)) in parsed.documents.iter().zip(&entries) {
-                prop_assert_eq!((&document.object, &document.labels, &document.fields), (*object, *labels, *spec));
+                prop_assert_eq!((&document.object, &document.meta, &document.fields), (*object, *labels, *spec));
             }
         }
     }

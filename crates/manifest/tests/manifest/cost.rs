@@ -1,0 +1,94 @@
+//! What reading costs grows as the text does, whatever the text.
+
+use std::time::Duration;
+
+use pbx_manifest::{Source, check, locate, parse};
+
+/// How long this thread has been on a processor, as Linux counts it: what others do meanwhile does not matter.
+fn cpu_time() -> Duration {
+    #[expect(clippy::disallowed_methods, reason = "Linux' own file; its error says enough")]
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(text.split_whitespace().next().unwrap().parse().unwrap())
+}
+
+/// What a text costs, from its first letter to the last finding: the less of two runs.
+fn cost(text: String) -> Duration {
+    let sources = [Source { name: "large.yaml".into(), text, table: None }];
+    let run = || {
+        let begin = cpu_time();
+        let parsed = parse(&sources);
+        let mut found = check(&parsed.catalog());
+        locate(&sources, &parsed.documents, &mut found);
+        cpu_time() - begin
+    };
+    (0..2).map(|_| run()).min().unwrap_or_default()
+}
+
+#[test]
+fn eight_times_the_text_costs_about_eight_times_as_much() {
+    const EXTENSION: &str = "apiVersion: pbx/v1\nkind: Extension\nmetadata: { name: \"1001\" }\nspec:\n";
+    let many = |count: usize, item: &dyn Fn(usize) -> String| (0..count).map(item).collect::<String>();
+    let texts: [(&str, &dyn Fn(usize) -> String, usize); 14] = [
+        ("a long word for a zone", &|n| format!("{}  language: {}\n", EXTENSION, "x".repeat(n)), 100_000),
+        (
+            "a long zone",
+            &|n| {
+                format!(
+                    "apiVersion: pbx/v1\nkind: Settings\nmetadata: {{ name: pbx }}\nspec: {{ timeZone: {} }}\n",
+                    "x".repeat(n)
+                )
+            },
+            5_000,
+        ),
+        ("a long kind", &|n| format!("kind: {}\nmetadata: {{ name: x }}\n", "x".repeat(n)), 100_000),
+        ("a long field", &|n| format!("{}  ? {}\n  : 1\n", EXTENSION, "x".repeat(n)), 100_000),
+        ("many unknown fields", &|n| format!("{EXTENSION}{}", many(n, &|at| format!("  f{at}: 1\n"))), 2_000),
+        (
+            "many labels",
+            &|n| {
+                let labels = many(n, &|at| format!("l{at}: x, "));
+                format!("apiVersion: pbx/v1\nkind: Extension\nmetadata: {{ name: \"1001\", labels: {{ {labels} }} }}\n")
+            },
+            500,
+        ),
+        ("many bad items", &|n| format!("{EXTENSION}  permissions: [{}]\n", many(n, &|at| format!("Bad{at}, "))), 250),
+        ("many good items", &|n| format!("{EXTENSION}  permissions: [{}]\n", many(n, &|at| format!("p{at}, "))), 2_000),
+        (
+            "many fields merged",
+            &|n| {
+                let fields = many(n, &|at| format!("  f{at}: 1\n"));
+                format!("a: &a\n{fields}b:\n  <<: [*a, *a, *a, *a, *a, *a, *a, *a]\n")
+            },
+            500,
+        ),
+        ("many aliases", &|n| format!("a: &a {{ b: [1, 2, 3] }}\nc: [{}]\n", "*a, ".repeat(n)), 2_000),
+        ("many anchors", &|n| format!("a: [{}]\n", many(n, &|at| format!("&x{at} [1], "))), 2_000),
+        (
+            "many members",
+            &|n| {
+                let members = many(n, &|at| format!("\"{at}\", "));
+                format!(
+                    "apiVersion: pbx/v1\nkind: ExtensionGroup\nmetadata: {{ name: x }}\nspec: {{ members: [{members}] }}\n"
+                )
+            },
+            250,
+        ),
+        (
+            "many hours",
+            &|n| {
+                let hours = "09:00-10:00, ".repeat(n);
+                format!(
+                    "apiVersion: pbx/v1\nkind: Schedule\nmetadata: {{ name: x }}\nspec: {{ open: [{{ days: daily, hours: [{hours}] }}] }}\n"
+                )
+            },
+            500,
+        ),
+        ("many documents, repeated", &|n| many(n, &|_| format!("---\n{EXTENSION}  displayName: Ana\n")), 200),
+    ];
+    for (what, text, size) in texts {
+        let (small, large) = (cost(text(size)), cost(text(8 * size)));
+        // By the square it would be 64 times; the rest is for caches, and for what is too small to measure.
+        let most = small * 32 + Duration::from_millis(20);
+        assert!(large < most, "{what}: {small:?} for {size}, {large:?} for eight times as much");
+    }
+}
