@@ -496,7 +496,7 @@ impl Changing<'_> {
         let until = Instant::now() + self.system.config().asterisk.patience();
         let rejections = loop {
             let left = until.saturating_duration_since(Instant::now());
-            let client = self.system.link().connected(left).await.map_err(|error| {
+            let client = self.system.booted(left).await.map_err(|error| {
                 general(format!(
                     "the old files are in place, but Asterisk did not come back to say that it has read them: {error}"
                 ))

@@ -21,10 +21,7 @@ use tracing::{error, info, warn};
 use crate::apply;
 use crate::plan::{Limits, plan};
 use crate::surroundings::{self, now};
-use crate::system::System;
-
-/// Who goes back by itself.
-const ITSELF: &str = "pbxd itself";
+use crate::system::{ITSELF, System};
 
 /// How often telephony is compared, and how often in a row it must be worse: a telephone that registers anew is away for a moment.
 const LOOKS_EVERY: Duration = Duration::from_secs(2);

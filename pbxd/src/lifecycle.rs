@@ -75,12 +75,12 @@ pub(crate) async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
     info!(revision = live.revision, objects = live.records.len(), store = %config.store_shown(), "the live revision is read");
     let system = Arc::new(System::new(config, store, owner, live));
     // Before anyone can ask: what they see is what is. Files that cannot be mended now are tried again before the next apply.
-    let undone = recovery::reconcile(&system).await.unwrap_or_else(|error| {
+    let compared = recovery::reconcile(&system).await.inspect_err(|error| {
         error!(error = format!("{error:#}"), "what Asterisk reads could not be compared with the live revision");
-        None
     });
     crate::confirm::at_start(&system);
-    recovery::in_background(&system, undone);
+    let undone = compared.as_ref().is_ok_and(Option::is_some);
+    recovery::in_background(&system, recovery::Start { compared: compared.is_ok(), undone });
     let listener = listen(&socket)?;
     let stop = system.stop.clone();
     let server = axum::serve(listener, http::router(Arc::clone(&system)).into_make_service_with_connect_info::<Peer>())

@@ -106,21 +106,29 @@ pub(crate) fn proved(folders: &Revisions, id: u64) {
     }
 }
 
+/// What was done at start, before anybody could ask for anything.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Start {
+    /// Whether files and store were compared.
+    pub(crate) compared: bool,
+    /// Whether a revision was found unfinished, and undone.
+    pub(crate) undone: bool,
+}
+
 /// Sees to it, in the background, that files, store and Asterisk agree: at start, and after each apply that could not leave them so.
-/// `undone` is what was found unfinished at start.
-pub(crate) fn in_background(system: &Arc<System>, mut undone: Option<RevisionId>) {
+pub(crate) fn in_background(system: &Arc<System>, start: Start) {
     let task = Arc::clone(system);
     system.tasks.spawn(async move {
-        let mut starting = true;
+        let (mut compared, mut starting) = (start.compared, !start.undone);
         let keep = async {
             loop {
                 let mut pause = PAUSES.0;
-                while let Err(error) = settle(&task, starting && undone.is_none()).await {
+                while let Err(error) = settle(&task, compared, starting).await {
                     warn!("files, store and Asterisk do not agree yet: {error:#}");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(PAUSES.1);
                 }
-                (starting, undone) = (false, None);
+                (compared, starting) = (false, false);
                 task.unsettled().await;
             }
         };
@@ -132,23 +140,22 @@ pub(crate) fn in_background(system: &Arc<System>, mut undone: Option<RevisionId>
 }
 
 /// One try. While somebody applies it is put off until they have ended: they begin with the same.
-async fn settle(system: &Arc<System>, starting: bool) -> anyhow::Result<()> {
-    let Ok(lock) = system.lock("pbxd itself") else {
-        system.leave_unsettled(true);
-        return Ok(());
-    };
-    reconcile(system).await?;
-    drop(lock);
+async fn settle(system: &Arc<System>, compared: bool, starting: bool) -> anyhow::Result<()> {
+    if !compared {
+        let Some(_lock) = system.lock_itself() else {
+            system.leave_unsettled(true);
+            return Ok(());
+        };
+        reconcile(system).await?;
+    }
     let proven = || system.live().revision.is_none() || system.revisions().proven() == system.live().revision;
     if proven() {
         return Ok(());
     }
-    let client = loop {
-        if let Ok(client) = system.link().connected(PAUSES.1).await {
-            break client;
-        }
-    };
-    let Ok(_lock) = system.lock("pbxd itself") else {
+    // However long it takes: while nobody is there, nothing can be done.
+    while system.link().connected(PAUSES.1).await.is_err() {}
+    let client = system.booted(PAUSES.0).await?;
+    let Some(_lock) = system.lock_itself() else {
         system.leave_unsettled(true);
         return Ok(());
     };

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use pbx_api::{ErrorBody, ErrorCode, PlanRequest, Reload, SavedPlan, Unconfirmed};
-use pbx_asterisk::ami::{self, Backoff, Client, Link};
+use pbx_asterisk::ami::{self, AmiError, Backoff, Client, Link};
 use pbx_asterisk::config::FILES;
 use pbx_asterisk::deploy::Revisions;
 use pbx_store::{Owner, RevisionId, State, Store};
@@ -27,6 +27,13 @@ const PLANS: usize = 4;
 
 /// How long a connection that is being made is waited for, before Asterisk counts as unreachable.
 const CONNECTING: Duration = Duration::from_secs(2);
+
+/// How long between two looks for an Asterisk that somebody waits for.
+const LOOKING: Duration = Duration::from_secs(1);
+
+/// Who has the right to change the system while pbxd puts it in order. That is waited for, and not told as a conflict.
+pub(crate) const ITSELF: &str = "pbxd itself";
+const ITSELF_WITHIN: Duration = Duration::from_secs(30);
 
 /// Who is changing the system.
 #[derive(Debug, Clone)]
@@ -192,9 +199,24 @@ impl System {
         Arc::clone(&self.link.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The connected client of an Asterisk that has booted: before that modules are missing, and a reload is answered as if it had
+    /// been done. While nobody is there it is looked for every second.
+    pub(crate) async fn booted(&self, within: Duration) -> Result<Client, AmiError> {
+        let until = Instant::now() + within;
+        let client = loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.link().connected(left.min(LOOKING)).await {
+                Err(_) if left > LOOKING => {}
+                end => break end?,
+            }
+        };
+        client.wait_fully_booted(self.config().asterisk.patience()).await?;
+        Ok(client)
+    }
+
     /// The connected client, or why there is none.
     pub(crate) async fn asterisk(&self) -> Result<Client, ErrorBody> {
-        self.link().connected(CONNECTING).await.map_err(|error| {
+        self.booted(CONNECTING).await.map_err(|error| {
             ErrorBody::new(ErrorCode::AsteriskUnreachable, format!("Asterisk cannot be reached: {error}"))
                 .help("nothing was changed; `pbxctl doctor` tests each link of the chain")
                 .help("to write files without Asterisk, as for an image: --no-reload")
@@ -307,9 +329,10 @@ impl System {
         self.answered.notify_waiters();
     }
 
-    /// Takes the right to change the system, after waiting for it if need be; or says who has it.
+    /// Takes the right to change the system, after waiting for it if need be; or says who has it. What pbxd does by itself is no
+    /// conflict: that is waited for.
     pub(crate) async fn lock_within(self: &Arc<Self>, actor: &str, wait: Duration) -> Result<ApplyLock, ErrorBody> {
-        let until = tokio::time::Instant::now() + wait;
+        let begun = tokio::time::Instant::now();
         loop {
             // Listening begins before the look: what is given back between the two is heard.
             let mut given_back = std::pin::pin!(self.given_back.notified());
@@ -318,14 +341,22 @@ impl System {
                 Ok(lock) => return Ok(lock),
                 Err(refused) => refused,
             };
+            let holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let by_itself = holder.is_some_and(|holder| holder.actor == ITSELF);
+            let until = begun + if by_itself { wait.max(ITSELF_WITHIN) } else { wait };
             if tokio::time::timeout_at(until, given_back).await.is_err() {
                 return Err(refused);
             }
         }
     }
 
+    /// Takes the right to change the system for pbxd itself, unless somebody has it.
+    pub(crate) fn lock_itself(self: &Arc<Self>) -> Option<ApplyLock> {
+        self.lock(ITSELF).ok()
+    }
+
     /// Takes the right to change the system, or says who has it.
-    pub(crate) fn lock(self: &Arc<Self>, actor: &str) -> Result<ApplyLock, ErrorBody> {
+    fn lock(self: &Arc<Self>, actor: &str) -> Result<ApplyLock, ErrorBody> {
         let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Holder { actor, since }) = holder.as_ref() {
             let age = surroundings::now().as_second() - since.as_second();
