@@ -125,7 +125,7 @@ fn cells(workbook: &mut Xlsx<Cursor<Vec<u8>>>, sheet: &str) -> Result<Option<Cel
                 valueless.insert(at);
                 continue;
             }
-            DataRef::String(text) => text.clone(),
+            DataRef::String(text) | DataRef::DurationIso(text) => text.clone(),
             DataRef::SharedString(text) => (*text).to_owned(),
             DataRef::Bool(truth) => truth.to_string(),
             DataRef::Int(number) => as_shown(&number.to_string(), format()),
@@ -137,7 +137,6 @@ fn cells(workbook: &mut Xlsx<Cursor<Vec<u8>>>, sheet: &str) -> Result<Option<Cel
             DataRef::Float(number) => as_shown(&number.to_string(), format()),
             DataRef::DateTime(date) => date_text(date),
             DataRef::DateTimeIso(text) => text.strip_suffix("T00:00:00").unwrap_or(text).to_owned(),
-            DataRef::DurationIso(text) => text.clone(),
             DataRef::Error(error) => error.to_string(),
         };
         if text.trim().is_empty() {
@@ -207,7 +206,7 @@ pub fn write(sheets: &[(Kind, Grid)]) -> Result<Vec<u8>, Failure> {
         sheet.set_freeze_panes(1, 0).map_err(failed)?;
         for (column, title) in (0..).zip(&grid.header) {
             let width = grid.rows.iter().map(|row| row[usize::from(column)].chars().count()).chain([title.len()]).max();
-            sheet.set_column_width(column, width.unwrap_or_default().clamp(8, 40) as f64 + 2.0).map_err(failed)?;
+            sheet.set_column_width(column, width.unwrap_or_default().clamp(8, 40) as u32 + 2).map_err(failed)?;
             sheet.set_column_format(column, &text).map_err(failed)?;
             sheet.write_string_with_format(0, column, title, &bold).map_err(failed)?;
         }
@@ -342,7 +341,7 @@ mod tests {
             parsed
                 .documents
                 .into_iter()
-                .map(|document| (document.object, document.meta.labels, document.fields))
+                .map(|document| (document.object, document.meta, document.fields))
                 .collect::<Vec<_>>()
         };
         let (rows, cells) = (of(Source::rows("people.csv", text, Table::default())), workbook.into_iter().flat_map(of));

@@ -20,14 +20,14 @@ use crate::planfile;
 #[command(after_help = "Examples:
   pbxctl apply -f office/ -m 'Ana moves to sales'
   pbxctl apply -f office/ --prune
-  pbxctl apply -f people.xlsx               A row is a manifest, as `pbxctl export -o xlsx` writes them
+  pbxctl apply -f people.xlsx               Rows, as `pbxctl export -o xlsx` writes them
   pbxctl apply -f office/ --yes -o json     In a pipeline
   pbxctl apply -f office/ --yes --wait 60s  After whoever is at it
   pbxctl apply -f office/ --confirm-within 5m   Taken back unless `pbxctl confirm` comes
   pbxctl apply night.plan                   What `pbxctl plan --out night.plan` kept")]
 pub struct Apply {
     /// A plan that `pbxctl plan --out` kept, instead of manifests
-    #[arg(value_name = "PLAN", conflicts_with_all = ["file", "set", "prune", "force_conflicts", "allow_deletes"], value_hint = clap::ValueHint::FilePath)]
+    #[arg(value_name = "PLAN", conflicts_with_all = ["file", "set", "prune", "force_conflicts", "allow_deletes", "kind"], value_hint = clap::ValueHint::FilePath)]
     plan: Option<PathBuf>,
     /// Files, folders (with everything below), globs, or `-` for standard input; may be repeated
     #[arg(short = 'f', long = "file", value_name = "PATH", num_args = 1.., value_hint = clap::ValueHint::AnyPath)]

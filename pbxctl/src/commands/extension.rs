@@ -368,11 +368,12 @@ impl Word {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pbx_manifest::Meta;
 
     fn view(name: &str, team: &str) -> ObjectView {
         ObjectView {
             object: name.parse().unwrap(),
-            meta: pbx_manifest::Meta { labels: BTreeMap::from([("team".into(), team.into())]), protected: false },
+            meta: Meta { labels: BTreeMap::from([("team".into(), team.into())]), protected: false },
             spec: json!({}),
             effective: json!({}),
             inherited: BTreeMap::new(),

@@ -44,7 +44,7 @@ pub fn run(args: &Render, app: &mut App) -> Result<Exit, Failure> {
     let mut written = 0;
     for (name, file) in tree.files() {
         if let Some(folder) = &args.out {
-            super::export::write(&folder.join(name), &file.masked())?;
+            super::export::write(&folder.join(name), file.masked())?;
             written += 1;
         } else {
             app.ui.line(&format!(";;;; {name}"));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::columns::{Column, Shape};
-use super::layout::{Layout, Target};
+use super::layout::{Layout, PROTECTED, Target};
 use super::rows::{Cell, Row};
 use super::{EMPTY, FORMS};
 use crate::diagnostic::Diagnostic;
@@ -46,6 +46,8 @@ pub(super) fn form(layout: &Layout, columns: &[Column]) -> Form {
     for (at, head) in layout.heads.iter().enumerate() {
         match &head.target {
             Target::Label(label) => scope.push(format!("metadata.labels.{label}")),
+            // What a name was is no field that is kept.
+            Target::Meta(PROTECTED) => scope.push("metadata.protected".into()),
             Target::Field(path) => {
                 let shape = columns.iter().find(|column| column.path == *path).map(|column| column.shape);
                 // Another kind's field is an unknown one here, unless its cell is empty.
@@ -96,7 +98,7 @@ pub(super) fn entries<'r>(
                 match value(cell, *shape, Span { start: at, end: *column as u32 }) {
                     Ok(node) => node,
                     Err(diagnostic) => {
-                        wrong.push((*column, diagnostic));
+                        wrong.push((*column, *diagnostic));
                         continue;
                     }
                 }
@@ -113,7 +115,7 @@ pub(super) fn entries<'r>(
 }
 
 /// A cell as a node.
-fn value<'r>(cell: &'r Cell<'_>, shape: Shape, span: Span) -> Result<Node<'r>, Diagnostic> {
+pub(super) fn value<'r>(cell: &'r Cell<'_>, shape: Shape, span: Span) -> Result<Node<'r>, Box<Diagnostic>> {
     let text = cell.text.trim();
     let scalar = |text: &'r str, plain: bool| Node { span, value: Value::Scalar { text: Cow::Borrowed(text), plain } };
     Ok(match shape {
@@ -156,7 +158,7 @@ pub(super) fn unquote(node: &mut Node<'_>) {
 }
 
 /// What has parts of its own, in one cell.
-fn parts(text: &str, span: Span) -> Result<Node<'_>, Diagnostic> {
+fn parts(text: &str, span: Span) -> Result<Node<'_>, Box<Diagnostic>> {
     let (mut nodes, error) = yaml::read(text);
     match (nodes.pop(), error) {
         (Some(mut node), None) if nodes.is_empty() => {
@@ -165,8 +167,8 @@ fn parts(text: &str, span: Span) -> Result<Node<'_>, Diagnostic> {
         }
         (_, error) => {
             let message = error.map_or_else(|| "this is not one value".to_owned(), |error| error.message);
-            Err(Diagnostic::error("yaml", message)
-                .help("this field has parts of its own: its cell is YAML or JSON, as in `{ busy: extension/1002 }`"))
+            let help = "this field has parts of its own: its cell is YAML or JSON, as in `{ busy: extension/1002 }`";
+            Err(Box::new(Diagnostic::error("yaml", message).help(help)))
         }
     }
 }

@@ -11,10 +11,24 @@ pub(super) enum Target {
     Kind,
     Name,
     Label(String),
+    /// A field of `metadata` besides the name and the labels.
+    Meta(&'static str),
     /// A path below `spec`.
     Field(String),
     /// Nothing: its title is empty, or has been complained about.
     Nothing,
+}
+
+/// The field of `metadata` that is a truth.
+pub(super) const PROTECTED: &str = "protected";
+
+/// Fields of `metadata` that are columns of their own.
+pub(super) const META: [&str; 2] = [PROTECTED, "renamedFrom"];
+
+/// The field of `metadata` that a column is.
+pub(super) fn meta(title: &str) -> Option<&'static str> {
+    let title = title.strip_prefix("metadata.").unwrap_or(title);
+    META.into_iter().find(|field| *field == title)
 }
 
 /// A column of the header.
@@ -43,9 +57,10 @@ impl Layout {
                 "apiVersion" => Target::Version,
                 "kind" => Target::Kind,
                 title if is_name(title) => Target::Name,
-                title => match label(title) {
-                    Some(label) => Target::Label(label.to_owned()),
-                    None => Target::Field(title.strip_prefix("spec.").unwrap_or(title).to_owned()),
+                title => match (label(title), meta(title)) {
+                    (Some(label), _) => Target::Label(label.to_owned()),
+                    (None, Some(field)) => Target::Meta(field),
+                    (None, None) => Target::Field(title.strip_prefix("spec.").unwrap_or(title).to_owned()),
                 },
             };
             Head { title: title.to_owned(), target }
@@ -70,10 +85,11 @@ impl Layout {
             return self.find(&Target::Label(label.to_owned())).unwrap_or(name);
         }
         let Some(path) = path.strip_prefix("spec.") else {
-            return match path.as_str() {
-                "kind" => self.find(&Target::Kind).unwrap_or(name),
-                _ => name,
+            let target = match path.as_str() {
+                "kind" => Some(Target::Kind),
+                path => meta(path).map(Target::Meta),
             };
+            return target.and_then(|target| self.find(&target)).unwrap_or(name);
         };
         let holds = |head: &Head| match &head.target {
             Target::Field(own) if within(path, own) => Some(0),
@@ -98,13 +114,11 @@ impl Layout {
             _ => false,
         });
         let at = |column: usize| Span { start: row, end: column as u32 };
-        match column {
-            Some(column) => (at(column), "fill in this cell".into()),
-            None => {
-                let title = path.strip_prefix("spec.").unwrap_or(path);
-                (at(self.column("metadata.name")), format!("add a column `{title}`"))
-            }
+        if let Some(column) = column {
+            return (at(column), "fill in this cell".into());
         }
+        let title = path.strip_prefix("spec.").unwrap_or(path);
+        (at(self.column("metadata.name")), format!("add a column `{title}`"))
     }
 }
 

@@ -15,10 +15,10 @@ mod write;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use cells::{Form, entries, form, spoilt, unquote};
+use cells::{Form, entries, form, spoilt, unquote, value};
 use columns::{Column, Shape, columns};
 pub(crate) use layout::{Cells, Layout};
-use layout::{Head, Target, within};
+use layout::{Head, META, PROTECTED, Target, within};
 pub use mask::{is_secret, mask};
 pub(crate) use rows::Rows;
 use rows::{Row, is_name};
@@ -343,11 +343,21 @@ impl Reading<'_> {
             text(name).map(|text| (key("name", name), text)).into_iter().collect();
         let mut labels = Vec::new();
         for (column, head) in layout.heads.iter().enumerate() {
-            if let Target::Label(label) = &head.target
-                && let Some(mut text) = text(column)
-            {
-                unquote(&mut text);
-                labels.push((key(label, column), text));
+            match &head.target {
+                Target::Label(label) => {
+                    if let Some(mut text) = text(column) {
+                        unquote(&mut text);
+                        labels.push((key(label, column), text));
+                    }
+                }
+                Target::Meta(field) => {
+                    let shape = if *field == PROTECTED { Shape::Truth } else { Shape::Text };
+                    let cell = row.cells.get(column).filter(|cell| !cell.text.trim().is_empty());
+                    if let Some(Ok(value)) = cell.map(|cell| value(cell, shape, span(column))) {
+                        metadata.push((key(field, column), value));
+                    }
+                }
+                _ => {}
             }
         }
         if !labels.is_empty() {
@@ -401,7 +411,7 @@ fn unknown_column(title: &str, path: &str, known: &[&str], kinds: &Kinds) -> Dia
     if title == "labels" {
         return diagnostic.help("a label has a column of its own, as `labels.team`");
     }
-    let others = ["kind", "name"];
+    let others = ["kind", "name", META[0], META[1]];
     let explain = kinds.keys().next().map_or("extension", |kind| kind.singular());
     // People write titles as words: `Display name`.
     let joined: String = path.split([' ', '-', '_']).collect();

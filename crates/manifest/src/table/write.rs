@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use super::columns::columns;
+use super::layout::{PROTECTED, meta};
 use crate::diagnostic::nearest;
 use crate::kind::{Kind, ObjectRef};
 use crate::record::{Meta, fields};
@@ -50,11 +51,12 @@ pub fn grid_of(objects: &[Entry<'_>], kinds: &[Kind], titles: &[String]) -> Resu
     let known: Vec<String> = kinds.iter().flat_map(|kind| columns(*kind)).map(|column| column.path).collect();
     for (at, title) in titles.iter().enumerate() {
         let path = title.strip_prefix("spec.").unwrap_or(title);
-        let is_known = matches!(title.as_str(), "kind" | "name" | "protected")
+        let is_known = matches!(title.as_str(), "kind" | "name")
+            || meta(title) == Some(PROTECTED)
             || label(title).is_some_and(|label| !label.is_empty())
             || known.iter().any(|known| known == path);
         if !is_known {
-            let near = nearest(path, known.iter().map(String::as_str).chain(["kind", "name", "protected"]));
+            let near = nearest(path, known.iter().map(String::as_str).chain(["kind", "name", PROTECTED]));
             let help = near.map_or_else(
                 || {
                     "`pbxctl explain extension` shows an extension's fields; a label's column is `labels.team`"
@@ -82,7 +84,9 @@ fn filled(header: Vec<String>, objects: &[Entry<'_>], all: &[BTreeMap<String, Js
         .iter()
         .map(|title| match (label(title), title.as_str()) {
             (Some(label), _) => format!("metadata.labels.{label}"),
-            (None, "protected") => "metadata.protected".into(),
+            (None, field) if meta(field).is_some() => {
+                format!("metadata.{}", field.strip_prefix("metadata.").unwrap_or(field))
+            }
             (None, field) => format!("spec.{}", field.strip_prefix("spec.").unwrap_or(field)),
         })
         .collect();

@@ -237,7 +237,7 @@ fn headers_are_known_or_refused() {
         assert_eq!((found.message.as_str(), found.help[0].as_str()), (message, help), "{header}");
     }
     assert_eq!(read("name,a;name\n").diagnostics[0].code, "delimiter");
-    let wide = format!("name,{}\n1\n", (0..20_000).map(|at| format!("labels.a{at},")).collect::<String>());
+    let wide = format!("name,{}\n1\n", (0..20_000).map(|at| format!("labels.a{at}")).collect::<Vec<_>>().join(","));
     assert_eq!(said(&read(&wide)), ["people.csv:1:1001 ALM1 this table has 20001 columns"]);
     let cut = read("kind,name,displayName\nExtension,1001,Ana\nExtension,1002");
     assert_eq!(said(&cut), ["people.csv:3:3 C3 the last row has 2 of 3 cells, and no line break: is the file whole?"]);
@@ -271,6 +271,26 @@ fn a_kind_comes_from_the_row_the_sheet_or_the_command() {
     );
     assert_eq!(missing.diagnostics[0].help, ["fill in this cell"]);
     assert_eq!(missing.diagnostics[1].help, ["add a column `members`"]);
+}
+
+#[test]
+fn protected_and_renamed_are_columns() {
+    let parsed = read(
+        "kind,name,renamedFrom,protected\nExtension,1001,1000,yes\nExtension,1002,,\nExtension,1003,x y,perhaps\n",
+    );
+    assert_eq!(
+        said(&parsed),
+        [
+            "people.csv:4:3 C4 `x y` is not a name",
+            "people.csv:4:4 D4 expected `true` or `false`, found the text `perhaps`"
+        ]
+    );
+    let [one, two] = parsed.documents.as_slice() else { panic!("{:?}", parsed.documents) };
+    assert!(one.meta.protected && one.renamed_from.as_ref().is_some_and(|name| name.as_str() == "1000"));
+    assert!(!two.meta.protected && two.renamed_from.is_none());
+    assert_eq!(two.scope.as_deref().unwrap(), ["metadata.protected"]);
+    let entries = entries(&parsed.documents);
+    assert_eq!(csv(&grid(&entries)), "kind,name,protected\nExtension,1001,true\nExtension,1002,\n");
 }
 
 #[test]
@@ -389,8 +409,8 @@ proptest! {
             let errors: Vec<&Diagnostic> = parsed.diagnostics.iter().filter(|found| found.is_error()).collect();
             prop_assert!(errors.is_empty(), "{:?}\n{}", errors, text);
             prop_assert_eq!(parsed.documents.len(), entries.len());
-            for (document, (object, labels, spec)) in parsed.documents.iter().zip(&entries) {
-                prop_assert_eq!((&document.object, &document.meta, &document.fields), (*object, *labels, *spec));
+            for (document, (object, meta, spec)) in parsed.documents.iter().zip(&entries) {
+                prop_assert_eq!((&document.object, &document.meta, &document.fields), (*object, *meta, *spec));
             }
         }
     }
