@@ -60,7 +60,7 @@ pub(super) fn merged(live: &Live, request: &PlanRequest) -> Result<Wanted, Error
         }
     }
     malformed.extend(request.declarations.iter().filter_map(|declared| declared.declaration.fault()));
-    malformed.extend(request.patches.iter().filter_map(|patch| patch.fault()));
+    malformed.extend(request.patches.iter().filter_map(pbx_manifest::Patch::fault));
     if !malformed.is_empty() {
         return Err(invalid(malformed));
     }

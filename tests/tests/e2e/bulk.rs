@@ -20,7 +20,7 @@ fn people(row: impl Fn(usize) -> String) -> String {
 }
 
 fn person(number: usize) -> String {
-    let team = if number % 2 == 0 { "sales" } else { "" };
+    let team = if number.is_multiple_of(2) { "sales" } else { "" };
     format!("Extension,{number},{team},Person {number},p{number}@example.com,secret-{number},0s")
 }
 

@@ -232,7 +232,9 @@ proptest! {
         let other = patch(json!({ "spec.group.deep.c": other }), &["spec.c"]);
         let after = |patches: [&Patch; 2]| {
             let mut record = record(first.clone());
-            patches.iter().for_each(|patch| record.patch(patch, "manual"));
+            for patch in patches {
+                record.patch(patch, "manual");
+            }
             record
         };
         prop_assert_eq!(after([&one, &other]), after([&other, &one]));
