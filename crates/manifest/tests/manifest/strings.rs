@@ -35,6 +35,7 @@ impl StringField {
         let path = match self.path.strip_prefix("spec.") {
             Some(path) => path,
             None if self.path == "metadata.name" => return Some(document.object.name.as_str()),
+            None if self.path == "metadata.renamedFrom" => return document.renamed_from.as_ref().map(Name::as_str),
             None => {
                 return document.meta.labels.get(self.path.strip_prefix("metadata.labels.")?).map(String::as_str);
             }
