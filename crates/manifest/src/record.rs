@@ -204,14 +204,21 @@ fn unset_in(value: &mut Json, path: &[&str]) {
 }
 
 impl Declaration {
-    /// What keeps it from meaning what it says: a spec that is no group of fields would read as one that names none.
+    /// What keeps it from meaning what it says: a spec that is no group of fields would read as one that names none, and a scope
+    /// that leads nowhere as one that leaves all fields alone.
     pub fn fault(&self) -> Option<Diagnostic> {
         let told = || {
             Diagnostic::error("type", "a spec is a map of fields")
                 .at(self.object.clone(), "spec")
                 .help("as in `{ \"displayName\": \"Ana Reyes\" }`; `{}` names none")
         };
-        (!self.spec.is_object()).then(told)
+        let lost = || {
+            self.scope.iter().flatten().find_map(|path| {
+                let refused = field_path(path, None).err()?;
+                Some(refusal("value", &refused.0).at(self.object.clone(), path))
+            })
+        };
+        if self.spec.is_object() { lost() } else { Some(told()) }
     }
 }
 

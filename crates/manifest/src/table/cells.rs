@@ -94,7 +94,7 @@ pub(super) fn entries<'r>(
     for (key, slot) in slots {
         let node = match slot {
             Slot::Cell(column, shape) => {
-                let Some(cell) = row.cells.get(*column).filter(|cell| !cell.text.trim().is_empty()) else { continue };
+                let Some(cell) = row.cells.get(*column).filter(|cell| !cell.words().is_empty()) else { continue };
                 match value(cell, *shape, Span { start: at, end: *column as u32 }) {
                     Ok(node) => node,
                     Err(diagnostic) => {
@@ -116,7 +116,7 @@ pub(super) fn entries<'r>(
 
 /// A cell as a node.
 pub(super) fn value<'r>(cell: &'r Cell<'_>, shape: Shape, span: Span) -> Result<Node<'r>, Box<Diagnostic>> {
-    let text = cell.text.trim();
+    let text = cell.words();
     let scalar = |text: &'r str, plain: bool| Node { span, value: Value::Scalar { text: Cow::Borrowed(text), plain } };
     Ok(match shape {
         Shape::Text => {
@@ -134,7 +134,7 @@ pub(super) fn value<'r>(cell: &'r Cell<'_>, shape: Shape, span: Span) -> Result<
             parts(text, span)?
         }
         Shape::Texts => {
-            let items = text.split(';').map(str::trim).filter(|item| !item.is_empty());
+            let items = text.split(';').map(|item| item.trim_matches(' ')).filter(|item| !item.is_empty());
             Node { span, value: Value::List(items.map(|item| scalar(item, false)).collect()) }
         }
         Shape::Secret if FORMS.contains(&text) => {

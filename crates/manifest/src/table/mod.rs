@@ -21,7 +21,7 @@ pub(crate) use layout::{Cells, Layout};
 use layout::{Head, META, PROTECTED, Target, within};
 pub use mask::{is_secret, mask};
 pub(crate) use rows::Rows;
-use rows::{Row, is_name};
+use rows::{Cell, Row, is_name};
 pub use write::{Entry, Grid, grid, grid_of};
 
 use crate::diagnostic::{Diagnostic, nearest};
@@ -131,7 +131,7 @@ impl Reading<'_> {
         let mut kinds: Kinds = self.default_kind().into_iter().map(|kind| (kind, columns(kind))).collect();
         if let Some(column) = kind_column {
             for row in rows.skip(layout.row + 1) {
-                let word = row.cells.get(column).map_or("", |cell| cell.text.trim());
+                let word = row.cells.get(column).map_or("", Cell::words);
                 if let Some(kind) = Kind::ALL.iter().copied().find(|kind| kind.title() == word) {
                     kinds.entry(kind).or_insert_with(|| columns(kind));
                 }
@@ -247,8 +247,7 @@ impl Reading<'_> {
                     .help("add the cells that are missing, or a line break where they are meant to be empty"),
                 );
             }
-            let text =
-                |column: Option<usize>| column.and_then(|at| row.cells.get(at)).map_or("", |cell| cell.text.trim());
+            let text = |column: Option<usize>| column.and_then(|at| row.cells.get(at)).map_or("", Cell::words);
             let word = text(kind_column);
             let kind = Kind::ALL.iter().copied().find(|kind| kind.title() == word);
             let kind = if word.is_empty() { default } else { kind };
@@ -323,7 +322,7 @@ impl Reading<'_> {
         let span = |column: usize| Span { start: at as u32, end: column as u32 };
         let key = |text: &str, column: usize| Key { text: Cow::Owned(text.to_owned()), span: span(column) };
         let text = |column: usize| {
-            let text = cell(column).map_or("", |cell| cell.text.trim());
+            let text = cell(column).map_or("", Cell::words);
             (!text.is_empty())
                 .then(|| Node { span: span(column), value: Value::Scalar { text: Cow::Borrowed(text), plain: false } })
         };
@@ -352,7 +351,7 @@ impl Reading<'_> {
                 }
                 Target::Meta(field) => {
                     let shape = if *field == PROTECTED { Shape::Truth } else { Shape::Text };
-                    let cell = row.cells.get(column).filter(|cell| !cell.text.trim().is_empty());
+                    let cell = row.cells.get(column).filter(|cell| !cell.words().is_empty());
                     if let Some(Ok(value)) = cell.map(|cell| value(cell, shape, span(column))) {
                         metadata.push((key(field, column), value));
                     }

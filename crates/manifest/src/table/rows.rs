@@ -18,6 +18,13 @@ pub(crate) struct Cell<'t> {
     pub(crate) wrong: Option<&'static str>,
 }
 
+impl Cell<'_> {
+    /// Its text without the blanks around it, which are a slip. Other white space stays: it is told where it cannot be.
+    pub(crate) fn words(&self) -> &str {
+        self.text.trim_matches(' ')
+    }
+}
+
 /// A row and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row<'t> {

@@ -135,5 +135,5 @@ fn text(value: &Json) -> String {
 }
 
 fn is_word(word: &str) -> bool {
-    !word.is_empty() && !word.contains(';') && word.trim() == word
+    !word.is_empty() && !word.contains(';') && word.trim_matches(' ') == word
 }

@@ -109,6 +109,11 @@ fn what_was_sent_malformed_is_told() {
         assert_eq!(says(spec).fault().unwrap().path, "spec");
     }
     assert_eq!(says(json!({})).fault(), None);
+    let scoped = |path: &str| Declaration { scope: Some(vec!["spec.email".into(), path.into()]), ..says(json!({})) };
+    for path in ["", "email", "spec.", "spec.members[0]", "metadata.labels.X", "metadata.name"] {
+        assert_eq!(scoped(path).fault().unwrap().path, path);
+    }
+    assert_eq!(scoped("metadata.labels.team").fault(), None);
     for path in [
         "",
         "spec",
