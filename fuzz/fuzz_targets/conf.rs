@@ -47,7 +47,7 @@ fn read(name: &str, main: &[u8], other: &[u8]) -> Tree {
         // A file that includes itself many times would be read many times that, ten times over.
         let other_left = wanted == "other" && budget > 0;
         budget -= usize::from(other_left);
-        let there = other_left || wanted.contains("pbx.d/");
+        let there = other_left || wanted.contains("pbx.d/current/");
         Ok::<_, std::convert::Infallible>(if there { vec![(wanted.to_owned(), bytes.to_vec())] } else { Vec::new() })
     };
     let Ok(tree) = Tree::read(name, main.to_vec(), &mut find);

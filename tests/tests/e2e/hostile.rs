@@ -21,7 +21,7 @@ spec: { order: 20, patterns: [_0X.], carriers: [outside], permission: national }
 ";
 
 /// A telephone that says whatever it is told to say.
-struct Liar {
+pub struct Liar {
     socket: UdpSocket,
     own: Ipv4Addr,
     server: Ipv4Addr,
@@ -29,14 +29,15 @@ struct Liar {
 }
 
 impl Liar {
-    fn new(own: Ipv4Addr, server: Ipv4Addr) -> Result<Self> {
+    /// At an address of its own, in front of a server.
+    pub fn new(own: Ipv4Addr, server: Ipv4Addr) -> Result<Self> {
         let socket = UdpSocket::bind((own, 5060))?;
         socket.set_read_timeout(Some(SOON))?;
         Ok(Self { socket, own, server, sent: 0 })
     }
 
     /// Sends a request of a user, answering the challenge with a password if there is one; gives the status of the last answer.
-    fn ask(&mut self, method: &str, uri: &str, user: &str, password: Option<&str>, more: &str) -> Result<u16> {
+    pub fn ask(&mut self, method: &str, uri: &str, user: &str, password: Option<&str>, more: &str) -> Result<u16> {
         let mut answer = self.send(method, uri, user, more)?;
         if let Some(password) = password {
             let login = login(&answer, user, password, method, uri)?;

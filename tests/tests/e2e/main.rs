@@ -13,4 +13,5 @@ mod hostile;
 mod inbound;
 mod outbound;
 mod plans;
+mod texts;
 mod transports;

@@ -114,7 +114,7 @@ fn meant(text: &str) -> Vec<(DialplanLine, usize)> {
         } else {
             continue;
         };
-        let step = step.replace("\\;", ";");
+        let step = read(step);
         let (application, arguments) = step.split_once('(').unwrap_or((&step, ""));
         let arguments = arguments.strip_suffix(')').unwrap_or(arguments);
         lines.push(((extension.clone(), priority.to_string(), application.to_owned(), arguments.to_owned()), at));
@@ -251,11 +251,17 @@ fn event_key(option: &str) -> String {
     option.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
 }
 
-/// A value in a form in which the configuration's and the event's can be compared.
+/// A value as Asterisk reads it from a file.
+fn read(written: &str) -> String {
+    written.replace("\\;", ";")
+}
+
+/// A value, as it was read, in a form in which the configuration's and the event's can be compared.
 fn comparable(option: &str, value: &str) -> String {
-    let value = value.replace("\\;", ";");
     let value = value.trim();
     match (option, value) {
+        // A secret is the very same or another one.
+        ("password", _) => value.to_owned(),
         (_, "yes" | "true" | "Yes") => "yes".into(),
         (_, "no" | "false" | "No") => "no".into(),
         ("allow", _) => value.trim_matches(['(', ')']).replace('|', ","),
@@ -293,10 +299,10 @@ fn differs(object: &SipObject<'_>, has: &Message) -> Option<String> {
     for (option, values) in object.options.iter().filter(|(option, _)| !NOT_SHOWN.contains(option)) {
         let key = if *option == "contact" { "Contacts".to_owned() } else { event_key(option) };
         let Some(shown) = has.get(&key) else { continue };
-        let wanted = comparable(option, &values.join(","));
+        let wanted = comparable(option, &read(&values.join(",")));
         let shown = comparable(option, &shown);
         if wanted != shown
-            && !(*option == "contact" && values.iter().all(|value| shown.contains(&comparable(option, value))))
+            && !(*option == "contact" && values.iter().all(|value| shown.contains(&comparable(option, &read(value)))))
         {
             let secret = matches!(*option, "password");
             return Some(if secret {
@@ -519,8 +525,7 @@ async fn voicemail(client: &Client, to: &ConfigTree, found: &mut Verification) -
         for (at, line) in file.section_text(section).lines().enumerate() {
             let Some((name, rest)) = line.split_once(" => ") else { continue };
             let mut fields = rest.split(',').skip(1);
-            let meant =
-                (fields.next().unwrap_or_default().replace("\\;", ";"), fields.next().unwrap_or_default().to_owned());
+            let meant = (read(fields.next().unwrap_or_default()), fields.next().unwrap_or_default().to_owned());
             wanted.insert(name.to_owned());
             found.mailboxes += 1;
             let problem = match has.get(name) {
