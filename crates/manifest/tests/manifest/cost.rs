@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pbx_manifest::{Source, check, locate, parse};
+use pbx_manifest::{Source, Table, check, locate, parse};
 
 /// How long this thread has been on a processor, as Linux counts it: what others do meanwhile does not matter.
 fn cpu_time() -> Duration {
@@ -15,8 +15,8 @@ fn cpu_time() -> Duration {
 type Text<'t> = (&'t str, &'t dyn Fn(usize) -> String, usize);
 
 /// What a text costs, from its first letter to the last finding: the less of two runs.
-fn cost(text: String) -> Duration {
-    let sources = [Source { name: "large.yaml".into(), text, table: None }];
+fn cost(source: Source) -> Duration {
+    let sources = [source];
     let run = || {
         let begin = cpu_time();
         let parsed = parse(&sources);
@@ -89,9 +89,37 @@ fn eight_times_the_text_costs_about_eight_times_as_much() {
         ("many documents, repeated", &|n| many(n, &|_| format!("---\n{EXTENSION}  displayName: Ana\n")), 200),
     ];
     for (what, text, size) in texts {
-        let (small, large) = (cost(text(size)), cost(text(8 * size)));
-        // By the square it would be 64 times; the rest is for caches, and for what is too small to measure.
-        let most = small * 32 + Duration::from_millis(20);
-        assert!(large < most, "{what}: {small:?} for {size}, {large:?} for eight times as much");
+        grows_evenly(what, size, |size| Source::new("large.yaml", text(size)));
     }
+}
+
+#[test]
+fn eight_times_the_rows_cost_about_eight_times_as_much() {
+    let many = |count: usize, item: &dyn Fn(usize) -> String| (0..count).map(item).collect::<String>();
+    let texts: [(&str, &dyn Fn(usize) -> String, usize); 6] = [
+        (
+            "good rows",
+            &|n| format!("kind,name,displayName\n{}", many(n, &|at| format!("Extension,{at},Ana {at}\n"))),
+            250,
+        ),
+        ("bad rows", &|n| format!("kind,name,email\n{}", many(n, &|at| format!("Extension,{at},nobody\n"))), 250),
+        (
+            "rows with findings between objects",
+            &|n| format!("kind,name,permissions\n{}", many(n, &|at| format!("Extension,{at},unheard-of\n"))),
+            250,
+        ),
+        ("one object in every row", &|n| format!("kind,name\n{}", "Extension,1001\n".repeat(n)), 250),
+        ("a wide header", &|n| format!("kind,name,{}\nExtension,1001\n", many(n, &|at| format!("labels.l{at},"))), 100),
+        ("a long cell", &|n| format!("kind,name,email\nExtension,1001,\"{}\"\n", "x\n".repeat(n)), 20_000),
+    ];
+    for (what, text, size) in texts {
+        grows_evenly(what, size, |size| Source::rows("large.csv", text(size), Table::default()));
+    }
+}
+
+fn grows_evenly(what: &str, size: usize, source: impl Fn(usize) -> Source) {
+    let (small, large) = (cost(source(size)), cost(source(8 * size)));
+    // By the square it would be 64 times; the rest is for caches, and for what is too small to measure.
+    let most = small * 32 + Duration::from_millis(20);
+    assert!(large < most, "{what}: {small:?} for {size}, {large:?} for eight times as much");
 }
