@@ -281,29 +281,29 @@ impl Reading<'_> {
             let title = layout.heads[*column].title.clone();
             self.add(at, *column, refusal("cell", why).labelled(title));
         }
-        for (column, cell) in row.cells.iter().enumerate() {
-            if let Some(why) = cell.wrong {
-                self.add(at, column, refusal("quotes", why));
-                continue;
-            }
-            let text = cell.text.trim();
-            if text.is_empty() || unread.iter().any(|(unread, _)| *unread == column) {
-                continue;
-            }
-            match layout.heads.get(column) {
-                Some(Head { target: Target::Nothing, title }) if !title.is_empty() => {}
-                None | Some(Head { target: Target::Nothing, .. }) => self.add(
-                    at,
-                    column,
-                    Diagnostic::error("no-header", "this cell stands under no title").labelled("what is it?").help(
-                        "name its field in the header, or empty the cell; text with the separator in it needs quotes",
-                    ),
-                ),
-                Some(head) => {
-                    if let Some(wrong) = spoilt(text) {
-                        self.add(at, column, wrong.labelled(head.title.clone()));
-                    }
-                }
+        if let Some((column, why)) = row.cells.iter().enumerate().find_map(|(at, cell)| Some((at, cell.wrong?))) {
+            // What follows in the row was perhaps cut at the wrong places.
+            self.add(at, column, refusal("quotes", why));
+            return;
+        }
+        let titled = |column: usize| layout.heads.get(column).is_some_and(|head| !head.title.is_empty());
+        let filled = |column: &usize| !row.cells[*column].text.trim().is_empty();
+        let mut stray = (0..row.cells.len()).filter(|column| !titled(*column)).filter(filled);
+        if let Some(first) = stray.next() {
+            let message = match stray.count() {
+                0 => "this cell stands under no title".to_owned(),
+                more => format!("this cell and {more} more of its row stand under no title"),
+            };
+            let stray = Diagnostic::error("no-header", message).labelled("what is it?");
+            let help = "name its field in the header, or empty the cell; text with the separator in it needs quotes";
+            self.add(at, first, stray.help(help));
+        }
+        for (column, head) in layout.heads.iter().enumerate().filter(|(_, head)| head.target != Target::Nothing) {
+            let text = row.cells.get(column).map_or("", |cell| cell.text.trim());
+            if !unread.iter().any(|(unread, _)| *unread == column)
+                && let Some(wrong) = spoilt(text)
+            {
+                self.add(at, column, wrong.labelled(head.title.clone()));
             }
         }
     }

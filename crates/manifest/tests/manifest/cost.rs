@@ -96,7 +96,7 @@ fn eight_times_the_text_costs_about_eight_times_as_much() {
 #[test]
 fn eight_times_the_rows_cost_about_eight_times_as_much() {
     let many = |count: usize, item: &dyn Fn(usize) -> String| (0..count).map(item).collect::<String>();
-    let texts: [(&str, &dyn Fn(usize) -> String, usize); 6] = [
+    let texts: [(&str, &dyn Fn(usize) -> String, usize); 8] = [
         (
             "good rows",
             &|n| format!("kind,name,displayName\n{}", many(n, &|at| format!("Extension,{at},Ana {at}\n"))),
@@ -109,6 +109,8 @@ fn eight_times_the_rows_cost_about_eight_times_as_much() {
             250,
         ),
         ("one object in every row", &|n| format!("kind,name\n{}", "Extension,1001\n".repeat(n)), 250),
+        ("a row beyond its header", &|n| format!("kind,name\nExtension,1001{}\n", ",x".repeat(n)), 2_000),
+        ("rows without a cell", &|n| format!("kind,name\n{}Extension,1001\n", "\n".repeat(n)), 20_000),
         ("a wide header", &|n| format!("kind,name,{}\nExtension,1001\n", many(n, &|at| format!("labels.l{at},"))), 100),
         ("a long cell", &|n| format!("kind,name,email\nExtension,1001,\"{}\"\n", "x\n".repeat(n)), 20_000),
     ];

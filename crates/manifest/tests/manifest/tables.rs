@@ -152,7 +152,7 @@ fn every_mistake_is_said_with_its_cell() {
          Extension,,x,,,,\n\
          extension,1004,x,,,,\n\
          ,1005,x,,,,\n\
-         Extension,1006,#N/A,,,3.5E+11,,beyond\n\
+         Extension,1006,#N/A,,,3.5E+11,,beyond,x\n\
          Extension,1001,again,,,,\n",
     );
     assert_eq!(
@@ -166,9 +166,9 @@ fn every_mistake_is_said_with_its_cell() {
             "people.csv:5:2 B4 field `name` is missing",
             "people.csv:6:1 A5 there is no kind `extension`",
             "people.csv:7:1 A6 which kind is this row?",
+            "people.csv:8:8 H7 this cell and 1 more of its row stand under no title",
             "people.csv:8:3 C7 `#N/A` is a formula's error, not a value",
             "people.csv:8:6 F7 `3.5E+11` is a number that the spreadsheet has shortened",
-            "people.csv:8:8 H7 this cell stands under no title",
         ]
     );
     for found in &parsed.diagnostics {
