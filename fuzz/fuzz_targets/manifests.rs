@@ -27,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
     for found in &parsed.diagnostics {
         stands_in(&sources[0], found);
     }
-    let Parsed { documents, diagnostics } = parsed;
+    let Parsed { documents, diagnostics, .. } = parsed;
     for document in &documents {
         // As the store keeps it and as an API's caller sends it; a secret in the open is `stored` there.
         let again = AnySpec::from_json(document.object.kind, &document.fields).expect("what was read is read again");

@@ -15,6 +15,8 @@ pub struct Checker<'c> {
     found: Vec<Diagnostic>,
     /// How many references to nothing were compared with all names there are.
     compared: usize,
+    /// Names of objects that may be there, of which no more is known; `None`, of any name.
+    lost: &'c [Option<String>],
 }
 
 /// Of many references to nothing, so many are told what is spelt nearly so: each costs a look at every name.
@@ -63,6 +65,7 @@ impl<'c> Checker<'c> {
                     .labelled("nothing answers there")
                     .help(format!("set `enabled: true` on {kind}/{name}, or send calls elsewhere")),
             ),
+            None if self.lost.iter().any(|lost| lost.as_ref().is_none_or(|lost| lost == name.as_str())) => {}
             None => {
                 let names = self.catalog.names(kind);
                 self.compared += 1;
@@ -149,7 +152,12 @@ pub(crate) fn repeated<T: std::hash::Hash + Eq>(items: impl IntoIterator<Item = 
 
 /// Everything that is wrong in a system, errors and warnings, in the order of kinds and names.
 pub fn check(catalog: &Catalog) -> Vec<Diagnostic> {
-    let mut checker = Checker { catalog, object: None, found: Vec::new(), compared: 0 };
+    check_among(catalog, &[])
+}
+
+/// The same, where objects of some names may be there too: nobody refers to nothing who names one of them.
+pub(crate) fn check_among(catalog: &Catalog, lost: &[Option<String>]) -> Vec<Diagnostic> {
+    let mut checker = Checker { catalog, object: None, found: Vec::new(), compared: 0, lost };
     catalog.check_each(&mut checker);
     let mut found = checker.found;
     numbers(catalog, &mut found);

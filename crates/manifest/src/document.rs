@@ -1,12 +1,13 @@
 //! Manifests as they are written: one document after another, each an object of a kind.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::check::check_among;
 use crate::de::{self, Problem, Step, path_text};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::kind::{AnySpec, Catalog, Kind, ObjectRef};
@@ -97,13 +98,49 @@ pub struct Parsed {
     pub documents: Vec<Document>,
     /// Every mistake, with positions.
     pub diagnostics: Vec<Diagnostic>,
+    /// What is left of documents whose bad values were taken out.
+    broken: Vec<Document>,
+    /// Documents of which no more than the name is known, or not even that.
+    pub(crate) lost: Vec<Option<String>>,
 }
 
 impl Parsed {
     /// The documents as a system of its own.
     pub fn catalog(&self) -> Catalog {
-        let mut catalog = Catalog::default();
-        for document in &self.documents {
+        self.documents.iter().collect()
+    }
+
+    /// What is wrong between the objects, taken as a whole system, with positions. Of documents with mistakes it says what stays
+    /// true whatever the right values are: a reference to nothing, a number that is taken. A system without
+    /// mistakes so far is checked by `all`.
+    pub fn check(&self, sources: &[Source], all: impl FnOnce(&Catalog) -> Vec<Diagnostic>) -> Vec<Diagnostic> {
+        let whole = !self.diagnostics.iter().any(Diagnostic::is_error);
+        let mut found = if whole {
+            all(&self.catalog())
+        } else {
+            let broken: HashSet<&ObjectRef> = self.broken.iter().map(|document| &document.object).collect();
+            let mut found = check_among(&self.documents.iter().chain(&self.broken).collect(), &self.lost);
+            found.retain(|finding| match finding.code.as_str() {
+                // What was taken out of a list has moved its items: theirs would be pointed at in the wrong place.
+                "missing-reference" => {
+                    !finding.path.contains('[') || finding.object.as_ref().is_none_or(|object| !broken.contains(object))
+                }
+                "number-taken" | "address-taken" => {
+                    finding.object.as_ref().is_none_or(|object| !broken.contains(object))
+                }
+                _ => false,
+            });
+            found
+        };
+        locate(sources, self.documents.iter().chain(&self.broken), &mut found);
+        found
+    }
+}
+
+impl<'d> FromIterator<&'d Document> for Catalog {
+    fn from_iter<T: IntoIterator<Item = &'d Document>>(documents: T) -> Self {
+        let mut catalog = Self::default();
+        for document in documents {
             catalog.insert(document.object.name.clone(), document.meta.labels.clone(), document.spec.clone());
         }
         catalog
@@ -116,24 +153,24 @@ pub fn parse(sources: &[Source]) -> Parsed {
     for (at, source) in sources.iter().enumerate() {
         let lines = Lines::new(source);
         if source.table.is_some() {
-            table::parse(source, at, &lines, &mut parsed.documents, &mut parsed.diagnostics);
+            table::parse(source, at, &lines, &mut parsed);
             continue;
         }
         let mut inherited = false;
         for (index, node) in yaml::Documents::new(&source.text).enumerate() {
             match node {
                 Ok(node) => {
-                    let mut reader = Reader { lines: &lines, found: &mut parsed.diagnostics, layout: None };
-                    let document = reader.document(&node, Origin { source: at, index }, inherited);
+                    let mut reader = Reader { lines: &lines, parsed: &mut parsed, row: None };
+                    reader.document(&node, Origin { source: at, index }, inherited);
                     // The first document's version holds for those that say none.
                     inherited |= node.get("apiVersion").is_some();
-                    parsed.documents.extend(document);
                 }
                 Err(error) => {
                     let position = lines.position(error.span);
                     let mut diagnostic = Diagnostic::error("yaml", error.message).positioned(position);
                     diagnostic.help.extend(error.help);
                     parsed.diagnostics.push(diagnostic);
+                    parsed.lost.push(None);
                 }
             }
         }
@@ -146,7 +183,11 @@ pub fn parse(sources: &[Source]) -> Parsed {
 fn refuse_repeated(sources: &[Source], parsed: &mut Parsed) {
     let mut seen: HashMap<&ObjectRef, Origin> = HashMap::with_capacity(parsed.documents.len());
     let mut locator = Locator::new(sources);
-    for document in &parsed.documents {
+    let mut all: Vec<&Document> = parsed.documents.iter().chain(&parsed.broken).collect();
+    if !parsed.broken.is_empty() {
+        all.sort_by_key(|document| (document.origin.source, document.origin.index));
+    }
+    for document in all {
         if let Some(first) = seen.insert(&document.object, document.origin) {
             let mut diagnostic = Diagnostic::error("repeated-object", format!("{} is declared twice", document.object))
                 .at(document.object.clone(), "metadata.name")
@@ -163,9 +204,9 @@ fn refuse_repeated(sources: &[Source], parsed: &mut Parsed) {
 /// Reads documents from their nodes.
 pub(crate) struct Reader<'r, 's> {
     pub(crate) lines: &'r Lines<'s>,
-    pub(crate) found: &'r mut Vec<Diagnostic>,
-    /// The columns of the table that the documents are rows of.
-    pub(crate) layout: Option<&'r Layout>,
+    pub(crate) parsed: &'r mut Parsed,
+    /// The columns of the table that the documents are rows of, and the fields that these speak of.
+    pub(crate) row: Option<(&'r Layout, Option<&'r Arc<[String]>>)>,
 }
 
 impl Reader<'_, '_> {
@@ -173,13 +214,25 @@ impl Reader<'_, '_> {
         // A message repeats what was written; of ten thousand letters, some say enough.
         shorten(&mut diagnostic.message);
         diagnostic.help.iter_mut().for_each(shorten);
-        if let Some(title) = self.layout.and_then(|layout| layout.title(span)) {
+        if let Some(title) = self.row.and_then(|(layout, _)| layout.title(span)) {
             diagnostic.label.get_or_insert_with(|| title.to_owned());
         }
-        self.found.push(diagnostic.positioned(self.lines.position(span)));
+        self.parsed.diagnostics.push(diagnostic.positioned(self.lines.position(span)));
     }
 
-    pub(crate) fn document(&mut self, node: &Node<'_>, origin: Origin, inherited: bool) -> Option<Document> {
+    /// Reads a document into what was parsed: it is whole, broken or lost.
+    pub(crate) fn document(&mut self, node: &Node<'_>, origin: Origin, inherited: bool) {
+        let before = self.parsed.diagnostics.len();
+        let document = self.read(node, origin, inherited);
+        let wrong = self.parsed.diagnostics[before..].iter().any(Diagnostic::is_error);
+        match document {
+            Some(document) if wrong => self.parsed.broken.push(document),
+            Some(document) => self.parsed.documents.push(document),
+            None => self.parsed.lost.push(name_of(node)),
+        }
+    }
+
+    fn read(&mut self, node: &Node<'_>, origin: Origin, inherited: bool) -> Option<Document> {
         let Value::Map(entries) = &node.value else {
             self.add(
                 node.span,
@@ -189,7 +242,7 @@ impl Reader<'_, '_> {
             );
             return None;
         };
-        let before = self.found.len();
+        let before = self.parsed.diagnostics.len();
         for (key, _) in entries {
             const KNOWN: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
             if !KNOWN.contains(&key.text.as_ref()) {
@@ -227,13 +280,11 @@ impl Reader<'_, '_> {
         };
         let spec_key = node.key("spec").or_else(|| node.key("kind"));
         let spec = self.value(spec_node, spec_key, "spec", Some(kind), |node| AnySpec::from_node(kind, node));
-        named(self.found, before);
+        named(&mut self.parsed.diagnostics, before);
         let (metadata, spec) = (metadata?, spec?);
-        if self.found[before..].iter().any(Diagnostic::is_error) {
-            return None;
-        }
+        let wrong = self.parsed.diagnostics[before..].iter().any(Diagnostic::is_error);
         for (path, secret) in spec.secrets() {
-            if matches!(secret, Secret::Literal(_)) {
+            if matches!(secret, Secret::Literal(_)) && !wrong {
                 let path = format!("spec.{path}");
                 let span = find(node, &path).map_or(node.span, |found| found.1);
                 self.add(
@@ -256,7 +307,7 @@ impl Reader<'_, '_> {
             renamed_from: metadata.renamed_from,
             spec,
             fields,
-            scope: None,
+            scope: self.row.and_then(|(_, scope)| scope.cloned()),
         })
     }
 
@@ -323,7 +374,8 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// Reads a typed value; where that fails, takes the bad part out and reads on, so that every mistake is found.
+    /// Reads a typed value; where that fails, takes the bad part out and reads on, so that every mistake is found. Gives what was
+    /// read in the end.
     fn value<T>(
         &mut self,
         node: &Node<'_>,
@@ -359,8 +411,8 @@ impl Reader<'_, '_> {
                 };
                 let mut diagnostic = describe(&error, &full, kind);
                 diagnostic.path = path_text(&full);
-                let span = match (self.layout, &error.problem) {
-                    (Some(layout), Problem::MissingField(field)) => {
+                let span = match (self.row, &error.problem) {
+                    (Some((layout, _)), Problem::MissingField(field)) => {
                         let (span, help) = layout.missing(node.span.start, &format!("{}.{field}", diagnostic.path));
                         diagnostic.help = vec![help];
                         span
@@ -374,7 +426,7 @@ impl Reader<'_, '_> {
             }
             taken_out.push(path);
             match read(&rest) {
-                Ok(_) => break,
+                Ok(value) => return Some(value),
                 Err(next) => error = next,
             }
         }
@@ -446,6 +498,14 @@ fn take_out(node: &mut Node<'_>, path: &[Step]) -> bool {
             true
         }
         _ => false,
+    }
+}
+
+/// The name that a document gives, whatever else is wrong with it.
+fn name_of(node: &Node<'_>) -> Option<String> {
+    match &node.get("metadata")?.get("name")?.value {
+        Value::Scalar { text, .. } => Some(text.as_ref().to_owned()),
+        _ => None,
     }
 }
 
@@ -636,12 +696,16 @@ impl Locator<'_> {
 }
 
 /// Gives findings about objects the positions of the documents that declare them.
-pub fn locate(sources: &[Source], documents: &[Document], diagnostics: &mut [Diagnostic]) {
+pub fn locate<'d>(
+    sources: &[Source],
+    documents: impl IntoIterator<Item = &'d Document>,
+    diagnostics: &mut [Diagnostic],
+) {
     if diagnostics.iter().all(|diagnostic| diagnostic.position.is_some()) {
         return;
     }
     let origins: HashMap<&ObjectRef, Origin> =
-        documents.iter().map(|document| (&document.object, document.origin)).collect();
+        documents.into_iter().map(|document| (&document.object, document.origin)).collect();
     let mut locator = Locator::new(sources);
     for diagnostic in diagnostics.iter_mut().filter(|diagnostic| diagnostic.position.is_none()) {
         if let Some(origin) = diagnostic.object.as_ref().and_then(|object| origins.get(object)) {

@@ -1,10 +1,20 @@
 //! What is wrong with where calls go.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-use pbx_manifest::{Diagnostic, Kind};
+use pbx_manifest::{Catalog, Diagnostic, Kind};
 
 use crate::{CallGraph, NodeId, Step};
+
+/// Everything that is wrong in a whole system: between its objects, and with where calls go. An object that leads to itself is told
+/// once.
+pub fn check_system(catalog: &Catalog) -> Vec<Diagnostic> {
+    let mut found = pbx_manifest::check(catalog);
+    let circles = check(&CallGraph::new(catalog));
+    let told: HashSet<_> = found.iter().filter(|one| one.code == "loop").map(|one| one.object.clone()).collect();
+    found.extend(circles.into_iter().filter(|circle| !told.contains(&circle.object)));
+    found
+}
 
 /// Circles that a call would run through without end: forwards that lead back to where they began, ringing nothing.
 pub fn check(graph: &CallGraph) -> Vec<Diagnostic> {

@@ -13,7 +13,7 @@ use std::fmt;
 use pbx_manifest::kinds::{Recording, Strategy};
 use pbx_manifest::{Caller, Destination, Duration, Hangup, Name, Number};
 
-pub use check::check;
+pub use check::{check, check_system};
 pub use outbound::{Class, Outbound, Try};
 
 /// A step's name: what a real call's channel says of itself, and what a trace prints.

@@ -29,12 +29,11 @@ pub struct Render {
 /// Runs it.
 pub fn run(args: &Render, app: &mut App) -> Result<Exit, Failure> {
     let documents = input::documents(app, &args.files.file, args.rows)?;
-    let parsed = pbx_manifest::Parsed { documents, diagnostics: Vec::new() };
-    let catalog = parsed.catalog();
-    let mut found = pbx_manifest::check(&catalog);
+    let catalog: pbx_manifest::Catalog = documents.iter().collect();
+    let mut found = pbx_routing::check_system(&catalog);
     found.retain(pbx_manifest::Diagnostic::is_error);
     if !found.is_empty() {
-        pbx_manifest::locate(&app.sources, &parsed.documents, &mut found);
+        pbx_manifest::locate(&app.sources, &documents, &mut found);
         let message = show::plural(found.len(), "error in the manifests", "errors in the manifests");
         return Err(Failure::failed("invalid", message)
             .help("nothing was written; mend them, and run the command again")

@@ -37,15 +37,8 @@ pub fn run(args: &Validate, app: &mut App) -> Result<Exit, Failure> {
     if parsed.documents.is_empty() && parsed.diagnostics.is_empty() {
         return Err(input::nothing(&app.sources));
     }
-    // What is wrong between objects is worth saying only of objects that could all be read.
-    if !parsed.diagnostics.iter().any(pbx_manifest::Diagnostic::is_error) {
-        let catalog = parsed.catalog();
-        let mut found = pbx_manifest::check(&catalog);
-        // The process ends soon: taking ten thousand objects apart first would only cost time.
-        std::mem::forget(catalog);
-        pbx_manifest::locate(&app.sources, &parsed.documents, &mut found);
-        parsed.diagnostics.append(&mut found);
-    }
+    let mut between = parsed.check(&app.sources, pbx_routing::check_system);
+    parsed.diagnostics.append(&mut between);
     let found = snippet::sorted(&app.sources, &parsed.diagnostics);
     let errors = found.iter().filter(|diagnostic| diagnostic.is_error()).count();
     let warnings = found.len() - errors;
@@ -85,6 +78,7 @@ pub fn run(args: &Validate, app: &mut App) -> Result<Exit, Failure> {
             format!("{what} in {files}.")
         });
     }
-    std::mem::forget(parsed.documents);
+    // The process ends soon: taking ten thousand objects apart first would only cost time.
+    std::mem::forget(parsed);
     Ok(if good { Exit::Done } else { Exit::Failed })
 }

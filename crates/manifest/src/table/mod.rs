@@ -25,7 +25,7 @@ use rows::{Cell, Row, is_name};
 pub use write::{Entry, Grid, grid, grid_of};
 
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::document::{Document, Origin, Reader, refusal};
+use crate::document::{Origin, Parsed, Reader, refusal};
 use crate::kind::Kind;
 use crate::source::{Lines, Source, Span, Table};
 use crate::text::Name;
@@ -49,15 +49,9 @@ pub fn is_table(text: &str) -> bool {
 }
 
 /// Reads the rows of a source as documents.
-pub(crate) fn parse(
-    source: &Source,
-    at: usize,
-    lines: &Lines<'_>,
-    documents: &mut Vec<Document>,
-    found: &mut Vec<Diagnostic>,
-) {
+pub(crate) fn parse(source: &Source, at: usize, lines: &Lines<'_>, parsed: &mut Parsed) {
     let Some(mut layout) = Layout::of(source) else { return };
-    let mut table = Reading { source, lines, found, secrets: BTreeMap::new() };
+    let mut table = Reading { source, lines, parsed, secrets: BTreeMap::new() };
     if source.table.as_ref().is_some_and(|table| table.hidden) {
         let name = source.sheet().unwrap_or_default();
         let hidden =
@@ -65,15 +59,18 @@ pub(crate) fn parse(
         table.add(layout.row, 0, hidden.help("unhide it to have them, or remove it"));
         return;
     }
-    let Some(kinds) = table.header(&mut layout) else { return };
-    table.rows(&layout, kinds, at, documents);
+    let Some(kinds) = table.header(&mut layout) else {
+        table.parsed.lost.push(None);
+        return;
+    };
+    table.rows(&layout, kinds, at);
     table.tell_secrets();
 }
 
 struct Reading<'s> {
     source: &'s Source,
     lines: &'s Lines<'s>,
-    found: &'s mut Vec<Diagnostic>,
+    parsed: &'s mut Parsed,
     /// Secrets that stand in the open, by column: the first of them, and how many.
     secrets: BTreeMap<usize, (Diagnostic, usize)>,
 }
@@ -84,7 +81,7 @@ type Kinds = BTreeMap<Kind, Vec<Column>>;
 impl Reading<'_> {
     fn add(&mut self, row: usize, column: usize, diagnostic: Diagnostic) {
         let span = Span { start: row as u32, end: column as u32 };
-        self.found.push(diagnostic.positioned(self.lines.position(span)));
+        self.parsed.diagnostics.push(diagnostic.positioned(self.lines.position(span)));
     }
 
     /// The kind of rows that do not say theirs.
@@ -150,9 +147,9 @@ impl Reading<'_> {
             );
             return None;
         }
-        let before = self.found.len();
+        let before = self.parsed.diagnostics.len();
         self.titles(layout, &kinds);
-        if layout.find(&Target::Name).is_none() && self.found.len() == before {
+        if layout.find(&Target::Name).is_none() && self.parsed.diagnostics.len() == before {
             self.add(
                 layout.row,
                 0,
@@ -204,10 +201,10 @@ impl Reading<'_> {
         }
     }
 
-    fn rows(&mut self, layout: &Layout, kinds: Kinds, source: usize, documents: &mut Vec<Document>) {
+    fn rows(&mut self, layout: &Layout, kinds: Kinds, source: usize) {
         let forms: HashMap<Kind, Form> =
             kinds.into_iter().map(|(kind, columns)| (kind, form(layout, &columns))).collect();
-        let kind_column = layout.find(&Target::Kind);
+        let (kind_column, name_column) = (layout.find(&Target::Kind), layout.find(&Target::Name));
         let default = self.default_kind();
         // Those without a title are nobody's business; those of the title itself are.
         let mut unread: HashMap<usize, Vec<(usize, &str)>> = HashMap::new();
@@ -226,7 +223,7 @@ impl Reading<'_> {
             if row.is_blank() && unread.is_empty() {
                 continue;
             }
-            let before = self.found.len();
+            let before = self.parsed.diagnostics.len();
             self.cells(layout, at, &row, unread);
             if !row.ended
                 && row.cells.len() < layout.heads.len()
@@ -260,17 +257,18 @@ impl Reading<'_> {
                     ),
                 );
             }
-            if self.found.len() > before {
+            if self.parsed.diagnostics.len() > before {
+                self.parsed.lost.push(Some(text(name_column).to_owned()).filter(|name| !name.is_empty()));
                 continue;
             }
             let form = kind.and_then(|kind| forms.get(&kind));
-            let Some(node) = self.node(layout, at, &row, kind, form) else { continue };
-            let mut reader = Reader { lines: self.lines, found: self.found, layout: Some(layout) };
-            let document = reader.document(&node, Origin { source, index: at }, true);
-            if let (Some(mut document), Some(form)) = (document, form) {
-                document.scope = Some(form.scope.clone());
-                documents.push(document);
-            }
+            let Some(node) = self.node(layout, at, &row, kind, form) else {
+                self.parsed.lost.push(Some(text(name_column).to_owned()).filter(|name| !name.is_empty()));
+                continue;
+            };
+            let row = Some((layout, form.map(|form| &form.scope)));
+            let mut reader = Reader { lines: self.lines, parsed: self.parsed, row };
+            reader.document(&node, Origin { source, index: at }, true);
             self.take_secrets(before, layout);
         }
     }
@@ -376,9 +374,9 @@ impl Reading<'_> {
 
     /// Of a column of secrets in the open, one warning says enough.
     fn take_secrets(&mut self, from: usize, layout: &Layout) {
-        for at in (from..self.found.len()).rev() {
-            if self.found[at].code == "literal-secret" {
-                let warning = self.found.remove(at);
+        for at in (from..self.parsed.diagnostics.len()).rev() {
+            if self.parsed.diagnostics[at].code == "literal-secret" {
+                let warning = self.parsed.diagnostics.remove(at);
                 let column = layout.column(&warning.path);
                 self.secrets.entry(column).or_insert((warning, 0)).1 += 1;
             }
@@ -393,7 +391,7 @@ impl Reading<'_> {
             warning.help = vec![
                 "write `generate` in its cells, or leave the column out: pbxd makes secrets, and keeps them".into(),
             ];
-            self.found.push(warning);
+            self.parsed.diagnostics.push(warning);
         }
     }
 }

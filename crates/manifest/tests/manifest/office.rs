@@ -108,7 +108,7 @@ pub fn text(manifests: &[Json]) -> String {
 
 /// The documents of a text that is accepted.
 pub fn documents(text: String) -> Vec<Document> {
-    let Parsed { documents, diagnostics } = parse(&[Source::new("office.yaml", text)]);
+    let Parsed { documents, diagnostics, .. } = parse(&[Source::new("office.yaml", text)]);
     let errors: Vec<String> = diagnostics.iter().filter(|found| found.is_error()).map(ToString::to_string).collect();
     assert!(errors.is_empty(), "{errors:#?}");
     documents

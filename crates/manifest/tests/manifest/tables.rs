@@ -169,6 +169,7 @@ fn every_mistake_is_said_with_its_cell() {
             "people.csv:8:8 H7 this cell and 1 more of its row stand under no title",
             "people.csv:8:3 C7 `#N/A` is a formula's error, not a value",
             "people.csv:8:6 F7 `3.5E+11` is a number that the spreadsheet has shortened",
+            "people.csv:9:2 B8 extension/1001 is declared twice",
         ]
     );
     for found in &parsed.diagnostics {
