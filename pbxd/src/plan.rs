@@ -7,13 +7,13 @@ mod tests;
 mod told;
 mod wanted;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use pbx_api::{Blast, ErrorBody, ErrorCode, Plan, PlanRequest};
 use pbx_asterisk::config::{ConfigTree, Secrets};
 use pbx_asterisk::deploy::changed_sections;
 use pbx_manifest::{Action, Catalog, Diagnostic, ObjectRef, Records, read_spec};
-use pbx_routing::CallGraph;
 use pbx_store::Store;
 
 use self::wanted::Wanted;
@@ -87,8 +87,12 @@ pub(crate) async fn plan(
         match read_spec(object, &record.spec) {
             Ok(spec) => {
                 let given = given.get(object).unwrap_or(&nothing);
-                let kept = kept.of(object).unwrap_or(&nothing);
-                let settled = secrets::settle(store, object, record, &spec.secrets(), given, kept, &mut found);
+                let mut kept = Cow::Borrowed(kept.of(object).unwrap_or(&nothing));
+                // What is gone back to has its secrets where its spec has them.
+                if let Some(before) = live.records.get(object).filter(|_| request.rollback.is_none()) {
+                    kept = Cow::Owned(secrets::with_their_items(&kept, &before.spec, &record.spec));
+                }
+                let settled = secrets::settle(store, object, record, &spec.secrets(), given, &kept, &mut found);
                 values.replace(object, settled.map_err(|error| internal(&error))?);
                 catalog.insert(object.name.clone(), record.meta.labels.clone(), spec);
             }
@@ -99,8 +103,7 @@ pub(crate) async fn plan(
         catalog.remove(object);
         values.replace(object, BTreeMap::new());
     }
-    found.extend(pbx_manifest::check(&catalog));
-    found.extend(pbx_routing::check(&CallGraph::new(&catalog)));
+    found.extend(pbx_routing::check_system(&catalog));
     let changes = pbx_manifest::changes(&live.records, &records);
     if found.iter().any(Diagnostic::is_error) {
         return Err(limits::still_used(&changes, &mut found).unwrap_or_else(|| invalid(found)));

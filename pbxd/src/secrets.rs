@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use pbx_manifest::{Diagnostic, Kind, ObjectRef, Record, Secret};
 use pbx_store::Store;
+use serde_json::Value as Json;
 
 use crate::surroundings::random_text;
 
@@ -35,6 +36,49 @@ fn refused(kind: Kind, path: &str, value: &str) -> Option<String> {
 
 /// A SIP password shorter than this is found by trying: scanners try without end, and at thousands a minute.
 const SHORTEST: usize = 8;
+
+/// The secrets that are kept of an object whose spec becomes another. Those of a list's items go with their item: a TURN server that
+/// moves up in its list takes its password along. An item that was only edited where it stands keeps its own.
+pub(crate) fn with_their_items(
+    kept: &BTreeMap<String, String>,
+    before: &Json,
+    after: &Json,
+) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for (path, value) in kept {
+        let Some((list, index, field)) = in_list(path) else {
+            all.insert(path.clone(), value.clone());
+            continue;
+        };
+        let (old, new) = (items(before, list, field), items(after, list, field));
+        let Some(own) = old.get(index) else { continue };
+        let mut at: Vec<usize> = (0..new.len()).filter(|at| new[*at] == *own).collect();
+        if at.is_empty() && new.get(index).is_some_and(|edited| !old.contains(edited)) {
+            at.push(index);
+        }
+        for at in at {
+            all.insert(format!("{list}[{at}].{field}"), value.clone());
+        }
+    }
+    all
+}
+
+/// The parts of a path as `ice.turn[0].password`.
+fn in_list(path: &str) -> Option<(&str, usize, &str)> {
+    let (list, rest) = path.split_once('[')?;
+    let (index, field) = rest.split_once("].")?;
+    Some((list, index.parse().ok()?, field))
+}
+
+/// The items of a list, without what is secret in them.
+fn items(spec: &Json, list: &str, field: &str) -> Vec<Json> {
+    let list = list.split('.').try_fold(spec, |value, step| value.get(step)).and_then(Json::as_array);
+    let mut items = list.cloned().unwrap_or_default();
+    for map in items.iter_mut().filter_map(Json::as_object_mut) {
+        map.remove(field);
+    }
+    items
+}
 
 /// Settles an object's secrets: values that were given, those that are kept, and new ones where one is to be generated. The record
 /// keeps their fingerprints; what is returned, their values.
@@ -93,4 +137,39 @@ pub(crate) fn settle(
     }
     record.secrets = values.iter().map(|(path, value)| (path.clone(), store.fingerprint(value.as_bytes()))).collect();
     Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn secrets_of_a_list_go_with_their_items() {
+        let turn = |servers: &[(&str, &str)]| {
+            let items = servers
+                .iter()
+                .map(|(server, user)| json!({ "server": server, "username": user, "password": { "stored": true } }));
+            json!({ "ice": { "turn": items.collect::<Vec<_>>() } })
+        };
+        let before = turn(&[("a", "u"), ("b", "u")]);
+        let kept = BTreeMap::from(
+            [("password", "own"), ("ice.turn[0].password", "of a"), ("ice.turn[1].password", "of b")]
+                .map(|(path, value)| (path.to_owned(), value.to_owned())),
+        );
+        let after = |servers: &[(&str, &str)]| -> Vec<String> {
+            let all = with_their_items(&kept, &before, &turn(servers));
+            assert_eq!(all["password"], "own");
+            (0..servers.len())
+                .map(|at| all.get(&format!("ice.turn[{at}].password")).cloned().unwrap_or_default())
+                .collect()
+        };
+        assert_eq!(after(&[("a", "u"), ("b", "u")]), ["of a", "of b"]);
+        assert_eq!(after(&[("b", "u"), ("a", "u")]), ["of b", "of a"]);
+        assert_eq!(after(&[("b", "u")]), ["of b"]);
+        assert_eq!(after(&[("c", "u"), ("a", "u")]), ["", "of a"], "another server has another's password");
+        assert_eq!(after(&[("a", "u"), ("b", "other")]), ["of a", "of b"], "edited where it stands");
+        assert_eq!(after(&[("x", "u"), ("a", "u"), ("b", "u")]), ["", "of a", "of b"]);
+    }
 }
