@@ -58,6 +58,55 @@ fn a_carrier_registers_and_its_calls_come_by_the_registration() -> Result<()> {
     Ok(())
 }
 
+/// User names that the dialplan would take for something of its own: the end of a call, a pattern, letters that separate; and a domain
+/// that is an IPv6 address.
+#[test]
+fn accounts_may_be_called_anything() -> Result<()> {
+    let users = ["h", "s", "_x", "acme-1", "X.1", "a.b+c"];
+    let account = |user: &str| {
+        format!(
+            "[{user}]\ntype = auth\nauth_type = digest\nusername = {user}\npassword = provider-secret\n\n\
+             [{user}]\ntype = aor\nmax_contacts = 1\n\n\
+             [{user}]\ntype = endpoint\ncontext = customer\nauth = {user}\naors = {user}\ndisallow = all\nallow = ulaw\n\
+             identify_by = auth_username\n\n"
+        )
+    };
+    let pjsip = "[global]\ntype = global\nendpoint_identifier_order = ip,username,auth_username,anonymous\n\n\
+        [udp]\ntype = transport\nprotocol = udp\nbind = {ip}:5060\n\n";
+    let provider = Asterisk::builder()
+        .file("pjsip.conf", &[pjsip.to_owned(), users.map(account).concat()].concat())
+        .file("extensions.conf", "[customer]\nexten = _+X.,1,Answer()\n same = n,Wait(3)\n")
+        .start()?;
+    let system = System::start()?;
+    let carriers = users.iter().enumerate().map(|(at, user)| {
+        format!(
+            "---\nkind: Carrier\nmetadata: {{ name: c{at} }}\nspec: {{ hosts: [\"{}:5060\"], addresses: [\"192.0.2.{at}\"], qualify: 0s, \
+             codecs: [ulaw], fromDomain: \"2001:db8::1\", registration: {{ username: \"{user}\", password: provider-secret }} }}\n",
+            provider.address()
+        )
+    });
+    let rest = [
+        extension("1001", ", permissions: [national]"),
+        did("+351210001000", "destination: extension/1001"),
+        "---\nkind: OutboundRoute\nmetadata: { name: national }\nspec: { patterns: [_9XXXXXXXX], prepend: \"+351\", carriers: [c3] }\n".into(),
+    ];
+    system.apply(&[settings(""), carriers.collect(), rest.concat()].concat())?;
+    let contacts = until("the registrations", SOON, || {
+        let contacts = provider.cli("pjsip show contacts")?;
+        Ok((contacts.matches(";line=").count() == users.len()).then_some(contacts))
+    })?;
+    let phone = system.phone("1001", &Behaviour::answer_after(Duration::ZERO))?;
+    for (at, user) in users.iter().enumerate() {
+        let line = contacts.lines().find_map(|line| line.trim().strip_prefix(&format!("Contact:  {user}/sip:")));
+        let contact = line.and_then(|line| line.split_whitespace().next()).with_context(|| contacts.clone())?;
+        assert_eq!(invite(&system, contact, "+351210001000")?, 200, "{contact}");
+        assert_eq!(phone.wait_calls(at + 1, SOON)?.len(), at + 1);
+        assert_eq!(invite(&system, contact, "nobody")?, 404, "{contact}");
+    }
+    system.caller("1001")?.call("912345678", system.ip())?.expect_answer()?;
+    Ok(())
+}
+
 /// A call from nowhere in particular to a URI, with something else in `To`; gives the final status.
 fn invite(system: &System, uri: &str, to: &str) -> Result<u16> {
     // A transaction of its own each time: addresses come back.

@@ -1,10 +1,13 @@
 //! Groups: who rings, in which order, for how long, and what comes after.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use pbx_lab::{Behaviour, Outcome, Phone, RangCall};
+use pbx_lab::{Behaviour, Outcome, Phone, Place, RangCall};
 use pbx_tests::{SOON, System, extension, settings};
+
+use crate::hostile::Liar;
 
 /// How long a try rings, and what a busy machine makes of it.
 const TRY: Duration = Duration::from_secs(1);
@@ -129,5 +132,38 @@ fn a_member_answers_and_those_who_cannot_are_passed_over() -> Result<()> {
     caller.call("600", system.ip())?.expect_answer()?;
     assert_eq!(second.wait_decided(2, SOON)?[1].outcome, Outcome::Rejected(486));
     assert_eq!((undisturbed.calls()?.len(), third.calls()?.len()), (0, 3));
+    Ok(())
+}
+
+/// A variable of Asterisk's holds 4095 bytes, and what is more is cut: fifty telephones whose contacts are long are more than that.
+#[test]
+fn fifty_telephones_with_long_contacts_ring_all_at_once() -> Result<()> {
+    let system = System::start()?;
+    let numbers: Vec<String> = (2000..2050).map(|number| number.to_string()).collect();
+    let quoted: Vec<String> = numbers.iter().map(|number| format!("\"{number}\"")).collect();
+    let members = format!(
+        "---\nkind: ExtensionGroup\nmetadata: {{ name: all }}\nspec: {{ number: \"600\", members: [{}], timeout: 3s }}\n",
+        quoted.join(", ")
+    );
+    let extensions: String = numbers.iter().map(|number| extension(number, "")).collect();
+    system.apply(&[settings(""), extensions, extension("1010", ""), members].concat())?;
+    let place = Place::take()?;
+    let (own, server) = (place.ip(), system.ip());
+    let mut all = Liar::new(own, server)?;
+    for number in &numbers {
+        let contact = format!("Contact: <sip:{number}@{own}:5060;x={}>\r\nExpires: 60\r\n", "y".repeat(150));
+        let (uri, password) = (format!("sip:{server}"), format!("secret-{number}"));
+        assert_eq!(all.ask("REGISTER", &uri, number, Some(&password), &contact)?, 200);
+    }
+    let caller = system.caller("1010")?.ring_for(Duration::from_secs(10));
+    let call = caller.start("600", server)?;
+    let mut rung = BTreeSet::new();
+    while rung.len() < numbers.len() {
+        let request = all.hear("INVITE")?;
+        let user = request.split(['@', ' ']).nth(1).and_then(|uri| uri.strip_prefix("sip:")).context("no user")?;
+        rung.insert(user.to_owned());
+    }
+    assert!(rung.iter().eq(&numbers), "{rung:?}");
+    assert!(!call.wait()?.answered);
     Ok(())
 }

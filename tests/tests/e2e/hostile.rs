@@ -46,6 +46,18 @@ impl Liar {
         answer.split(' ').nth(1).and_then(|code| code.parse().ok()).with_context(|| answer.clone())
     }
 
+    /// The next request of a method that comes in.
+    pub fn hear(&mut self, method: &str) -> Result<String> {
+        loop {
+            let mut buffer = [0; 4096];
+            let length = self.socket.recv(&mut buffer)?;
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if text.starts_with(&format!("{method} ")) {
+                return Ok(text);
+            }
+        }
+    }
+
     fn send(&mut self, method: &str, uri: &str, user: &str, more: &str) -> Result<String> {
         self.sent += 1;
         let (own, server, sent) = (self.own, self.server, self.sent);

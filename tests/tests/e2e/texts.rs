@@ -188,7 +188,8 @@ fn whatever_is_accepted_reads_back_the_very_same() -> Result<()> {
     reads_the_same(&system)?;
 
     // Asterisk's own objects: what others see of a caller, and what a telephone must know.
-    let mut liar = Liar::new(Place::take()?.ip(), system.ip())?;
+    let place = Place::take()?;
+    let mut liar = Liar::new(place.ip(), system.ip())?;
     let mut proven = 0;
     for one in all.iter().filter(|one| one.field.kind == Kind::Extension) {
         let name = &one.document.object.name;
