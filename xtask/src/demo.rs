@@ -115,8 +115,8 @@ impl Office {
     /// A terminal as someone would see it: a typo, its message, the manifest mended, applied, and applied again.
     fn picture(&self, path: &Path) -> Result<()> {
         let wrong = "apiVersion: pbx/v1\nkind: Extension\nmetadata: { name: \"1004\" }\nspec:\n  displayName: Duarte Lima\n  \
-                     profile: dsk\n  ringTimout: 30s\n  noAnswer: group/sales\n";
-        let right = wrong.replace("dsk", "desk").replace("ringTimout", "ringTimeout");
+                     profile: desk\n  ringTimout: 30s\n  codecs: [g722, alaww]\n";
+        let right = wrong.replace("alaww", "alaw").replace("ringTimout", "ringTimeout");
         let mut screen = String::new();
         let mut show = |args: &[&str]| -> Result<()> {
             let mut command = self.system.command(&[&["--color", "always"], args].concat())?;
@@ -131,13 +131,14 @@ impl Office {
             Ok(())
         };
         self.system.write("duarte.yaml", wrong)?;
-        show(&["validate", "-f", "duarte.yaml"])?;
+        show(&["apply", "-f", "duarte.yaml", "--yes"])?;
         self.system.write("duarte.yaml", &right)?;
         show(&["apply", "-f", "duarte.yaml", "--yes"])?;
         show(&["apply", "-f", "duarte.yaml", "--yes"])?;
         show(&["get", "extensions", "-l", "team=sales"])?;
         let screen: Vec<&str> = screen.lines().filter(|line| !line.is_empty()).collect();
-        fs_err::write(path, crate::picture::svg(&screen.join("\n"), 100))?;
+        let screen = screen.join("\n").replace("\n\u{1b}[1m$", "\n\n\u{1b}[1m$");
+        fs_err::write(path, crate::picture::svg(&screen, 100))?;
         Ok(())
     }
 
