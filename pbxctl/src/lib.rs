@@ -15,6 +15,7 @@ mod input;
 mod nouns;
 mod objects;
 mod planfile;
+mod random;
 mod secrets;
 mod show;
 mod snippet;

@@ -192,6 +192,16 @@ impl Ui {
             .map_err(|error| Failure::failed("cancelled", format!("no answer: {error}")).help("nothing was changed"))
     }
 
+    /// Asks for a secret, twice, without showing it.
+    pub fn ask_hidden(&mut self, what: &str) -> Result<String, Failure> {
+        self.flush();
+        dialoguer::Password::new()
+            .with_prompt(what)
+            .with_confirmation("The same again", "These were not the same.")
+            .interact_on(&Term::stderr())
+            .map_err(|error| Failure::failed("cancelled", format!("no answer: {error}")).help("nothing was changed"))
+    }
+
     /// Writes what is held back.
     pub fn flush(&mut self) {
         if self.paging || self.buffer.is_empty() {

@@ -20,6 +20,9 @@ pub struct Args {
     /// Check the configuration and exit.
     #[arg(long)]
     pub check_config: bool,
+    /// Make a new key, encrypt every secret with it, and exit. Stop pbxd before, and start it after; calls go on.
+    #[arg(long, conflicts_with = "check_config")]
+    pub rotate_key: bool,
     /// The socket to serve the API on.
     #[arg(long, env = "PBXD_SOCKET", value_name = "PATH")]
     pub socket: Option<PathBuf>,

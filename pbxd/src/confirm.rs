@@ -241,8 +241,7 @@ async fn go_back(system: &Arc<System>, waiting: &Unconfirmed, why: &str, actor: 
             .help("`pbxctl history` shows what became of it"));
     }
     info!(revision = waiting.revision, to = waiting.base, why, "going back");
-    let id = surroundings::random_text(b"0123456789abcdef", 12)
-        .map_err(|error| ErrorBody::new(ErrorCode::Internal, error.to_string()))?;
+    let id = surroundings::random_id().map_err(|error| ErrorBody::new(ErrorCode::Internal, error.to_string()))?;
     let request = PlanRequest { set: "manual".into(), rollback: Some(waiting.base), ..PlanRequest::default() };
     let planned = plan(&system.store, &system.live(), id, request, Limits::Waived).await?;
     let request = ApplyRequest {

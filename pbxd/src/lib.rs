@@ -43,11 +43,28 @@ pub fn run(args: Args) -> ExitCode {
             config.asterisk.config_dir.display()
         ));
     }
+    // A core file would hold every secret.
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        return complain(&format!("core files cannot be turned off: {error}"));
+    }
     lifecycle::log(&config.log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("the runtime cannot be started: {error}")),
     };
+    if args.rotate_key {
+        return match runtime.block_on(lifecycle::rotate_key(&config)) {
+            Ok(rotated) => say(&format!(
+                "Key {} is in force, and {} secrets are encrypted with it. Back up {}.\nThe old key is {}: backups of the store from before \
+                 need it; remove it when there are none.",
+                rotated.id,
+                rotated.secrets,
+                config.key_file.display(),
+                rotated.old.display()
+            )),
+            Err(error) => complain(&format!("{error:#}")),
+        };
+    }
     match runtime.block_on(lifecycle::serve(args, config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&format!("{error:#}")),

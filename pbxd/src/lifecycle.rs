@@ -65,6 +65,15 @@ fn who(config: &Config) -> String {
     format!("process {} on {}, for {}", std::process::id(), host.trim(), config.asterisk.config_dir.display())
 }
 
+/// Gives the store another key, while nobody else uses it.
+pub(crate) async fn rotate_key(config: &Config) -> anyhow::Result<pbx_store::Rotated> {
+    let store = Store::open(&config.store, &config.key_file).await.context("the store cannot be opened")?;
+    let owner = store.own(&who(config)).await.context("stop pbxd first: `systemctl stop pbxd`")?;
+    let rotated = store.rotate_key(&owner).await.context("the key is as it was")?;
+    store.close().await;
+    Ok(rotated)
+}
+
 /// Runs until a signal ends it.
 pub(crate) async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
     let socket = config.socket.clone();

@@ -2,37 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use pbx_manifest::{Diagnostic, Kind, ObjectRef, Record, Secret};
+use pbx_manifest::{Diagnostic, Kind, ObjectRef, Record, Secret, make_secret, secret_error_at};
 use pbx_store::Store;
 use serde_json::Value as Json;
 
-use crate::surroundings::random_text;
-
-/// Letters of a generated password: none that people confuse, none that any format escapes.
-const LETTERS: &[u8] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
-
-/// How long a generated SIP password is: 24 of 56 letters are 139 bits.
-const LENGTH: usize = 24;
-
-/// How many digits a generated PIN has.
-const PIN_DIGITS: usize = 6;
-
-fn generate(kind: Kind, path: &str) -> anyhow::Result<String> {
-    match (kind, path) {
-        (Kind::Extension, "voicemail.pin") => random_text(b"0123456789", PIN_DIGITS),
-        _ => random_text(LETTERS, LENGTH),
-    }
-}
-
-/// Why a given value cannot be used, if it cannot.
-fn refused(kind: Kind, path: &str, value: &str) -> Option<String> {
-    if (kind, path) == (Kind::Extension, "voicemail.pin")
-        && !((4..=10).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit()))
-    {
-        return Some("a PIN has 4 to 10 digits".into());
-    }
-    pbx_manifest::secret_error(value)
-}
+use crate::surroundings::fill_random;
 
 /// A SIP password shorter than this is found by trying: scanners try without end, and at thousands a minute.
 const SHORTEST: usize = 8;
@@ -92,6 +66,10 @@ pub(crate) fn settle(
     found: &mut Vec<Diagnostic>,
 ) -> anyhow::Result<BTreeMap<String, String>> {
     let mut values = BTreeMap::new();
+    for path in given.keys().filter(|path| !declared.iter().any(|(declared, _)| declared == *path)) {
+        let unknown = Diagnostic::error("secret", format!("{} has no secret here", object.kind));
+        found.push(unknown.at(object.clone(), format!("spec.{path}")));
+    }
     for (path, secret) in declared {
         let mut complain = |message: &str, help: &str| {
             found.push(Diagnostic::error("secret", message).at(object.clone(), format!("spec.{path}")).help(help));
@@ -103,7 +81,7 @@ pub(crate) fn settle(
         }
         let value = match (given.get(path), kept.get(path), secret) {
             (Some(value), _, _) => {
-                if let Some(why) = refused(object.kind, path, value) {
+                if let Some(why) = secret_error_at(path, value) {
                     complain(why.lines().next().unwrap_or_default(), "the value comes from where this field says");
                     continue;
                 }
@@ -120,7 +98,7 @@ pub(crate) fn settle(
                 value.clone()
             }
             (None, Some(value), _) => value.clone(),
-            (None, None, Secret::Generate) => generate(object.kind, path)?,
+            (None, None, Secret::Generate) => make_secret(path, fill_random)?,
             (None, None, Secret::Stored) => {
                 complain(
                     "no secret is stored here yet",

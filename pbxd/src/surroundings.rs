@@ -15,27 +15,13 @@ pub(crate) fn now_system() -> std::time::SystemTime {
 }
 
 /// Random bytes from the operating system.
-pub(crate) fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| anyhow::anyhow!("the operating system gives no randomness: {error}"))?;
-    Ok(bytes)
+pub(crate) fn fill_random(bytes: &mut [u8]) -> anyhow::Result<()> {
+    getrandom::fill(bytes).map_err(|error| anyhow::anyhow!("the operating system gives no randomness: {error}"))
 }
 
-/// A random text of so many of these letters, each as likely as the others.
-pub(crate) fn random_text(letters: &[u8], length: usize) -> anyhow::Result<String> {
-    // Bytes past the last whole multiple would make the first letters likelier.
-    let fair = 256 - 256 % letters.len();
-    let mut text = String::with_capacity(length);
-    while text.len() < length {
-        text.extend(
-            random::<64>()?
-                .into_iter()
-                .map(usize::from)
-                .filter(|byte| *byte < fair)
-                .take(length - text.len())
-                .map(|byte| letters[byte % letters.len()] as char),
-        );
-    }
-    Ok(text)
+/// A name that nothing else has: twelve hexadecimal digits.
+pub(crate) fn random_id() -> anyhow::Result<String> {
+    let mut bytes = [0; 8];
+    fill_random(&mut bytes[2..])?;
+    Ok(format!("{:012x}", u64::from_be_bytes(bytes)))
 }

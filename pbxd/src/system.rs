@@ -230,8 +230,7 @@ impl System {
 
     /// Makes a plan and keeps it for applying.
     pub(crate) async fn plan(&self, request: PlanRequest, actor: &str) -> Result<Arc<Planned>, ErrorBody> {
-        let id = surroundings::random_text(b"0123456789abcdef", 12)
-            .map_err(|error| ErrorBody::new(ErrorCode::Internal, error.to_string()))?;
+        let id = surroundings::random_id().map_err(|error| ErrorBody::new(ErrorCode::Internal, error.to_string()))?;
         let planned = self.make(id, request).await?;
         Ok(self.keep(planned, actor))
     }

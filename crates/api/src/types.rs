@@ -28,6 +28,22 @@ impl std::fmt::Debug for Declared {
     }
 }
 
+/// New values of an object's secrets. Where its manifest says that they come from, and who owns these fields, stays.
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewSecrets {
+    /// Which object.
+    pub object: ObjectRef,
+    /// The values, by path below `spec`.
+    pub secrets: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for NewSecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewSecrets").field("object", &self.object).field("secrets", &self.secrets.keys()).finish()
+    }
+}
+
 /// From where a change comes, for those who read the history.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -59,6 +75,9 @@ pub struct PlanRequest {
     pub declarations: Vec<Declared>,
     /// Single fields to change, owned by the set afterwards.
     pub patches: Vec<Patch>,
+    /// Secrets that get new values.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub new_secrets: Vec<NewSecrets>,
     /// Objects to delete.
     pub deletes: Vec<ObjectRef>,
     /// Also delete what the set made earlier and no longer declares.

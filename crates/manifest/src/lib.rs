@@ -33,7 +33,7 @@ pub use record::{
     plain,
 };
 pub use schema::{Explanation, Field, explain, schema, schema_of_all};
-pub use secret::{Secret, value_error as secret_error, value_error_at as secret_error_at};
+pub use secret::{Secret, make as make_secret, value_error as secret_error, value_error_at as secret_error_at};
 pub use source::{Position, Source, Span, Table};
 pub use table::{Entry, Grid, grid, grid_of, is_secret, is_table, mask};
 pub use text::{

@@ -166,6 +166,35 @@ pub fn value_error_at(path: &str, value: &str) -> Option<String> {
     value_error(value)
 }
 
+/// Letters of a secret that is made: none that people confuse, none that any format escapes.
+const LETTERS: &[u8] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+
+/// How long a secret that is made is: 24 of 56 letters are 139 bits.
+const LENGTH: usize = 24;
+
+/// How many digits a PIN that is made has.
+const PIN_DIGITS: usize = 6;
+
+/// Makes a secret for a field, by its path. `random` fills what it is given with random bytes.
+///
+/// # Errors
+///
+/// What `random` says.
+pub fn make<E>(path: &str, mut random: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<String, E> {
+    let pin = path.rsplit('.').next() == Some("pin");
+    let (letters, length) = if pin { (&b"0123456789"[..], PIN_DIGITS) } else { (LETTERS, LENGTH) };
+    // Bytes past the last whole multiple would make the first letters likelier.
+    let fair = 256 - 256 % letters.len();
+    let mut text = String::with_capacity(length);
+    let mut bytes = [0; 64];
+    while text.len() < length {
+        random(&mut bytes)?;
+        let drawn = bytes.iter().map(|byte| usize::from(*byte)).filter(|byte| *byte < fair);
+        text.extend(drawn.take(length - text.len()).map(|byte| letters[byte % letters.len()] as char));
+    }
+    Ok(text)
+}
+
 impl schemars::JsonSchema for Secret {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Secret".into()

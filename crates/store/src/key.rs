@@ -3,10 +3,13 @@
 //! The file's 32 bytes are never used themselves: sealing, fingerprints and the key's public id each have a key of
 //! their own, derived by HMAC-SHA256. The id is kept in the database, so that a file from elsewhere is recognised when
 //! the database is opened, and not when the first secret fails to open.
+//!
+//! A key that succeeds another one keeps the key of its fingerprints, as a second line of its file: they stand in the history, where
+//! they tell that a secret changed. The holder of an old file can try guesses against them, and open nothing.
 
 use std::{
     io::{ErrorKind, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -45,12 +48,42 @@ pub(crate) struct Keys {
 
 impl Keys {
     fn new(path: &Path, master: &Key) -> Self {
+        Self::succeeding(path, master, mac(master, b"pbxd store: fingerprints"))
+    }
+
+    fn succeeding(path: &Path, master: &Key, fingerprints: Key) -> Self {
         Self {
             path: path.to_owned(),
             sealing: mac(master, b"pbxd store: sealing"),
-            fingerprints: mac(master, b"pbxd store: fingerprints"),
+            fingerprints,
             id: hex(&mac(master, b"pbxd store: id")[..8]),
         }
+    }
+
+    /// Makes the key that comes after this one, in a file beside it. It is in force once the database wants it.
+    pub(crate) fn successor(&self) -> Result<Self> {
+        let mut master = Key::default();
+        getrandom::fill(master.as_mut_slice()).map_err(std::io::Error::from)?;
+        let next = next(&self.path);
+        // What an earlier try left behind is nobody's key.
+        match fs_err::remove_file(&next) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        let text = Zeroizing::new([line(&master), line(&self.fingerprints)].concat());
+        let mut file = fs_err::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next)?;
+        // Root may do this for pbxd's own user.
+        let owner = fs_err::metadata(&self.path)?;
+        std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs_err::File::open(folder(&next))?.sync_all()?;
+        Ok(Self::succeeding(&self.path, &master, self.fingerprints.clone()))
+    }
+
+    /// The key file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Which key this is; says nothing about it.
@@ -119,24 +152,29 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
+/// Says which key the secrets are sealed with from now on.
 macro_rules! remember {
     ($tx:ident, $keys:ident) => {{
-        let done = sqlx::query("UPDATE store SET key_id = $1 WHERE id = 1").bind(&$keys.id).execute(&mut *$tx).await?;
+        let done = sqlx::query("UPDATE store SET key_id = $1 WHERE id = 1").bind($keys.id()).execute(&mut *$tx).await?;
         expect_rows(done.rows_affected(), 1, "store", 1)?;
     }};
 }
+
+pub(crate) use remember;
 
 /// The keys for an open database, from a key file that is made if this can do no harm.
 pub(crate) async fn load(db: &Db, path: &Path) -> Result<Keys> {
     Ok(writing!(db, tx => {
         let store = lock!(tx);
         if let Some(keys) = read(path)? {
-            if store.key_id.is_some() {
-                keys.check(store.key_id.as_deref())?;
-            } else {
-                remember!(tx, keys);
+            match store.key_id.as_deref() {
+                None => {
+                    remember!(tx, keys);
+                    keys
+                }
+                Some(wanted) if wanted != keys.id() => finished(keys, wanted)?,
+                Some(_) => keys,
             }
-            keys
         } else {
             let sealed: i64 = sqlx::query_scalar(
                 "SELECT (SELECT COUNT(*) FROM secrets) \
@@ -153,6 +191,48 @@ pub(crate) async fn load(db: &Db, path: &Path) -> Result<Keys> {
             keys
         }
     }))
+}
+
+/// Finishes a change of keys that ended between the database and the file: the key that is wanted lies beside the one that is there.
+fn finished(keys: Keys, wanted: &str) -> Result<Keys> {
+    match read(&next(&keys.path))? {
+        Some(successor) if successor.id() == wanted => {
+            succeed(&keys.path, keys.id())?;
+            tracing::info!(path = %keys.path.display(), "a change of keys that was interrupted is finished");
+            Ok(Keys { path: keys.path, ..successor })
+        }
+        _ => keys.check(Some(wanted)).map(|()| keys),
+    }
+}
+
+/// Puts a key file aside, and its successor into its place. Gives where the old one is.
+pub(crate) fn succeed(path: &Path, old: &str) -> Result<PathBuf> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".{old}"));
+    let aside = PathBuf::from(aside);
+    match fs_err::hard_link(path, &aside) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
+        _ => {}
+    }
+    fs_err::rename(next(path), path)?;
+    fs_err::File::open(folder(path))?.sync_all()?;
+    Ok(aside)
+}
+
+/// Where a key's successor lies until it is in force.
+fn next(path: &Path) -> PathBuf {
+    let mut next = path.as_os_str().to_owned();
+    next.push(".next");
+    next.into()
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A key as a line of its file.
+fn line(key: &Key) -> String {
+    BASE64_STANDARD.encode(key.as_slice()) + "\n"
 }
 
 fn missing(path: &Path, id: &str) -> StoreError {
@@ -182,12 +262,16 @@ fn read(path: &Path) -> Result<Option<Keys>> {
         ));
     }
 
-    // One line of 44 characters; what is longer is something else, which is not read to its end.
-    let mut line = Zeroizing::new(Vec::with_capacity(64));
-    file.take(64).read_to_end(&mut line)?;
-    let mut master = Key::default();
-    match BASE64_STANDARD.decode_slice(line.trim_ascii(), master.as_mut_slice()) {
-        Ok(32) => Ok(Some(Keys::new(path, &master))),
+    // Lines of 44 characters, two at most; what is longer is something else, which is not read to its end.
+    let mut text = Zeroizing::new(Vec::with_capacity(128));
+    file.take(128).read_to_end(&mut text)?;
+    let mut lines = text.trim_ascii().splitn(2, |byte| *byte == b'\n').map(|line| {
+        let mut key = Key::default();
+        (BASE64_STANDARD.decode_slice(line.trim_ascii(), key.as_mut_slice()) == Ok(32)).then_some(key)
+    });
+    match (lines.next().flatten(), lines.next()) {
+        (Some(master), None) => Ok(Some(Keys::new(path, &master))),
+        (Some(master), Some(Some(fingerprints))) => Ok(Some(Keys::succeeding(path, &master, fingerprints))),
         _ => Err(refuse(
             "it is not a key, that is 32 bytes as one line of base64".to_owned(),
             "put it back from a backup, or name another file".to_owned(),
@@ -199,10 +283,9 @@ fn read(path: &Path) -> Result<Option<Keys>> {
 fn make(path: &Path) -> Result<Keys> {
     let mut master = Key::default();
     getrandom::fill(master.as_mut_slice()).map_err(std::io::Error::from)?;
-    let mut line = Zeroizing::new(BASE64_STANDARD.encode(master.as_slice()));
-    line.push('\n');
+    let line = Zeroizing::new(line(&master));
 
-    let folder = path.parent().unwrap_or(Path::new("/"));
+    let folder = folder(path);
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

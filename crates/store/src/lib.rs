@@ -26,6 +26,7 @@ mod migrate;
 mod object;
 mod owner;
 mod revision;
+mod rotate;
 mod secret;
 mod time;
 
@@ -37,6 +38,7 @@ pub use self::{
     object::{Change, ChangeRow, HistoryRow, ObjectRow, Snapshot},
     owner::Owner,
     revision::{Counts, NewRevision, Revision, RevisionId, State},
+    rotate::Rotated,
     secret::{Secret, SecretChange, SecretChangeRow, SecretId},
 };
 
@@ -54,7 +56,7 @@ impl Store {
     /// Opens the database at `url`, makes it when there is none, brings its schema up to date, and reads the key file.
     ///
     /// `url` is `sqlite:///var/lib/pbxd/pbxd.db` (the file and its folder are made, readable by their owner only) or
-    /// `postgres://user:password@host/database`. `key_file` holds 32 random bytes as one line of base64; it is made,
+    /// `postgres://user:password@host/database`. `key_file` holds 32 random bytes as a line of base64 (a second line after a change of keys); it is made,
     /// with mode 0600, when it is missing and the database holds no secret yet.
     ///
     /// Several processes may do this at once on the same database.

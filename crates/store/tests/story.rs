@@ -621,6 +621,61 @@ async fn ten_thousand(engine: &dyn Engine) {
     .await;
 }
 
+/// Another key: secrets of now and of then are sealed with it, fingerprints stay, and a change that ended in the middle is finished.
+async fn another_key(engine: &dyn Engine) {
+    let place = engine.place();
+    let store = place.open().await;
+    apply(&store, vec![put("1001", json!({}))], vec![password("1001", Some("first"))]).await;
+    apply(&store, vec![], vec![password("1001", Some("second")), password("1002", Some("other"))]).await;
+    let fingerprint = store.fingerprint(b"first");
+    let file = place.key_file();
+    let first = fs_err::read(&file).unwrap();
+
+    let owner = store.own("a test").await.unwrap();
+    let rotated = store.rotate_key(&owner).await.unwrap();
+    assert_eq!(rotated.secrets, 5, "two in force, three of revisions");
+    assert_eq!(fs_err::read(&rotated.old).unwrap(), first);
+    let second = fs_err::read(&file).unwrap();
+    assert_ne!(second, first);
+    assert_eq!(fs_err::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    // Whoever still has the old key seals nothing with it, and changes it no second time.
+    let refused = store.begin(revision(store.head().await.unwrap(), vec![], vec![password("1003", Some("a"))])).await;
+    assert!(matches!(refused, Err(StoreError::Key { .. })), "{refused:?}");
+    assert!(matches!(store.rotate_key(&owner).await, Err(StoreError::Key { .. })));
+    drop((owner, store));
+
+    let store = place.open().await;
+    let now = ["Extension/1001/password=second", "Extension/1002/password=other"];
+    assert_eq!(clear(&store, None).await, now);
+    assert_eq!(clear(&store, Some(id(1))).await, ["Extension/1001/password=first"]);
+    assert_eq!(store.fingerprint(b"first"), fingerprint);
+    assert!(
+        !fs_err::read_dir(place.folder.path())
+            .unwrap()
+            .any(|entry| { entry.unwrap().file_name().to_string_lossy().ends_with(".next") })
+    );
+
+    // It ends between the database and the file: whoever comes next finishes it. Before, it was as if nothing had happened.
+    let owner = store.own("a test").await.unwrap();
+    let next = place.folder.path().join("key.next");
+    let rotated = store.rotate_key(&owner).await.unwrap();
+    fs_err::rename(&file, &next).unwrap();
+    fs_err::rename(&rotated.old, &file).unwrap();
+    drop((owner, store));
+    let store = place.open().await;
+    assert_eq!(clear(&store, None).await, now);
+    assert!(!next.exists() && rotated.old.exists());
+    fs_err::write(&next, &first).unwrap();
+    fs_err::set_permissions(&next, std::fs::Permissions::from_mode(0o600)).unwrap();
+    drop(store);
+    let store = place.open().await;
+    assert_eq!(clear(&store, None).await, now);
+    let owner = store.own("a test").await.unwrap();
+    store.rotate_key(&owner).await.unwrap();
+    drop((owner, store));
+    assert_eq!(clear(&place.open().await, None).await, now);
+}
+
 /// The scenarios, on SQLite each by itself.
 macro_rules! on_sqlite {
     ($($scenario:ident),*) => {
@@ -633,7 +688,19 @@ macro_rules! on_sqlite {
         }
     };
 }
-on_sqlite!(life, refusals, two_at_once, killed_between, owners, remarks, keys, damage, schema, ten_thousand);
+on_sqlite!(
+    life,
+    refusals,
+    two_at_once,
+    killed_between,
+    owners,
+    remarks,
+    keys,
+    another_key,
+    damage,
+    schema,
+    ten_thousand
+);
 
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()

@@ -1,5 +1,7 @@
 //! `extension`: one change to many telephones, as one plan.
 
+mod passwd;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap_complete::engine::ArgValueCompleter;
@@ -37,6 +39,7 @@ enum Verb {
     Enable(Enable),
     Disable(Disable),
     Set(Set),
+    Passwd(passwd::Passwd),
     Delete(Delete),
 }
 
@@ -129,6 +132,7 @@ pub fn run(args: &Extension, app: &mut App) -> Result<Exit, Failure> {
         Verb::Enable(Enable { choice, manner }) => turn(true, choice, manner, app),
         Verb::Disable(Disable { choice, manner }) => turn(false, choice, manner, app),
         Verb::Set(args) => set(args, app),
+        Verb::Passwd(args) => passwd::run(args, app),
         Verb::Delete(args) => delete(args, app),
     }
 }
@@ -252,7 +256,7 @@ fn in_words(found: Diagnostic, pairs: &[(&str, &str)]) -> Diagnostic {
             found.severity = Severity::Error;
             found.message = "a secret's value is not set on a command line: others can read it there".into();
             found.label = None;
-            found.help = vec!["a value of your own comes with `pbxctl apply -f`".into()];
+            found.help = vec!["`pbxctl extension passwd` asks for it, or makes one".into()];
         }
         "repeated-column" => {
             found.message = format!("the field `{field}` is given twice");

@@ -103,6 +103,19 @@ pub(super) fn merged(live: &Live, request: &PlanRequest) -> Result<Wanted, Error
     for patch in &request.patches {
         records.get_mut(&patch.object).ok_or_else(|| unknown(&patch.object))?.patch(patch, set);
     }
+    let mut elsewhere = Vec::new();
+    for new in &request.new_secrets {
+        let record = records.get(&new.object).ok_or_else(|| unknown(&new.object))?;
+        elsewhere.extend(new.secrets.keys().filter_map(|path| kept_elsewhere(&new.object, record, path)));
+        given.entry(new.object.clone()).or_default().extend(new.secrets.clone());
+    }
+    if !elsewhere.is_empty() {
+        return Err(ErrorBody {
+            diagnostics: elsewhere,
+            ..ErrorBody::new(ErrorCode::Conflict, "a manifest says where this secret comes from")
+                .help("change it there, and apply the manifest: its next apply would bring the old one back")
+        });
+    }
     for object in &request.deletes {
         records.remove(object).ok_or_else(|| unknown(object))?;
     }
@@ -119,6 +132,17 @@ pub(super) fn merged(live: &Live, request: &PlanRequest) -> Result<Wanted, Error
         records.retain(|object, record| record.owner != set || declared.contains(object));
     }
     Ok(Wanted { records, given, kept })
+}
+
+/// A secret whose manifest reads it from an environment variable or a file is not given another value behind its back.
+fn kept_elsewhere(object: &ObjectRef, record: &Record, path: &str) -> Option<Diagnostic> {
+    let form = path.split('.').try_fold(&record.spec, |value, step| value.get(step))?;
+    let from =
+        ["env", "file"].into_iter().find_map(|word| Some(format!("{{ {word}: {} }}", form.get(word)?.as_str()?)))?;
+    let path = format!("spec.{path}");
+    let set = record.owner_of(&path);
+    let message = format!("the set `{set}` reads this secret from `{from}`");
+    Some(Diagnostic::error("secret", message).at(object.clone(), path))
 }
 
 /// Gives objects the names that their declarations say they have from now on: fields, owners, secrets and history come along. A

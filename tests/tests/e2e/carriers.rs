@@ -74,7 +74,7 @@ fn accounts_may_be_called_anything() -> Result<()> {
     let pjsip = "[global]\ntype = global\nendpoint_identifier_order = ip,username,auth_username,anonymous\n\n\
         [udp]\ntype = transport\nprotocol = udp\nbind = {ip}:5060\n\n";
     let provider = Asterisk::builder()
-        .file("pjsip.conf", &[pjsip.to_owned(), users.map(account).concat()].concat())
+        .file("pjsip.conf", [pjsip.to_owned(), users.map(account).concat()].concat())
         .file("extensions.conf", "[customer]\nexten = _+X.,1,Answer()\n same = n,Wait(3)\n")
         .start()?;
     let system = System::start()?;

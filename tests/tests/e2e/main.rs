@@ -13,5 +13,6 @@ mod hostile;
 mod inbound;
 mod outbound;
 mod plans;
+mod secrets;
 mod texts;
 mod transports;

@@ -76,7 +76,7 @@ fn errors(found: &[Diagnostic]) -> Vec<&Diagnostic> {
 /// The hostile texts that a kind's fields accept in the world, so many of each field, and with each an object of its own. A text that
 /// is refused only there is refused by the object's name, and the field's.
 fn accepted(world: &str, kind: Kind, number: &mut usize) -> Result<Vec<Accepted>> {
-    let read = |text: &str| parse(&[Source { name: "texts.yaml".into(), text: text.replace("{ip}", "127.0.0.1") }]);
+    let read = |text: &str| parse(&[Source::new("texts.yaml", text.replace("{ip}", "127.0.0.1"))]);
     let catalog = read(world).catalog();
     let mut all = Vec::new();
     for field in strings::strings(kind, base(kind).as_ref()).into_iter().map(Rc::new) {
@@ -86,7 +86,7 @@ fn accepted(world: &str, kind: Kind, number: &mut usize) -> Result<Vec<Accepted>
                 break;
             }
             let manifest = numbered(&field.manifest(&strings::name(kind, *number), &text), *number);
-            let Parsed { documents, diagnostics } = read(&manifest);
+            let Parsed { documents, diagnostics, .. } = read(&manifest);
             let Some(document) = documents.into_iter().next().filter(|_| errors(&diagnostics).is_empty()) else {
                 continue;
             };
@@ -107,7 +107,7 @@ fn accepted(world: &str, kind: Kind, number: &mut usize) -> Result<Vec<Accepted>
 }
 
 fn file(all: &[&Accepted]) -> String {
-    all.iter().map(|one| format!("---\n{}\n", one.manifest)).collect()
+    all.iter().flat_map(|one| ["---\n", &one.manifest, "\n"]).collect()
 }
 
 /// What Asterisk's own parser makes of the files of a system.
@@ -217,9 +217,7 @@ fn whatever_is_accepted_reads_back_the_very_same() -> Result<()> {
 
 /// Texts that name what this machine does not have: files, variables, other objects.
 fn is_of_elsewhere(one: &Accepted) -> bool {
-    one.field.path.ends_with(".env")
-        || one.field.path.ends_with(".file")
-        || one.field.path.starts_with("metadata.renamed")
+    matches!(one.field.path.rsplit('.').next(), Some("env" | "file")) || one.field.path.starts_with("metadata.renamed")
 }
 
 /// There is one Settings object: its texts come one after another. Its transports are the test's own.

@@ -81,21 +81,6 @@ impl Wish {
     }
 }
 
-/// Random letters and digits.
-fn secret() -> Result<String, Failure> {
-    const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let mut secret = String::new();
-    while secret.len() < 40 {
-        let mut bytes = [0; 64];
-        getrandom::fill(&mut bytes)
-            .map_err(|error| Failure::failed("system", format!("the system gives no random numbers: {error}")))?;
-        // 248 is four times 62: each letter is as likely as any other.
-        let even = bytes.iter().filter(|byte| **byte < 248).map(|byte| LETTERS[usize::from(*byte) % 62] as char);
-        secret.extend(even.take(40 - secret.len()));
-    }
-    Ok(secret)
-}
-
 struct Maker<'a> {
     site: &'a Site,
     owner: Owner,
@@ -277,7 +262,7 @@ fn manager(
         Some(secret) => secret,
         None => match daemon.and_then(|daemon| daemon.secret.clone()) {
             Some(secret) => secret,
-            None => secret()?,
+            None => pbx_manifest::make_secret("secret", crate::random::fill)?,
         },
     };
     let needed = NeededUser { name, secret };

@@ -1,0 +1,146 @@
+//! Secrets: changed without being shown, and kept with another key.
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use fs_err as fs;
+use pbx_lab::{Behaviour, Phone, PhoneSpec};
+use pbx_tests::{CommandOutput, System, program, settings};
+
+/// Runs pbxctl with something to read.
+fn told(system: &System, args: &[&str], input: &str) -> Result<CommandOutput> {
+    let mut child =
+        system.command(args)?.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    child.stdin.take().context("no standard input")?.write_all(input.as_bytes())?;
+    Ok(child.wait_with_output()?.into())
+}
+
+/// Whether a telephone with this password may register.
+fn registers(system: &System, number: &str, password: &str) -> bool {
+    let phone = PhoneSpec::new(number, password, system.ip());
+    Phone::register(&phone, &Behaviour::answer_after(std::time::Duration::ZERO)).is_ok()
+}
+
+const OFFICE: &str = "---\nkind: Extension\nmetadata: { name: \"1001\" }\nspec: { displayName: Ana Reyes, voicemail: { enabled: true } }\n\
+    ---\nkind: Extension\nmetadata: { name: \"1002\", labels: { team: sales } }\n\
+    ---\nkind: Extension\nmetadata: { name: \"1003\", labels: { team: sales } }\n\
+    ---\nkind: Extension\nmetadata: { name: \"1004\" }\nspec: { password: { file: four } }\n";
+
+#[test]
+fn a_password_is_changed_and_never_shown() -> Result<()> {
+    let system = System::start()?;
+    system.write("four", "the-fourth-one\n")?;
+    system.write("office.yaml", &[settings(""), OFFICE.to_owned()].concat())?;
+    system.pbxctl(&["apply", "-f", "office.yaml", "--yes"])?.expect(0)?;
+
+    // One, from standard input. What manifests say of it stays true.
+    let secret = "quite-another-one";
+    let changed = told(&system, &["extension", "passwd", "1001", "--yes"], &format!("{secret}\n"))?.expect(0)?;
+    ensure!(changed.stdout.contains("password") && !changed.to_string().contains(secret), "{changed}");
+    ensure!(registers(&system, "1001", secret), "the new password is not taken");
+    let again = system.pbxctl(&["apply", "-f", "office.yaml", "--yes"])?.expect(0)?;
+    ensure!(again.stdout.contains("Nothing to change."), "{again}");
+    let same = told(&system, &["extension", "passwd", "1001", "--yes"], secret)?.expect(0)?;
+    ensure!(same.stdout.contains("Nothing to change."), "{same}");
+    told(&system, &["extension", "passwd", "1001", "--pin", "--yes"], "482913\n")?.expect(0)?;
+    let boxes = fs::read_to_string(system.asterisk().etc().join("pbx.d/current/voicemail.conf"))?;
+    ensure!(boxes.contains("1001 = 482913"), "{boxes}");
+
+    // What cannot be is refused, and nothing of it repeated.
+    for (args, input, code, words) in [
+        (&["1001", "--yes"][..], "mañana\n", 1, "letters without accents"),
+        (&["1001", "--yes"], "\n", 1, "cannot be empty"),
+        (&["1001", "--pin", "--yes"], "12\n", 1, "4 to 10 digits"),
+        (&["1002", "1003", "--yes"], "shared-by-two\n", 64, "cannot share one password"),
+        (&["1009", "--yes"], "of-nobody-at-all\n", 1, "1009"),
+        (&["1004", "--yes"], "behind-its-back\n", 5, "{ file: four }"),
+        (&["1001"], "nobody-says-yes\n", 64, "--yes"),
+    ] {
+        let refused = told(&system, &[&["extension", "passwd"], args].concat(), input)?.expect(code)?;
+        let said = refused.to_string();
+        ensure!(said.contains(words) && (input.len() < 4 || !said.contains(input.trim())), "{refused}");
+    }
+
+    // Many, made, into a file of one's own.
+    let made = system
+        .pbxctl(&["extension", "passwd", "-l", "team=sales", "--generate", "--out", "new.csv", "--yes"])?
+        .expect(0)?;
+    let file = system.dir().join("manifests/new.csv");
+    let file = if file.exists() { file } else { system.dir().join("new.csv") };
+    assert_eq!(fs::metadata(&file)?.permissions().mode() & 0o777, 0o600);
+    let text = fs::read_to_string(&file)?;
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows.iter().map(|row| row[1]).collect::<Vec<_>>(), ["name", "1002", "1003"]);
+    for row in &rows[1..] {
+        ensure!(!made.to_string().contains(row[2]), "{made}");
+        ensure!(registers(&system, row[1], row[2]), "{} has another password", row[1]);
+    }
+    let there =
+        system.pbxctl(&["extension", "passwd", "1002", "--generate", "--out", "new.csv", "--yes"])?.expect(1)?;
+    ensure!(there.stderr.contains("is there already"), "{there}");
+    assert_eq!(fs::read_to_string(&file)?, text);
+    let refused = system.pbxctl(&["extension", "passwd", "1004", "--generate", "--out", "none.csv", "--yes"])?;
+    refused.expect(5)?;
+    ensure!(!file.with_file_name("none.csv").exists(), "a file of passwords that were refused");
+
+    // Nothing that is kept or told holds one in the open.
+    let mut kept = vec![system.pbxd_log()];
+    for args in [
+        &["history", "-o", "json"][..],
+        &["history", "2", "-o", "json"],
+        &["blame", "extension/1001"],
+        &["get", "all", "-o", "yaml"],
+    ] {
+        kept.push(system.pbxctl(args)?.expect(0)?.to_string());
+    }
+    for secret in [secret, "the-fourth-one", rows[1][2], rows[2][2]] {
+        ensure!(!kept.iter().any(|text| text.contains(secret)), "a secret in the open");
+    }
+    Ok(())
+}
+
+#[test]
+fn another_key_changes_nothing_that_is_seen() -> Result<()> {
+    let mut system = System::start()?;
+    system.write("four", "the-fourth-one\n")?;
+    system.write("office.yaml", &[settings(""), OFFICE.to_owned()].concat())?;
+    system.pbxctl(&["apply", "-f", "office.yaml", "--yes"])?.expect(0)?;
+    told(&system, &["extension", "passwd", "1001", "--yes"], "quite-another-one\n")?.expect(0)?;
+    let rotate = |system: &System| -> Result<CommandOutput> {
+        let mut pbxd = Command::new(program("pbxd")?);
+        Ok(pbxd.arg("--config").arg(system.dir().join("pbxd.toml")).arg("--rotate-key").output()?.into())
+    };
+    let refused = rotate(&system)?.expect(1)?;
+    ensure!(refused.stderr.contains("stop pbxd first"), "{refused}");
+    system.kill_pbxd();
+    let rotated = rotate(&system)?.expect(0)?;
+    ensure!(rotated.stdout.contains("is in force"), "{rotated}");
+    system.start_pbxd()?;
+    let plan = system.pbxctl(&["plan", "-f", "office.yaml"])?.expect(0)?;
+    ensure!(plan.stdout.contains("Nothing to change."), "{plan}");
+    ensure!(registers(&system, "1001", "quite-another-one"), "the password is lost");
+    // Secrets of earlier revisions come back with the new key, too.
+    system.pbxctl(&["rollback", "1", "--yes"])?.expect(0)?;
+    ensure!(!registers(&system, "1001", "quite-another-one"), "the password of revision 2 is still there");
+    ensure!(registers(&system, "1004", "the-fourth-one"), "a password is lost");
+    Ok(())
+}
+
+/// A core file would hold every secret.
+#[test]
+fn pbxd_leaves_no_core_file() -> Result<()> {
+    let mut system = System::start()?;
+    system.kill_pbxd();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -c unlimited; exec \"$0\" --config \"$1\""]).arg(program("pbxd")?);
+    let mut pbxd = shell.arg(system.dir().join("pbxd.toml")).current_dir(system.dir()).stderr(Stdio::null()).spawn()?;
+    pbx_lab::until("an answer of pbxd", pbx_tests::SOON, || Ok(system.health().ok()))?;
+    let status = Command::new("kill").args(["-ABRT", &pbxd.id().to_string()]).status()?;
+    ensure!(status.success(), "kill: {status}");
+    let ended = pbxd.wait()?;
+    ensure!(ended.signal() == Some(6) && !ended.core_dumped(), "{ended}");
+    Ok(())
+}
