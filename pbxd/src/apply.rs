@@ -366,7 +366,8 @@ impl Changing<'_> {
     async fn deploy(&self, client: Client) -> Result<Outcome, ErrorBody> {
         let staged = self.stage().await?;
         tell(self.listener, Step::Preflight, "", 0, staged.changed.len());
-        let rejections = match deploy::preflight(&client, number(self.id), &self.planned.tree, &staged.changed).await {
+        let (id, from, to) = (number(self.id), &self.live.tree, &self.planned.tree);
+        let rejections = match deploy::preflight(&client, id, from, to, &staged.changed).await {
             Ok(rejections) => rejections,
             Err(error) => {
                 self.abandon(State::Failed, &error.to_string()).await;
@@ -519,8 +520,7 @@ impl Changing<'_> {
             }
             return Ok(());
         }
-        let mut failures =
-            general("the old files are in place, but Asterisk did not take them back as they were".into());
+        let mut failures = general("the old files are in place, but Asterisk has not all of them back".into());
         let base = self.live.revision.unwrap_or_default();
         failures.extend(rejections.into_iter().map(|rejection| failure(base, rejection)));
         Err(failures)

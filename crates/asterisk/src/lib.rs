@@ -4,3 +4,4 @@ pub mod ami;
 pub mod config;
 pub mod deploy;
 pub mod setup;
+pub mod sockets;

@@ -78,7 +78,9 @@ fn tell(args: &DriftArgs, app: &mut App, drift: &Drift) {
         app.ui.talk(&format!("Asterisk was not asked: {why}"));
     }
     let text = text(drift, app.ui.look());
-    if text.is_empty() {
+    if text.is_empty() && drift.not_asked.is_some() {
+        app.ui.line("All files are as written.");
+    } else if text.is_empty() {
         let verified = &drift.verified;
         app.ui.line(&format!(
             "Nothing differs: all files are as written, and Asterisk has {}, {} and {} as meant.",

@@ -70,6 +70,16 @@ fn what_asterisk_rejects_is_taken_back_and_told() -> Result<()> {
     let history = system.pbxctl(&["history"])?.expect(0)?;
     assert!(history.stdout.contains("rolled back"), "{history}");
 
+    // A codec that this Asterisk has not: a telephone would be left without any.
+    let output = apply(&system, &manifests.replacen("secret-1001", "secret-1001, codecs: [evs]", 1), &["-o", "json"])?
+        .expect(4)?;
+    let failure = output.json()?["error"]["failures"][0].take();
+    assert_eq!(failure["object"], "extension/1001", "{output}");
+    assert!(failure["line"].is_u64() && output.stdout.contains("evs"), "{output}");
+    assert_eq!(live_files(&system)?, before);
+    system.caller("1002")?.call("1001", system.ip())?.expect_answer()?;
+    assert_eq!(phone.wait_calls(2, SOON)?.len(), 2);
+
     // Mended, it goes through.
     apply(&system, &(manifests + &extension("1003", "")), &[])?.expect(0)?;
     assert!(system.asterisk().cli("pjsip show endpoints")?.contains("1003"));

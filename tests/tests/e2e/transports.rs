@@ -1,7 +1,9 @@
 //! Telephones over TCP and TLS, and browsers over WebSocket.
 
+use std::time::Duration;
+
 use anyhow::Result;
-use pbx_lab::{Floor, FloorPhone, Transport, until};
+use pbx_lab::{Behaviour, Floor, FloorPhone, Transport, until};
 use pbx_tests::{SOON, System, extension, settings};
 
 use crate::browser::Browser;
@@ -54,5 +56,58 @@ fn a_browser_registers_over_websocket_and_is_called() -> Result<()> {
     let request = browser.refuse(486)?;
     assert!(request.contains("UDP/TLS/RTP/SAVPF") && request.contains("a=fingerprint:"), "{request}");
     call.wait()?.expect_code(486)?;
+    Ok(())
+}
+
+/// A transport that cannot have its new address would take the old one along: it is refused before Asterisk is touched.
+#[test]
+fn a_transport_that_cannot_listen_costs_no_call() -> Result<()> {
+    let system = System::start()?;
+    system.apply(&[settings(""), extension("1001", ""), extension("1002", "")].concat())?;
+    let phone = system.phone("1001", &Behaviour::answer_after(Duration::ZERO))?;
+    for (at, (udp, tcp, words)) in [
+        ("203.0.113.9:5060", "{ip}:5060", "this machine has no such address"),
+        ("{ip}:5060", "{ip}:5038", "another program listens on"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let text = format!(
+            "apiVersion: pbx/v1\nkind: Settings\nmetadata: {{ name: pbx }}\nspec: {{ timeZone: Europe/Lisbon, \
+             transports: {{ udp: {{ bind: \"{udp}\" }}, tcp: {{ bind: \"{tcp}\" }} }} }}\n"
+        );
+        system.write("moved.yaml", &text)?;
+        let refused = system.pbxctl(&["apply", "-f", "moved.yaml", "--yes"])?.expect(4)?;
+        assert!(refused.stderr.contains(words) && refused.stderr.contains("settings/pbx"), "{refused}");
+        system.caller("1002")?.call("1001", system.ip())?.expect_answer()?;
+        assert_eq!(phone.wait_calls(at + 1, SOON)?.len(), at + 1);
+    }
+    system.pbxctl(&["drift", "--no-manual"])?.expect(0)?;
+    Ok(())
+}
+
+/// A socket that Asterisk lost is missed, whatever Asterisk says of its transport: by somebody's own hand here.
+#[test]
+fn a_transport_that_went_silent_is_missed() -> Result<()> {
+    let system = System::start()?;
+    system.apply(&[settings(""), extension("1001", "")].concat())?;
+    let live = system.asterisk().etc().join("pbx.d/current/pjsip.conf");
+    let good = fs_err::read_to_string(&live)?;
+    let reload = || system.asterisk().cli("module reload res_pjsip.so");
+    // Another length, and so another file to Asterisk, which compares size and time.
+    let broken = good.replacen(&format!("bind = {}:5060", system.ip()), "bind = 203.0.113.9:5060", 1);
+    fs_err::write(&live, &broken)?;
+    reload()?;
+    let udp = format!("{}:5060", system.ip());
+    let silent = || {
+        let listening = pbx_asterisk::sockets::Listening::read();
+        let address = udp.parse()?;
+        Ok((!listening.of(pbx_asterisk::sockets::Carried::Udp).contains(&address)).then_some(()))
+    };
+    until("the socket to be closed", SOON, silent)?;
+    fs_err::write(&live, &good)?;
+    reload()?;
+    let drift = system.pbxctl(&["drift", "--no-manual"])?.expect(2)?;
+    assert!(drift.to_string().contains(&format!("nobody listens on {udp}")), "{drift}");
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ami::action::{Command, GetConfig};
 use crate::ami::{AmiError, Client};
 use crate::config::ConfigTree;
+use crate::sockets::{self, Listening};
 
 use super::{DeployError, Rejection, Revisions};
 
@@ -18,10 +19,12 @@ const OPTIONS: [(&str, &str); 6] = [
     ("registration", "res_pjsip_outbound_registration"),
 ];
 
-/// Has Asterisk read the staged files of a revision. What it would not read, and options it does not have, are returned.
+/// Has Asterisk read the staged files of a revision. What it would not read, options it does not have, and transports that could not
+/// listen are returned.
 pub async fn preflight(
     client: &Client,
     id: u64,
+    from: &ConfigTree,
     tree: &ConfigTree,
     changed: &[&str],
 ) -> Result<Vec<Rejection>, DeployError> {
@@ -45,6 +48,9 @@ pub async fn preflight(
     }
     if changed.contains(&"pjsip.conf") {
         rejections.extend(unknown_options(client, tree).await?);
+        if sockets::is_here(client.addr()) {
+            rejections.extend(sockets::taken(from, tree, &Listening::read()));
+        }
     }
     Ok(rejections)
 }

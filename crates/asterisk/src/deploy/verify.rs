@@ -13,6 +13,7 @@ use crate::ami::action::{
 };
 use crate::ami::{Action, AmiError, Client, Message};
 use crate::config::{ConfigFile, ConfigTree, Section};
+use crate::sockets::{self, Listening};
 
 use super::{ChangedSection, Rejection, changed_sections};
 
@@ -480,16 +481,27 @@ async fn transports(
             Some((id, words.last()?))
         })
         .collect();
+    let listening = sockets::is_here(client.addr()).then(Listening::read);
     for (id, object) in meant {
         found.sip_objects += 1;
         let bind = object.options.get("bind").map(|values| values.join(","));
-        let browser = object.options.get("protocol").is_some_and(|values| values[0].starts_with("ws"));
+        let protocol = object.options.get("protocol").map_or("", |values| values[0]);
+        let browser = protocol.starts_with("ws");
+        // One whose socket was lost is listed as if it had it.
+        let silent = bind.as_ref().and_then(|bind| sockets::bind_of(protocol, bind)).filter(|(carried, address)| {
+            listening.as_ref().is_some_and(|listening| !listening.of(*carried).contains(address))
+        });
         let problem = match has.get(id) {
             None => Some(format!("SIP transport {id} is not there; is its address taken?")),
             Some(address) if !browser && bind.as_ref().is_some_and(|bind| bind != address) => {
                 Some(format!("SIP transport {id} listens on {address}"))
             }
-            Some(_) => None,
+            Some(_) => silent.map(|(_, address)| {
+                format!(
+                    "nobody listens on {address}, where SIP transport {id} should: a restart of Asterisk brings it back, \
+                     `sudo systemctl restart asterisk`"
+                )
+            }),
         };
         if let Some(problem) = problem {
             found.rejections.push(Rejection::at("pjsip.conf", file, object.line, problem));

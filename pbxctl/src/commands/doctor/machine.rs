@@ -1,79 +1,35 @@
 //! The machine that all of it runs on.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::path::Path;
 
-use fs_err as fs;
 use pbx_asterisk::setup::{Tree, sip_sections};
+use pbx_asterisk::sockets::{Listening, bind_of};
 use rustix::fs::StatVfs;
 
 use super::check::Checks;
 
-/// Where somebody listens: address and port.
-type Listener = (IpAddr, u16);
-
-/// The ends of a table of the kernel's, `/proc/net/udp` and its like; of TCP, those that listen.
-fn listeners(table: &str, tcp: bool) -> BTreeSet<Listener> {
-    table
-        .lines()
-        .skip(1)
-        .filter_map(|line| {
-            let mut words = line.split_whitespace().skip(1);
-            let (local, _, state) = (words.next()?, words.next()?, words.next()?);
-            if tcp && state != "0A" {
-                return None;
-            }
-            let (address, port) = local.split_once(':')?;
-            let words: Vec<u32> = (0..address.len() / 8)
-                .filter_map(|at| u32::from_str_radix(address.get(at * 8..at * 8 + 8)?, 16).ok())
-                .collect();
-            let address: IpAddr = match words.as_slice() {
-                [word] => word.to_ne_bytes().into(),
-                [a, b, c, d] => {
-                    let mut bytes = [0; 16];
-                    for (to, word) in bytes.chunks_exact_mut(4).zip([a, b, c, d]) {
-                        to.copy_from_slice(&word.to_ne_bytes());
-                    }
-                    IpAddr::from(bytes).to_canonical()
-                }
-                _ => return None,
-            };
-            Some((address, u16::from_str_radix(port, 16).ok()?))
-        })
-        .collect()
-}
-
 /// Looks whether somebody listens where the transports say.
 pub fn transports(checks: &mut Checks, pjsip: Option<&Tree>) {
     let Some(tree) = pjsip else { return };
-    let table = |name: &str| fs::read_to_string(format!("/proc/net/{name}")).unwrap_or_default();
-    let udp: BTreeSet<Listener> = ["udp", "udp6"].iter().flat_map(|name| listeners(&table(name), false)).collect();
-    let tcp: BTreeSet<Listener> = ["tcp", "tcp6"].iter().flat_map(|name| listeners(&table(name), true)).collect();
+    let listening = Listening::read();
     let all = [true, false].into_iter().flat_map(|generated| sip_sections(tree, generated));
     let mut good = Vec::new();
     let mut bad = 0;
     for (_, section) in all.filter(|(kind, _)| kind == "transport") {
         let protocol = section.value("protocol").unwrap_or("udp").to_ascii_lowercase();
-        let usual = match protocol.as_str() {
-            "udp" | "tcp" => 5060,
-            "tls" => 5061,
-            _ => continue,
-        };
         let bind = section.value("bind").unwrap_or_default();
-        let parsed = bind.parse::<std::net::SocketAddr>().map(|bind| (bind.ip(), bind.port()));
-        let parsed = parsed.or_else(|_| bind.trim_matches(['[', ']']).parse::<IpAddr>().map(|ip| (ip, usual)));
-        let Ok((address, port)) = parsed else { continue };
-        let listening = if protocol == "udp" { &udp } else { &tcp };
-        if listening.contains(&(address, port)) {
+        let Some((carried, address)) = bind_of(&protocol, bind) else { continue };
+        let listening = listening.of(carried);
+        if listening.contains(&address) {
             good.push(format!("{protocol} {bind}"));
             continue;
         }
+        let port = address.port();
         bad += 1;
-        let check =
-            checks.fail("transports", format!("nobody listens on {protocol} {address}:{port} ([{}])", section.name));
+        let check = checks.fail("transports", format!("nobody listens on {protocol} {address} ([{}])", section.name));
         let other: Vec<String> =
-            listening.iter().filter(|(_, other)| *other == port).map(|(ip, port)| format!("{ip}:{port}")).collect();
+            listening.iter().filter(|other| other.port() == port).map(ToString::to_string).collect();
         if !other.is_empty() {
             let who = format!("`sudo ss -lnp sport = :{port}`");
             check.help(format!("something listens on {} and may hold the port: {who}", other.join(", ")));
@@ -153,15 +109,6 @@ mod tests {
     use super::super::check::State;
     use super::*;
 
-    #[test]
-    fn the_kernels_tables_are_read() {
-        let table = "  sl  local_address rem_address   st\n\
-            0: 0100007F:13C4 00000000:0000 0A 0\n 1: 0200007F:13C4 0300007F:0050 01 0\n";
-        assert_eq!(listeners(table, true), BTreeSet::from([("127.0.0.1".parse().unwrap(), 5060)]));
-        let six = "head\n 0: 00000000000000000000000000000000:13C4 0:0 07 0\n";
-        assert_eq!(listeners(six, false), BTreeSet::from([("::".parse().unwrap(), 5060)]));
-    }
-
     fn stat(free: u64, files: u64) -> StatVfs {
         StatVfs {
             f_bsize: 4096,
@@ -198,7 +145,7 @@ mod tests {
     #[test]
     fn zones_that_are_not_there_are_told() {
         let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("UTC"), "").unwrap();
+        fs_err::write(root.path().join("UTC"), "").unwrap();
         let mut checks = Checks::default();
         zones(&mut checks, &BTreeSet::from(["UTC".into()]), root.path());
         zones(&mut checks, &BTreeSet::from(["Europe/Lisbon".into()]), root.path());
