@@ -1,9 +1,10 @@
 //! Findings as a compiler shows them: the line, the words under it, and what to do.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use pbx_manifest::{Diagnostic, Position, Source};
+use pbx_manifest::{Diagnostic, Position, Source, cover, is_secret_path};
 
 use crate::ui::Look;
 
@@ -42,7 +43,12 @@ pub fn one(sources: &[Source], diagnostic: &Diagnostic, look: Look) -> String {
     let title = level.primary_title(&diagnostic.message);
     let place = diagnostic.position.as_ref().and_then(|at| {
         let source = sources.iter().find(|source| source.name == at.file && source.sheet() == at.sheet.as_deref())?;
-        Some((at, Line::around(&source.text, at.bytes)?))
+        // The rows of a table were covered when they were read; of manifests only the lines that are shown.
+        let line = Line::around(&source.text, at.bytes, source.table.is_none())?;
+        let hidden = source.table.is_none()
+            && is_secret_path(&diagnostic.path)
+            && !line.text[line.words.clone()].starts_with(['{', '"', '\'']);
+        Some((at, if hidden { line.covered() } else { line }))
     });
     let group = match &place {
         Some((at, line)) => {
@@ -112,12 +118,20 @@ struct Line {
 }
 
 impl Line {
-    fn around(text: &str, (start, end): (usize, usize)) -> Option<Self> {
+    /// The words of a secret itself: shown as so many stars.
+    fn covered(self) -> Self {
+        let words = "*".repeat(self.words.len());
+        let text = [&self.text[..self.words.start], &words, &self.text[self.words.end..]].concat();
+        Self { text, ..self }
+    }
+
+    fn around(text: &str, (start, end): (usize, usize), yaml: bool) -> Option<Self> {
         let start = start.min(text.len());
         let from = text.get(..start)?.rfind('\n').map_or(0, |at| at + 1);
         let until = text[start..].find('\n').map_or(text.len(), |at| start + at);
         let end = end.clamp(start, until);
         let line = text[from..until].trim_end_matches('\r');
+        let line = if yaml { cover(line) } else { Cow::Borrowed(line) };
         let (start, end) = ((start - from).min(line.len()), (end - from).min(line.len()));
         // Long lines are cut to what stands around the words.
         let before: Vec<(usize, char)> = line[..start].char_indices().collect();
@@ -163,15 +177,15 @@ mod tests {
     fn long_and_hostile_lines_are_shown_around_the_words() {
         let text = format!("a\nkey: {}WORD{}\n", "x".repeat(5000), "y".repeat(5000));
         let start = text.find("WORD").unwrap();
-        let line = Line::around(&text, (start, start + 4)).unwrap();
+        let line = Line::around(&text, (start, start + 4), true).unwrap();
         assert_eq!(&line.text[line.words.clone()], "WORD");
         assert!(line.text.len() < 300);
         let text = "k: a\u{202e}b\u{1b}[31m\tc";
         let start = text.find('c').unwrap();
-        let line = Line::around(text, (start, start + 1)).unwrap();
+        let line = Line::around(text, (start, start + 1), true).unwrap();
         assert_eq!(line.text, "k: a<U+202E>b<U+001B>[31m    c");
         assert_eq!(&line.text[line.words.clone()], "c");
-        let line = Line::around("abc", (3, 3)).unwrap();
+        let line = Line::around("abc", (3, 3), true).unwrap();
         assert_eq!(line.words, 3..3);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Parser;
 use pbx_asterisk::ami;
 use serde::Deserialize;
+use tracing::level_filters::LevelFilter;
 
 /// Where the configuration is unless another file is named.
 const DEFAULT_FILE: &str = "/etc/pbxd/pbxd.toml";
@@ -193,6 +194,35 @@ pub enum ConfigError {
     Value(String),
 }
 
+/// A mistake in the file, with its line, unless a secret may stand there.
+fn told(text: &str, error: &toml::de::Error) -> String {
+    let at = error.span().map_or(0, |span| span.start.min(text.len()));
+    let from = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    let line = text[from..].lines().next().unwrap_or_default();
+    let number = text[..from].matches('\n').count() + 1;
+    // A quote that is not closed is missed on the line after it.
+    let before = text[..from.saturating_sub(1)].lines().next_back().unwrap_or_default();
+    let key = |line: &str| line.split('=').next().unwrap_or_default().trim().trim_matches(['"', '\'']).to_owned();
+    for (line, number) in [(line, number), (before, number.saturating_sub(1))] {
+        let key = key(line);
+        let whole = line.split_once('=').is_some_and(|(_, value)| {
+            let value = value.trim();
+            value.len() > 1 && value.starts_with(['"', '\'']) && value.ends_with(['"', '\''])
+        });
+        if ["secret", "store"].contains(&key.as_str()) && !whole {
+            return format!("line {number}: `{key}` is a text in quotes, as in `{key} = \"…\"`");
+        }
+    }
+    let shown = if ["secret", "store"].contains(&key(line).as_str()) {
+        String::new()
+    } else {
+        let bar = " ".repeat(number.to_string().len());
+        let column = text[from..at].chars().count();
+        format!("\n{bar} |\n{number} | {line}\n{bar} | {}^\n", " ".repeat(column))
+    };
+    format!("line {number}: {}{shown}", error.message().trim_end())
+}
+
 impl Config {
     /// Reads the file and lays environment and flags over it. A file that is not there is an error unless it is the default one
     /// and everything needed comes from the environment.
@@ -237,7 +267,7 @@ impl Config {
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| ConfigError::Parse { path: path.to_owned(), message: error.to_string() })
+        toml::from_str(text).map_err(|error| ConfigError::Parse { path: path.to_owned(), message: told(text, &error) })
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -252,6 +282,12 @@ impl Config {
             return wrong(format!(
                 "`store`: {error}; it starts with sqlite:// or postgres://, as in `sqlite:///var/lib/pbxd/pbxd.db`"
             ));
+        }
+        if !self.socket.is_absolute() {
+            return wrong(format!("`socket` must be an absolute path, not `{}`", self.socket.display()));
+        }
+        if self.ami.username.is_empty() {
+            return wrong("[ami] username is empty; `pbxctl setup` makes a manager user named `pbxd`".into());
         }
         if !self.asterisk.config_dir.is_absolute() {
             return wrong(format!(
@@ -268,10 +304,12 @@ impl Config {
         if self.asterisk.patience < 1 {
             return wrong("[asterisk] patience must be at least 1, in seconds: how long a reload may take".into());
         }
-        self.log
-            .parse::<tracing_subscriber::filter::Targets>()
-            .map(|_| ())
-            .or_else(|error| wrong(format!("`log`: {error}; one of error, warn, info, debug, trace")))
+        // A word that is no level would be taken for the name of a part of pbxd, and everything else be silent.
+        let level = |word: &str| word.contains('=') || word.trim().parse::<LevelFilter>().is_ok();
+        if !self.log.split(',').all(level) || self.log.parse::<tracing_subscriber::filter::Targets>().is_err() {
+            return wrong(format!("`log`: `{}` is no level; one of error, warn, info, debug, trace", self.log));
+        }
+        Ok(())
     }
 
     /// For how long a revision's folder is kept at most.

@@ -142,6 +142,13 @@ fn a_mistake_in_the_configuration_is_told_with_its_line() {
         (("log_dir", "log_folder"), vec!["line 6", "log_folder", "log_dir"]),
         (("secret = \"never-shown\"", ""), vec!["pbxctl setup"]),
         (("sqlite://", "mysql://"), vec!["sqlite:// or postgres://"]),
+        // What stands on the line of a secret is not repeated, whatever is wrong with it.
+        (("\"never-shown\"", "never-shown"), vec!["line 9", "`secret` is a text in quotes"]),
+        (("\"never-shown\"", "\"never-shown"), vec!["line 9", "`secret` is a text in quotes"]),
+        (("\"never-shown\"", "7712345"), vec!["line 9", "`secret` is a text in quotes"]),
+        (("store = \"sqlite", "store = sqlite"), vec!["line 2", "`store` is a text in quotes"]),
+        (("[asterisk]\n", "log = \"loud\"\n[asterisk]\n"), vec!["`loud` is no level"]),
+        (("[ami]\n", "[ami]\nusername = \"\"\n"), vec!["username is empty"]),
     ] {
         fs::write(daemon.path("pbxd.toml"), good.replace(change.0, change.1)).unwrap();
         let output = daemon.check();
@@ -150,7 +157,7 @@ fn a_mistake_in_the_configuration_is_told_with_its_line() {
         for part in expected {
             assert!(message.contains(part), "`{part}` is missing in: {message}");
         }
-        assert!(!message.contains("never-shown"), "{message}");
+        assert!(!message.contains("never-shown") && !message.contains("7712345"), "{message}");
     }
 }
 

@@ -35,7 +35,7 @@ pub use record::{
 pub use schema::{Explanation, Field, explain, schema, schema_of_all};
 pub use secret::{Secret, make as make_secret, value_error as secret_error, value_error_at as secret_error_at};
 pub use source::{Position, Source, Span, Table};
-pub use table::{Entry, Grid, grid, grid_of, is_secret, is_table, mask};
+pub use table::{Entry, Grid, cover, grid, grid_of, is_secret, is_secret_path, is_table, mask};
 pub use text::{
     Codec, DisplayName, Duration, Email, Endpoint, FeatureCode, FilePath, Host, Name, Network, Number, Pattern,
     Permission, Place, Prefix, Refused, Text, TimeZone,

@@ -1,6 +1,8 @@
-//! Secrets in tables: covered wherever a row is shown.
+//! Secrets that stand in the open: covered wherever their row or line is shown.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::OnceLock;
 
 use super::FORMS;
 use super::columns::{Shape, columns};
@@ -47,4 +49,90 @@ pub fn mask(source: &mut Source) {
     }
     // Whole letters were covered, so it is text still.
     source.text = String::from_utf8(bytes).unwrap_or_default();
+}
+
+/// The names of fields that are secrets: the last words of their paths.
+fn names() -> &'static HashSet<String> {
+    static NAMES: OnceLock<HashSet<String>> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        secrets().into_iter().map(|path| path.rsplit('.').next().unwrap_or_default().to_owned()).collect()
+    })
+}
+
+/// Whether a path (`spec.voicemail.pin`) ends in a field that is a secret.
+pub fn is_secret_path(path: &str) -> bool {
+    path.rsplit('.').next().is_some_and(|name| names().contains(name))
+}
+
+/// A line of YAML with the secrets covered that stand in it in the open, byte by byte. The line need not be right: whatever follows a
+/// secret's name and a colon, and is no form as `{ env: NAME }`, is covered.
+pub fn cover(line: &str) -> Cow<'_, str> {
+    let mut bytes = line.as_bytes().to_vec();
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    for name in names() {
+        for (at, _) in line.match_indices(name.as_str()) {
+            let behind = &line[at + name.len()..];
+            let value = behind.trim_start_matches(['"', '\'']).trim_start();
+            if line[..at].bytes().next_back().is_some_and(word) || !value.starts_with(':') {
+                continue;
+            }
+            let value = value[1..].trim_start();
+            let from = line.len() - value.len();
+            let length = match value.as_bytes().first() {
+                None | Some(b'{' | b'#') => continue,
+                Some(quote @ (b'"' | b'\'')) => closing(value, *quote),
+                // A plain word ends with the map that it stands in, or with a remark.
+                Some(_) if line[..at].contains('{') => {
+                    value[..value.find([',', '}']).unwrap_or(value.len())].trim_end().len()
+                }
+                Some(_) => value[..value.find(" #").unwrap_or(value.len())].trim_end().len(),
+            };
+            bytes[from..from + length]
+                .iter_mut()
+                .filter(|byte| !matches!(byte, b'"' | b'\''))
+                .for_each(|byte| *byte = b'*');
+        }
+    }
+    String::from_utf8(bytes).map_or(Cow::Borrowed(""), Cow::Owned)
+}
+
+/// How long a quoted text is, with its quotes; all there is where it is not closed.
+fn closing(text: &str, quote: u8) -> usize {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quote == b'"' => escaped = true,
+            _ if byte == quote => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_the_open_is_covered() {
+        for (line, covered) in [
+            ("  password: \"top-secret\"", "  password: \"**********\""),
+            (
+                "spec: { displayNam: Sec, password: top-secret, email: a }",
+                "spec: { displayNam: Sec, password: **********, email: a }",
+            ),
+            ("  password: top, secret # why", "  password: *********** # why"),
+            ("{ pin: 1234 }", "{ pin: **** }"),
+            ("{ \"password\": \"a\\\"b\", pin: '1234' }", "{ \"password\": \"**\"*\", pin: '****' }"),
+            ("  password: \"not closed", "  password: \"**********"),
+            ("  password: { env: ANA_PASSWORD }", "  password: { env: ANA_PASSWORD }"),
+            ("  password:", "  password:"),
+            ("  mypassword: shown", "  mypassword: shown"),
+            ("  password : mañana", "  password : *******"),
+            ("  displayName: password", "  displayName: password"),
+        ] {
+            assert_eq!(cover(line), covered);
+        }
+    }
 }

@@ -96,7 +96,7 @@ fn eight_times_the_text_costs_about_eight_times_as_much() {
 #[test]
 fn eight_times_the_rows_cost_about_eight_times_as_much() {
     let many = |count: usize, item: &dyn Fn(usize) -> String| (0..count).map(item).collect::<String>();
-    let texts: [(&str, &dyn Fn(usize) -> String, usize); 8] = [
+    let texts: [Text<'_>; 8] = [
         (
             "good rows",
             &|n| format!("kind,name,displayName\n{}", many(n, &|at| format!("Extension,{at},Ana {at}\n"))),
