@@ -151,6 +151,25 @@ pub struct Consent {
     pub yes: bool,
 }
 
+/// How commands are carried out that say themselves what changes.
+#[derive(Debug, Clone, Args)]
+pub struct Manner {
+    #[command(flatten)]
+    pub consent: Consent,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Write over configuration files that somebody has changed by hand
+    #[arg(long)]
+    pub overwrite_drift: bool,
+    /// Why, for the history
+    #[arg(short, long, value_name = "TEXT")]
+    pub message: Option<String>,
+    /// The form of the result
+    #[arg(short, long, value_parser = formats(&["table", "wide", "json"]), default_value = "table", value_name = "FORM")]
+    pub output: Format,
+}
+
 /// Selects by labels.
 #[derive(Debug, Clone, Args)]
 pub struct Selector {

@@ -10,7 +10,7 @@ use pbx_manifest::{Diagnostic, Document};
 use serde_json::json;
 
 use crate::app::App;
-use crate::cli::Format;
+use crate::cli::{Format, Manner};
 use crate::failure::{Exit, Failure};
 use crate::show;
 use crate::snippet;
@@ -20,6 +20,8 @@ use crate::snippet;
 pub struct How {
     /// Without asking.
     pub yes: bool,
+    /// Only shown.
+    pub dry_run: bool,
     /// The form of the result.
     pub output: Format,
     /// With the files' differences.
@@ -30,13 +32,30 @@ pub struct How {
     pub request: ApplyRequest,
 }
 
-/// Refuses at once what would otherwise have to ask where nobody can answer.
-pub fn must_be_able_to_ask(app: &App, yes: bool) -> Result<(), Failure> {
+impl Manner {
+    /// How its plan is carried out.
+    pub fn how(&self, verb: &'static str) -> How {
+        let request = ApplyRequest {
+            message: self.message.clone(),
+            overwrite_drift: self.overwrite_drift,
+            ..ApplyRequest::default()
+        };
+        How { yes: self.consent.yes, dry_run: self.dry_run, output: self.output, diff: false, verb, request }
+    }
+
+    /// Refuses at once what would otherwise have to ask where nobody can answer.
+    pub fn must_be_able_to_ask(&self, app: &App) -> Result<(), Failure> {
+        must_be_able_to_ask(app, self.consent.yes || self.dry_run, "`--dry-run`")
+    }
+}
+
+/// Refuses at once what would otherwise have to ask where nobody can answer. `shows` names what shows the changes.
+pub fn must_be_able_to_ask(app: &App, yes: bool, shows: &str) -> Result<(), Failure> {
     if yes || app.ui.can_ask() {
         return Ok(());
     }
     Err(Failure::usage("there is no terminal to ask on, and `--yes` was not given")
-        .help("`pbxctl plan` or `diff` shows what would change; then add `--yes`"))
+        .help(format!("{shows} shows what would change; then add `--yes`")))
 }
 
 /// Asks pbxd for a plan. Findings come back with the places of the files at hand.
@@ -71,6 +90,17 @@ pub fn carry_out(app: &mut App, plan: &Plan, how: &How) -> Result<Exit, Failure>
             app.ui.json(&json!({ "plan": plan, "outcome": null }));
         } else {
             app.ui.line("Nothing to change.");
+        }
+        return Ok(Exit::Done);
+    }
+    if how.dry_run {
+        if json {
+            app.ui.json(&json!({ "plan": plan, "outcome": null }));
+        } else {
+            let text = show::plan(plan, how.output == Format::Wide, how.diff, app.ui.look());
+            app.ui.text(&text);
+            app.ui.line("");
+            app.ui.line(&show::summary(plan));
         }
         return Ok(Exit::Done);
     }

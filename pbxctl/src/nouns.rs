@@ -56,7 +56,13 @@ pub fn objects(words: &[String]) -> Result<Vec<ObjectRef>, Failure> {
 
 /// Reads a kind by any of its words.
 pub fn kind(word: &str) -> Result<Kind, Failure> {
-    word.parse::<Kind>().map_err(|refused| refused_usage(&refused.to_string()))
+    word.parse::<Kind>().map_err(|refused| {
+        if !word.is_empty() && word.trim_start_matches('+').bytes().all(|b| b.is_ascii_digit()) {
+            return Failure::usage(format!("`{word}` is a number, and not a kind"))
+                .help(format!("an extension is named `extension/{word}`, a number of yours `did/{word}`"));
+        }
+        refused_usage(&refused.to_string())
+    })
 }
 
 fn name(kind: Kind, word: &str) -> Result<Name, Failure> {
@@ -118,6 +124,7 @@ mod tests {
             parse(&words(line)).map(|_| ()).map_err(|failure| (failure.message, failure.help)).unwrap_err()
         };
         assert_eq!(said("extenions"), ("`extenions` is not a kind".into(), vec!["did you mean `extensions`?".into()]));
+        assert_eq!(said("1001").1, ["an extension is named `extension/1001`, a number of yours `did/1001`"]);
         assert_eq!(said("ext ana").0, "`ana` cannot be an extension's number");
         assert!(said("ext/1001 1002").0.starts_with("`1002` names no object"));
         assert!(said("").0.starts_with("what of?"));

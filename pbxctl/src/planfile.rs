@@ -21,10 +21,13 @@ pub fn write(path: &Path, saved: &SavedPlan) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How the names of files end that are manifests.
+const MANIFESTS: [&str; 6] = ["yaml", "yml", "csv", "tsv", "xlsx", "xlsm"];
+
 /// Reads a plan.
 pub fn read(path: &Path) -> Result<SavedPlan, Failure> {
     let shown = path.display();
-    let manifests = path.is_dir() || path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
+    let manifests = path.is_dir() || path.extension().is_some_and(|ending| MANIFESTS.iter().any(|one| ending == *one));
     if manifests {
         return Err(Failure::usage(format!("{shown} is not a plan"))
             .help(format!("manifests are named with -f: `pbxctl apply -f {shown}`")));

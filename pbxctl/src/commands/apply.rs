@@ -77,7 +77,7 @@ pub fn run(args: &Apply, app: &mut App) -> Result<Exit, Failure> {
         return Err(Failure::usage("apply what? neither manifests nor a plan were named")
             .help("manifests: `pbxctl apply -f office/`; a plan that was kept: `pbxctl apply night.plan`"));
     }
-    deploy::must_be_able_to_ask(app, args.consent.yes)?;
+    deploy::must_be_able_to_ask(app, args.consent.yes, "`pbxctl plan` or `diff`")?;
     let until = Instant::now() + args.wait;
     let mut yes = args.consent.yes;
     let mut plan = args.make(app)?;
@@ -89,7 +89,7 @@ pub fn run(args: &Apply, app: &mut App) -> Result<Exit, Failure> {
             confirm_within_seconds: args.confirm_within.map_or(0, |within| within.as_secs().max(1)),
             wait_seconds: until.saturating_duration_since(Instant::now()).as_secs(),
         };
-        let how = How { yes, output: args.output, diff: args.diff, verb: "Apply", request };
+        let how = How { yes, dry_run: false, output: args.output, diff: args.diff, verb: "Apply", request };
         match deploy::carry_out(app, &plan, &how) {
             // Whoever was waited for has changed the system: what the manifests say is compared with what is there now.
             Err(failure)

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap_complete::engine::ArgValueCompleter;
-use pbx_api::{ApplyRequest, PlanRequest};
+use pbx_api::PlanRequest;
 use pbx_manifest::ObjectRef;
 
 use crate::app::App;
-use crate::cli::{Consent, Format, Rows, formats};
-use crate::deploy::{self, How};
+use crate::cli::{Manner, Rows};
+use crate::deploy;
 use crate::failure::{Exit, Failure};
 use crate::{complete, input, nouns};
 
@@ -30,16 +30,10 @@ pub struct Delete {
     #[command(flatten)]
     rows: Rows,
     #[command(flatten)]
-    consent: Consent,
+    manner: Manner,
     /// Allow so many deletions although they are a large part of their kind
     #[arg(long, value_name = "N")]
     allow_deletes: Option<u32>,
-    /// Why, for the history
-    #[arg(short, long, value_name = "TEXT")]
-    message: Option<String>,
-    /// The form of the result
-    #[arg(short, long, value_parser = formats(&["table", "wide", "json"]), default_value = "table", value_name = "FORM")]
-    output: Format,
 }
 
 /// Runs it.
@@ -51,7 +45,7 @@ pub fn run(args: &Delete, app: &mut App) -> Result<Exit, Failure> {
         documents = input::documents(app, &args.file, args.rows)?;
         documents.iter().map(|document| document.object.clone()).collect()
     };
-    deploy::must_be_able_to_ask(app, args.consent.yes)?;
+    args.manner.must_be_able_to_ask(app)?;
     for object in &deletes {
         super::get::one(app, object)?;
     }
@@ -63,10 +57,5 @@ pub fn run(args: &Delete, app: &mut App) -> Result<Exit, Failure> {
         ..PlanRequest::default()
     };
     let plan = deploy::plan(app, &request, &documents)?;
-    let request = ApplyRequest { message: args.message.clone(), ..ApplyRequest::default() };
-    deploy::carry_out(
-        app,
-        &plan,
-        &How { yes: args.consent.yes, output: args.output, diff: false, verb: "Carry out", request },
-    )
+    deploy::carry_out(app, &plan, &args.manner.how("Carry out"))
 }

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap_complete::engine::ArgValueCompleter;
-use pbx_api::{ApplyRequest, ObjectView, PlanRequest};
+use pbx_api::{ObjectView, PlanRequest};
 use pbx_manifest::{Diagnostic, Document, Patch, Secret, Source, fields};
 
 use crate::app::App;
-use crate::cli::{Consent, Format, formats};
-use crate::deploy::{self, How};
+use crate::cli::Manner;
+use crate::deploy;
 use crate::failure::{Exit, Failure};
 use crate::ui::Look;
 use crate::{complete, input, nouns, objects, snippet};
@@ -38,13 +38,7 @@ pub struct Edit {
     #[arg(value_name = "OBJECT", required = true, num_args = 1..=2, add = ArgValueCompleter::new(complete::nouns))]
     what: Vec<String>,
     #[command(flatten)]
-    consent: Consent,
-    /// Why, for the history
-    #[arg(short, long, value_name = "TEXT")]
-    message: Option<String>,
-    /// The form of the result
-    #[arg(short, long, value_parser = formats(&["table", "wide", "json"]), default_value = "table", value_name = "FORM")]
-    output: Format,
+    manner: Manner,
 }
 
 /// Runs it.
@@ -53,7 +47,7 @@ pub fn run(args: &Edit, app: &mut App) -> Result<Exit, Failure> {
     let [object] = named.as_slice() else {
         return Err(Failure::usage("one object at a time").help("as in `pbxctl edit extension/1001`"));
     };
-    deploy::must_be_able_to_ask(app, args.consent.yes)?;
+    args.manner.must_be_able_to_ask(app)?;
     let view = super::get::one(app, object)?;
     let folder = tempfile::Builder::new().prefix("pbxctl-").tempdir().map_err(|error| {
         Failure::failed("output", format!("no temporary folder can be made: {error}"))
@@ -119,12 +113,7 @@ fn attempt(app: &mut App, args: &Edit, view: &ObjectView, text: &str) -> Result<
         ..PlanRequest::default()
     };
     let plan = deploy::plan(app, &request, &parsed.documents)?;
-    let request = ApplyRequest { message: args.message.clone(), ..ApplyRequest::default() };
-    deploy::carry_out(
-        app,
-        &plan,
-        &How { yes: args.consent.yes, output: args.output, diff: false, verb: "Apply", request },
-    )
+    deploy::carry_out(app, &plan, &args.manner.how("Apply"))
 }
 
 /// The fields that differ from what was there.

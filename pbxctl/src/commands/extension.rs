@@ -5,13 +5,13 @@ mod passwd;
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap_complete::engine::ArgValueCompleter;
-use pbx_api::{ApplyRequest, ObjectView, PlanRequest};
+use pbx_api::{ObjectView, PlanRequest};
 use pbx_manifest::{Diagnostic, Kind, Patch, Position, Severity, Source, Table, fields, nearest};
 use serde_json::{Value as Json, json};
 
 use crate::app::App;
-use crate::cli::{Consent, Format, Selector, formats};
-use crate::deploy::{self, How};
+use crate::cli::{Manner, Selector};
+use crate::deploy;
 use crate::failure::{Exit, Failure};
 use crate::{complete, input, show};
 
@@ -113,19 +113,6 @@ struct Choice {
     selector: Selector,
 }
 
-/// How it is done.
-#[derive(Debug, Clone, clap::Args)]
-struct Manner {
-    #[command(flatten)]
-    consent: Consent,
-    /// Why, for the history
-    #[arg(short, long, value_name = "TEXT")]
-    message: Option<String>,
-    /// The form of the result
-    #[arg(short, long, value_parser = formats(&["table", "wide", "json"]), default_value = "table", value_name = "FORM")]
-    output: Format,
-}
-
 /// Runs it.
 pub fn run(args: &Extension, app: &mut App) -> Result<Exit, Failure> {
     match &args.verb {
@@ -139,7 +126,7 @@ pub fn run(args: &Extension, app: &mut App) -> Result<Exit, Failure> {
 
 fn turn(on: bool, choice: &Choice, manner: &Manner, app: &mut App) -> Result<Exit, Failure> {
     let which = choose(&choice.which, &choice.selector.label)?;
-    deploy::must_be_able_to_ask(app, manner.consent.yes)?;
+    manner.must_be_able_to_ask(app)?;
     let chosen = which.among(app)?;
     let patches = chosen
         .into_iter()
@@ -167,7 +154,7 @@ fn set(args: &Set, app: &mut App) -> Result<Exit, Failure> {
     }
     let which = choose(&words, &args.selector.label)?;
     let (wanted, scope) = fields_of(app, &assignments)?;
-    deploy::must_be_able_to_ask(app, args.manner.consent.yes)?;
+    args.manner.must_be_able_to_ask(app)?;
     let chosen = which.among(app)?;
     let patches = chosen.into_iter().filter_map(|view| {
         let there = fields(&view.meta, &view.spec);
@@ -191,7 +178,7 @@ fn set(args: &Set, app: &mut App) -> Result<Exit, Failure> {
 
 fn delete(args: &Delete, app: &mut App) -> Result<Exit, Failure> {
     let which = choose(&args.choice.which, &args.choice.selector.label)?;
-    deploy::must_be_able_to_ask(app, args.manner.consent.yes)?;
+    args.manner.must_be_able_to_ask(app)?;
     let deletes = which.among(app)?.into_iter().map(|view| view.object).collect();
     let request = PlanRequest { deletes, allow_deletes: args.allow_deletes, ..PlanRequest::default() };
     carry_out(request, &args.manner, "Carry out", app)
@@ -202,8 +189,7 @@ fn carry_out(mut request: PlanRequest, manner: &Manner, verb: &'static str, app:
     request.source = input::origin(app);
     request.source.files.clear();
     let plan = deploy::plan(app, &request, &[])?;
-    let request = ApplyRequest { message: manner.message.clone(), ..ApplyRequest::default() };
-    deploy::carry_out(app, &plan, &How { yes: manner.consent.yes, output: manner.output, diff: false, verb, request })
+    deploy::carry_out(app, &plan, &manner.how(verb))
 }
 
 /// The fields that assignments set, by path, and those that they speak of. They are read as the header and a row of a table, so
@@ -286,12 +272,15 @@ enum Word {
 fn choose(words: &[String], labels: &[String]) -> Result<Which, Failure> {
     let labels =
         labels.iter().filter_map(|label| label.split_once('=')).map(|(key, value)| (key.to_owned(), value.to_owned()));
-    Ok(Which { words: words.iter().map(|text| word(text)).collect::<Result<_, _>>()?, labels: labels.collect() })
+    Ok(Which {
+        words: words.iter().flat_map(|words| words.split(',')).map(word).collect::<Result<_, _>>()?,
+        labels: labels.collect(),
+    })
 }
 
 fn word(text: &str) -> Result<Word, Failure> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let text = text.strip_prefix("extension/").unwrap_or(text);
+    let text = text.strip_prefix("extension/").or_else(|| text.strip_prefix("ext/")).unwrap_or(text);
     if digits(text) {
         return Ok(Word::One(text.to_owned()));
     }

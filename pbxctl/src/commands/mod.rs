@@ -43,6 +43,7 @@ pub enum Command {
     Edit(edit::Edit),
     Delete(delete::Delete),
     Export(export::Export),
+    #[command(alias = "ext")]
     Extension(extension::Extension),
     Explain(explain::Explain),
     Schema(schema::Schema),
@@ -76,7 +77,7 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
         Command::Drift(args) => drift::run(&args, app),
         Command::History(args) => history::run(&args, app),
         Command::Blame(args) => blame::run(&args, app),
-        Command::Rollback(args) => rollback::run(args, app),
+        Command::Rollback(args) => rollback::run(&args, app),
         Command::Setup(args) => setup::run(&args, app),
         Command::Doctor(args) => doctor::run(&args, app),
         Command::Completion(args) => completion::run(&args, app),

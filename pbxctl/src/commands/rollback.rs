@@ -1,9 +1,9 @@
 //! `rollback`: back to what a revision held, as a revision of its own.
 
-use pbx_api::{ApplyRequest, PlanRequest};
+use pbx_api::PlanRequest;
 
 use crate::app::App;
-use crate::cli::{Consent, Format, formats};
+use crate::cli::Manner;
 use crate::deploy::{self, How};
 use crate::failure::{Exit, Failure};
 use crate::input;
@@ -21,24 +21,18 @@ pub struct Rollback {
     #[arg(value_name = "REVISION", value_parser = crate::cli::revision)]
     revision: u64,
     #[command(flatten)]
-    consent: Consent,
+    manner: Manner,
     /// Allow so many deletions although they are a large part of their kind
     #[arg(long, value_name = "N")]
     allow_deletes: Option<u32>,
-    /// Why, for the history
-    #[arg(short, long, value_name = "TEXT")]
-    message: Option<String>,
     /// Show the differences of the configuration files
     #[arg(long)]
     diff: bool,
-    /// The form of the result
-    #[arg(short, long, value_parser = formats(&["table", "wide", "json"]), default_value = "table", value_name = "FORM")]
-    output: Format,
 }
 
 /// Runs it.
-pub fn run(args: Rollback, app: &mut App) -> Result<Exit, Failure> {
-    deploy::must_be_able_to_ask(app, args.consent.yes)?;
+pub fn run(args: &Rollback, app: &mut App) -> Result<Exit, Failure> {
+    args.manner.must_be_able_to_ask(app)?;
     let request = PlanRequest {
         set: super::edit::BY_HAND.into(),
         rollback: Some(args.revision),
@@ -47,11 +41,7 @@ pub fn run(args: Rollback, app: &mut App) -> Result<Exit, Failure> {
         ..PlanRequest::default()
     };
     let plan = deploy::plan(app, &request, &[])?;
-    let message = args.message.or_else(|| Some(format!("rollback to {}", args.revision)));
-    let request = ApplyRequest { message, ..ApplyRequest::default() };
-    deploy::carry_out(
-        app,
-        &plan,
-        &How { yes: args.consent.yes, output: args.output, diff: args.diff, verb: "Carry out", request },
-    )
+    let mut how = args.manner.how("Carry out");
+    how.request.message.get_or_insert_with(|| format!("rollback to {}", args.revision));
+    deploy::carry_out(app, &plan, &How { diff: args.diff, ..how })
 }

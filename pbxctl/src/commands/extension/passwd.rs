@@ -9,10 +9,11 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 use pbx_api::{NewSecrets, ObjectView, PlanRequest};
 use pbx_manifest::{make_secret, secret_error_at};
 
-use super::{Choice, Manner, carry_out, choose};
+use super::{Choice, carry_out, choose};
 use crate::app::App;
+use crate::cli::Manner;
 use crate::failure::{Exit, Failure};
-use crate::{deploy, random};
+use crate::random;
 
 /// Give extensions new passwords
 ///
@@ -47,10 +48,15 @@ pub struct Passwd {
 pub fn run(args: &Passwd, app: &mut App) -> Result<Exit, Failure> {
     let path = if args.pin { "voicemail.pin" } else { "password" };
     let which = choose(&args.choice.which, &args.choice.selector.label)?;
-    deploy::must_be_able_to_ask(app, args.manner.consent.yes)?;
+    args.manner.must_be_able_to_ask(app)?;
     let chosen = which.among(app)?;
     let values = if args.generate { made(&chosen, path)? } else { vec![given(&chosen, path, app)?] };
-    let kept = args.out.as_ref().map(|file| Kept::write(file, path, &chosen, &values)).transpose()?;
+    let kept = args
+        .out
+        .as_ref()
+        .filter(|_| !args.manner.dry_run)
+        .map(|file| Kept::write(file, path, &chosen, &values))
+        .transpose()?;
     let new_secrets = chosen.iter().zip(&values).map(|(view, value)| NewSecrets {
         object: view.object.clone(),
         secrets: BTreeMap::from([(path.to_owned(), value.clone())]),
