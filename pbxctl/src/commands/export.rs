@@ -14,7 +14,8 @@ use crate::{complete, objects, show, workbook};
 
 /// Write objects as manifests that apply again to no change
 ///
-/// Secrets are not written: `{ stored: true }` keeps what is stored.
+/// Values of secrets are not written. One that was made or given keeps what is stored, `{ stored: true }`; one that its manifest reads from
+/// a variable or a file is written as it was said, `{ env: NAME }`, and read from there again.
 ///
 /// CSV has one kind, a workbook a sheet for each. Their columns are the fields that some object names, and applied again they change
 /// these fields only. CSV is written as it is, so that `+351…` comes back: a spreadsheet may take it for a formula. In a workbook
