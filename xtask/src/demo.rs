@@ -16,6 +16,10 @@ const CARRIER: std::net::Ipv4Addr = std::net::Ipv4Addr::new(127, 0, 0, 50);
 const MAIN_LINE: &str = "+351210001000";
 const CUSTOMER: &str = "+351912345678";
 
+/// The web server of the demonstration's Asterisk.
+const HTTP: &str = "[general]\nenabled = yes\nbindaddr = {ip}\ntlsenable = yes\ntlsbindaddr = {ip}:8089\n\
+    tlscertfile = {etc}/keys/lab.crt\ntlsprivatekey = {etc}/keys/lab.key\n";
+
 /// The password of the two telephones that the demonstration plays. It comes from the environment, as a secret should.
 const PASSWORD: &str = "DEMO_PASSWORD";
 
@@ -63,10 +67,14 @@ struct Office {
 impl Office {
     fn open() -> Result<Self> {
         let carrier = Caller::at(Place::at(CARRIER)?).from(CUSTOMER).name("A customer");
-        let system = System::builder().stock().start()?;
+        // What Debian ships, with the web server on: the example has an extension for browsers.
+        let system = System::builder().stock().file("http.conf", HTTP).start()?;
         let version = system.asterisk().cli("core show version")?;
         let version = version.split('+').next().unwrap_or(&version).to_owned();
-        say(&format!("1. {version} runs at {}, with the configuration that Debian ships.", system.ip()));
+        say(&format!(
+            "1. {version} runs at {}, with the configuration that Debian ships (and its web server on).",
+            system.ip()
+        ));
         say("2. `pbxctl setup` let pbxd in: a line in each of four files, and a user of the manager interface.");
 
         // What is special to this machine is a set of its own; the example's files stay as they are.

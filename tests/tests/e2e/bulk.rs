@@ -142,7 +142,8 @@ fn a_range_of_telephones_is_turned_off_and_on() -> Result<()> {
 
     // A part of all of them goes only when it is meant.
     system.pbxctl(&["extension", "delete", "-l", "team=sales", "--yes"])?.expect(7)?;
-    let shown = system.pbxctl(&["extension", "delete", "-l", "team=sales", "--allow-deletes", "10", "--dry-run"])?.expect(0)?;
+    let shown =
+        system.pbxctl(&["extension", "delete", "-l", "team=sales", "--allow-deletes", "10", "--dry-run"])?.expect(0)?;
     let history = system.pbxctl(&["history", "-o", "name"])?.expect(0)?.stdout;
     assert!(shown.stdout.contains("to delete") && !shown.stdout.contains("Applied"), "{shown}");
     system.pbxctl(&["extension", "delete", "-l", "team=sales", "--allow-deletes", "10", "--yes"])?.expect(0)?;
