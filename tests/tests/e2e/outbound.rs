@@ -110,6 +110,45 @@ fn what_the_called_says_is_no_reason_to_try_another_carrier() -> Result<()> {
     Ok(())
 }
 
+/// What one carrier shows for everyone is not for the next one to see.
+#[test]
+fn every_carrier_shows_a_caller_of_its_own() -> Result<()> {
+    let places = [Place::take()?, Place::take()?, Place::take()?, Place::take()?];
+    let shown =
+        [", callerId: { number: \"+111111\", name: Hospital A }", "", ", callerId: { number: \"+333333\" }", ""];
+    let names = ["a", "b", "c", "d"];
+    let carriers: String =
+        names.iter().zip(&places).zip(shown).map(|((name, place), more)| carrier(name, place.ip(), more)).collect();
+    let system = System::start()?;
+    system.apply(&[
+        settings(""),
+        extension("1001", ", permissions: [national], displayName: Ana Reyes"),
+        extension("1002", ", permissions: [national], callerId: { number: \"+351210001002\" }"),
+        carriers,
+        "---\nkind: OutboundRoute\nmetadata: { name: national }\nspec: { patterns: [_9XXXXXXXX], carriers: [a, b, c, d] }\n".to_owned(),
+    ]
+    .concat())?;
+    let refusing = Behaviour::reject(503);
+    let behaviours = [&refusing, &refusing, &refusing, &answers()];
+    let lines = places.into_iter().zip(behaviours).map(|(place, behaviour)| Uas::listen(place, behaviour));
+    let lines = lines.collect::<Result<Vec<_>>>()?;
+    let seen = |count: usize| -> Result<Vec<(String, Option<String>)>> {
+        let calls = lines.iter().map(|line| Ok(line.wait_decided(count, SOON)?.remove(count - 1)));
+        calls.map(|call: Result<_>| call.map(|call| (call.from, call.from_name))).collect()
+    };
+    let is = |number: &str, name: Option<&str>| (number.to_owned(), name.map(ToOwned::to_owned));
+    system.caller("1001")?.call("912345678", system.ip())?.expect_answer()?;
+    let own = Some("Ana Reyes");
+    assert_eq!(seen(1)?, [is("+111111", Some("Hospital A")), is("1001", own), is("+333333", own), is("1001", own)]);
+    // An extension's own number goes before those of the carriers; a name it has not is nobody else's.
+    system.caller("1002")?.call("912345678", system.ip())?.expect_answer()?;
+    let number = "+351210001002";
+    let rest = seen(2)?;
+    assert_eq!(rest[0], is(number, Some("Hospital A")));
+    assert!(rest[1..].iter().all(|(from, name)| from == number && name.is_none()), "{rest:?}");
+    Ok(())
+}
+
 /// Waits until Asterisk has asked a carrier and got no answer.
 fn wait_gone(system: &System, carrier: &str, ip: std::net::Ipv4Addr) -> Result<()> {
     system.asterisk().cli(&format!("pjsip qualify carrier-{carrier}"))?;

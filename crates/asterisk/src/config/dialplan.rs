@@ -280,7 +280,8 @@ impl Writer<'_> {
         if let Some(most) = carrier.max_channels {
             steps.push(format!("GotoIf($[\"${{ARG2}}\"!=\"yes\" & {} > {most}]?full)", in_use(name)));
         }
-        // What the extension shows outside; else what the carrier shows for everyone.
+        // What the extension shows outside; else what the carrier shows for everyone, and never what a carrier before it has shown.
+        steps.push("Gosub(pbx-own,s,1)".into());
         if let Some(number) = &carrier.caller_id.number {
             steps
                 .push(format!("Set(CALLERID(num)=${{IF($[\"${{PBX_CALLERID}}\"!=\"\"]?${{PBX_CALLERID}}:{number})}})"));
@@ -613,6 +614,26 @@ impl Writer<'_> {
                 "Return()".into(),
             ],
         );
+        // Gosub(pbx-own,s,1): keeps who the caller is at a call's first carrier, and gives it back at every later one, for each carrier
+        // shows a caller of its own. Whether there is a number or a name at all is kept too: an empty one is not none.
+        file.context("pbx-own");
+        file.exten(
+            "s",
+            &[
+                "GotoIf($[\"${PBX_OWN}\"=\"kept\"]?back)".into(),
+                "Set(PBX_OWN_NUMBER=${CALLERID(num)})".into(),
+                "Set(PBX_OWN_NUMBER_VALID=${CALLERID(num-valid)})".into(),
+                "Set(PBX_OWN_NAME=${CALLERID(name)})".into(),
+                "Set(PBX_OWN_NAME_VALID=${CALLERID(name-valid)})".into(),
+                "Set(PBX_OWN=kept)".into(),
+                "Return()".into(),
+            ],
+        );
+        file.line(" same => n(back),Set(CALLERID(num)=${PBX_OWN_NUMBER})");
+        file.line(" same => n,Set(CALLERID(num-valid)=${PBX_OWN_NUMBER_VALID})");
+        file.line(" same => n,Set(CALLERID(name)=${PBX_OWN_NAME})");
+        file.line(" same => n,Set(CALLERID(name-valid)=${PBX_OWN_NAME_VALID})");
+        file.line(" same => n,Return()");
         // Where messages between telephones end: without a context of their own, Asterisk would send them through the dialplan of calls.
         file.context(MESSAGES);
         // Gosub(pbx-record,s,1): records the call from its answer on, once.
