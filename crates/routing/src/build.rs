@@ -7,16 +7,18 @@ use crate::outbound::Outbound;
 use crate::{CallGraph, Dialled, Edge, Node, NodeId, Step, When, hangup};
 
 impl CallGraph {
-    /// The graph of a checked catalog. References to objects that are turned off lead to where an unreachable telephone leads.
+    /// The graph of a checked catalog. The number of an extension that is turned off stays taken, so that no route carries it outside:
+    /// whoever calls it is told that it is unknown.
     pub fn new(catalog: &Catalog) -> Self {
         let mut graph = Self { outbound: Outbound::new(catalog), ..Self::default() };
         for how in [Hangup::Normal, Hangup::Busy, Hangup::Congestion] {
             graph.nodes.insert(hangup(how), Node { step: Step::Hangup, edges: Vec::new() });
         }
         for (name, object) in &catalog.extensions {
-            if object.spec.enabled
-                && let Some(phone) = catalog.phone(name)
-            {
+            if !object.spec.enabled {
+                let id = NodeId::To(Destination::Extension(name.clone()));
+                graph.nodes.insert(id, Node { step: Step::Unknown, edges: Vec::new() });
+            } else if let Some(phone) = catalog.phone(name) {
                 graph.extension(catalog, &phone);
             }
         }
@@ -41,12 +43,15 @@ impl CallGraph {
     fn to(&mut self, catalog: &Catalog, destination: &Destination) -> NodeId {
         let id = NodeId::To(destination.clone());
         match destination {
-            Destination::Extension(name) if !catalog.extensions.get(name).is_some_and(|object| object.spec.enabled) => {
+            Destination::Extension(name) if !catalog.extensions.contains_key(name) => {
                 return hangup(Hangup::Congestion);
             }
             Destination::Voicemail(name) => {
-                if !catalog.extensions.get(name).is_some_and(|object| object.spec.enabled) {
-                    return hangup(Hangup::Congestion);
+                match catalog.extensions.get(name) {
+                    None => return hangup(Hangup::Congestion),
+                    // With its telephone its box is turned off.
+                    Some(object) if !object.spec.enabled => return NodeId::To(Destination::Extension(name.clone())),
+                    Some(_) => {}
                 }
                 self.nodes.entry(id.clone()).or_insert(Node { step: Step::Voicemail, edges: Vec::new() });
             }

@@ -97,6 +97,8 @@ pub enum Step {
     },
     /// The call ends.
     Hangup,
+    /// The call ends as one to a number that nobody has.
+    Unknown,
 }
 
 /// A step and the ways out of it, in the order in which they are tried.

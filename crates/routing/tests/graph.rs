@@ -36,7 +36,7 @@ fn to(destination: &str) -> NodeId {
 const NOBODY: NodeId = NodeId::To(Destination::Hangup(Hangup::Congestion));
 
 #[test]
-fn what_is_turned_off_leads_to_congestion() {
+fn what_is_turned_off_is_nowhere() {
     let graph = CallGraph::new(&catalog(&[
         ("extension", "1", json!({ "enabled": false, "voicemail": { "enabled": true } })),
         ("extension", "2", json!({ "callForward": { "busy": "extension/1", "noAnswer": "voicemail/1" } })),
@@ -46,11 +46,14 @@ fn what_is_turned_off_leads_to_congestion() {
         ("schedule", "s", json!({ "enabled": false, "open": [] })),
         ("did", "+352", json!({ "destination": "extension/2", "schedule": "s", "afterHours": "hangup" })),
     ]));
-    assert!(graph.node(&to("extension/1")).is_none() && graph.node(&NodeId::Did("+351".parse().unwrap())).is_none());
+    // The number of an extension stays its own, and with the telephone its box is gone.
+    assert_eq!(graph.nodes[&to("extension/1")].step, Step::Unknown);
+    assert!(graph.node(&NodeId::Did("+351".parse().unwrap())).is_none() && graph.node(&to("voicemail/1")).is_none());
     let exits: Vec<_> = graph.nodes[&to("extension/2")].edges.iter().map(|edge| edge.to.clone()).collect();
-    assert_eq!(exits, [NOBODY, NOBODY, NOBODY]);
+    assert_eq!(exits, [to("extension/1"), to("extension/1"), NOBODY]);
     // A group of nobody rings nothing.
-    assert_eq!((&graph.nodes[&to("group/g")].step, &graph.nodes[&to("group/g")].edges[0].to), (&Step::Pass, &NOBODY));
+    let group = &graph.nodes[&to("group/g")];
+    assert_eq!((&group.step, &group.edges[0].to), (&Step::Pass, &to("extension/1")));
     assert_eq!(graph.nodes[&to("group/off")].edges[0].to, to("extension/2"));
     // A schedule that is turned off is always open.
     let edges = &graph.nodes[&NodeId::Did("+352".parse().unwrap())].edges;
@@ -187,7 +190,7 @@ proptest! {
                 prop_assert!(graph.node(&edge.to).is_some(), "{} leads to {}, which is nowhere", id, edge.to);
             }
             // Every step but the last ones has a way out in every case.
-            let last = matches!(node.step, Step::Hangup | Step::Voicemail);
+            let last = matches!(node.step, Step::Hangup | Step::Voicemail | Step::Unknown);
             let always = node.edges.last().is_some_and(|edge| matches!(edge.when, When::Otherwise | When::Unavailable));
             prop_assert!(last != always, "{} has no way out", id);
             if let Step::RingMembers { members, .. } = &node.step {
@@ -201,7 +204,8 @@ proptest! {
             }
         }
         for (name, object) in &catalog.extensions {
-            prop_assert_eq!(graph.node(&to(&format!("extension/{name}"))).is_some(), object.spec.enabled);
+            let node = graph.node(&to(&format!("extension/{name}")));
+            prop_assert_eq!(node.map(|node| node.step != Step::Unknown), Some(object.spec.enabled));
         }
         for class in graph.outbound.classes.values() {
             prop_assert!(class.routes.iter().all(|route| graph.outbound.routes.iter().any(|(name, _)| name == route)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use fs_err as fs;
-use pbx_lab::{Behaviour, Outcome, Place, Sound, tone, until};
+use pbx_lab::{Behaviour, Caller, Outcome, Place, Sound, Uas, tone, until};
 use pbx_tests::{SOON, System, carrier, did, extension, settings};
 
 fn answers() -> Behaviour {
@@ -86,6 +86,43 @@ fn forwards_lead_where_they_say() -> Result<()> {
     assert!((480..=486).contains(&unanswered.code) && !unanswered.gave_up, "{unanswered:?}");
     slow.unregister()?;
     caller.call("1007", system.ip())?.expect_code(480)?;
+    Ok(())
+}
+
+/// Nothing else takes the number: no route carries it outside, though its pattern would.
+#[test]
+fn the_number_of_an_extension_that_is_turned_off_is_unknown() -> Result<()> {
+    let (outside, inside) = (Place::take()?, Place::take()?);
+    let system = System::start()?;
+    let group = "---\nkind: ExtensionGroup\nmetadata: { name: all }\nspec: { number: \"600\", members: [\"1003\", \"1002\"] }\n";
+    let route = "---\nkind: OutboundRoute\nmetadata: { name: nat }\nspec: { patterns: [_1XXX], prepend: \"+351\", carriers: [out] }\n";
+    system.apply(
+        &[
+            settings(""),
+            extension("1002", ""),
+            extension("1003", ", enabled: false"),
+            extension("1004", ", callForward: { always: extension/1003 }"),
+            extension("1009", ", permissions: [national]"),
+            carrier("out", outside.ip(), ""),
+            carrier("in", inside.ip(), ""),
+            did("+351210001003", "destination: extension/1003"),
+            group.to_owned(),
+            route.to_owned(),
+        ]
+        .concat(),
+    )?;
+    let line = Uas::listen(outside, &answers())?;
+    let member = system.phone("1002", &answers())?;
+    let caller = system.caller("1009")?;
+    caller.call("1003", system.ip())?.expect_code(404)?;
+    caller.call("1004", system.ip())?.expect_code(404)?;
+    Caller::at(inside).call("+351210001003", system.ip())?.expect_code(404)?;
+    assert_eq!(line.calls()?.len(), 0);
+    // A group passes it over, and a number that nobody has goes where the route sends it.
+    caller.call("600", system.ip())?.expect_answer()?;
+    assert_eq!(member.wait_calls(1, SOON)?.len(), 1);
+    caller.call("1007", system.ip())?.expect_answer()?;
+    assert_eq!(line.wait_decided(1, SOON)?[0].to, "+3511007");
     Ok(())
 }
 

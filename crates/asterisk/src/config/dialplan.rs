@@ -434,6 +434,9 @@ impl Writer<'_> {
             self.file.context(&format!("pbx-extension-{digits}"));
             for (name, id, node) in entries {
                 let mut steps = vec![enter(id)];
+                if node.step == Step::Unknown {
+                    steps.push("Goto(pbx-hangup,unknown,1)".into());
+                }
                 if let Step::Ring { timeout, record } = &node.step {
                     steps.push(format!("Gosub(pbx-ring,s,1({name},{},{}))", timeout.seconds(), record_word(*record)));
                 }

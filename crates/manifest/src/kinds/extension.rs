@@ -155,7 +155,8 @@ macro_rules! with_shared_fields {
 with_shared_fields! {
     /// A person's or device's telephone: a SIP endpoint with its number.
     pub struct Extension {
-        /// Turned off, the telephone can neither register nor be called.
+        /// Turned off, the telephone can neither register nor be called; its number stays its own, and callers are told that it is
+        /// unknown.
         #[serde(default = "yes")]
         pub enabled: bool,
         /// For those who read manifests.
