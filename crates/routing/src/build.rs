@@ -1,6 +1,6 @@
 //! From a catalog to its graph.
 
-use pbx_manifest::kinds::{Did, ExtensionGroup, Phone};
+use pbx_manifest::kinds::{Did, Extension, ExtensionGroup, Phone};
 use pbx_manifest::{Catalog, Destination, Hangup, Name, Object, ObjectRef};
 
 use crate::outbound::Outbound;
@@ -98,12 +98,12 @@ impl CallGraph {
             None => hangup(Hangup::Normal),
         };
         let edges = vec![Edge { when: When::Otherwise, to }];
+        // Who lets no call ring takes no part: to forward a group's call would take it away from the others.
+        let rings = |spec: &Extension| spec.enabled && !spec.do_not_disturb && spec.call_forward.always.is_none();
         let members: Vec<Name> = group
             .members
             .iter()
-            .filter(|member| {
-                catalog.extensions.get(*member).is_some_and(|object| object.spec.enabled && !object.spec.do_not_disturb)
-            })
+            .filter(|member| catalog.extensions.get(*member).is_some_and(|object| rings(&object.spec)))
             .cloned()
             .collect();
         let step = if group.enabled && !members.is_empty() {

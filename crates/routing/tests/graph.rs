@@ -70,8 +70,10 @@ fn a_telephone_that_is_not_to_be_disturbed_sends_callers_where_busy_ones_go() {
         ),
         ("extension", "2", json!({ "doNotDisturb": true })),
         ("extension", "3", json!({ "doNotDisturb": true, "callForward": { "always": "extension/1" } })),
-        ("group", "g", json!({ "members": ["1", "2", "4"] })),
+        ("group", "g", json!({ "members": ["1", "2", "4", "5"] })),
         ("extension", "4", json!({})),
+        // Nor does one ring in a group that forwards every call.
+        ("extension", "5", json!({ "callForward": { "always": "extension/4" } })),
     ]));
     for (name, leads) in [("1", "extension/2"), ("2", "hangup/busy"), ("3", "extension/1")] {
         let node = &graph.nodes[&to(&format!("extension/{name}"))];

@@ -135,6 +135,39 @@ fn a_member_answers_and_those_who_cannot_are_passed_over() -> Result<()> {
     Ok(())
 }
 
+/// Whoever forwards every call takes no part: the telephone does not ring, and the call is not taken away from the others.
+#[test]
+fn a_member_that_forwards_every_call_is_left_out() -> Result<()> {
+    let system = System::start()?;
+    system.apply(
+        &[
+            settings(""),
+            extension("1001", ", callForward: { always: extension/1004 }"),
+            ["1002", "1003", "1004", "1009", "1010"].map(|number| extension(number, "")).concat(),
+            group("all", "600", "ringAll", "\"1001\", \"1002\"", ""),
+            group("hunt", "601", "hunt", "\"1001\", \"1003\"", ""),
+            group("away", "602", "ringAll", "\"1001\"", ""),
+        ]
+        .concat(),
+    )?;
+    let answers = Behaviour::answer_after(Duration::ZERO);
+    let (forwarding, target) = (system.phone("1001", &answers)?, system.phone("1004", &answers)?);
+    let (second, third) = (system.phone("1002", &answers)?, system.phone("1003", &answers)?);
+    let last = system.phone("1009", &answers)?;
+    let caller = system.caller("1010")?;
+    caller.call("600", system.ip())?.expect_answer()?;
+    caller.call("601", system.ip())?.expect_answer()?;
+    // Of a group that nobody is left in, calls go on at once.
+    caller.call("602", system.ip())?.expect_answer()?;
+    let counts = [&second, &third, &last].map(|phone| phone.wait_decided(1, SOON).map(|calls| calls.len()));
+    assert_eq!(counts.into_iter().collect::<Result<Vec<_>>>()?, [1, 1, 1]);
+    assert_eq!((forwarding.calls()?.len(), target.calls()?.len()), (0, 0));
+    // Called by its own number, it forwards.
+    caller.call("1001", system.ip())?.expect_answer()?;
+    assert_eq!((forwarding.calls()?.len(), target.wait_decided(1, SOON)?.len()), (0, 1));
+    Ok(())
+}
+
 /// A variable of Asterisk's holds 4095 bytes, and what is more is cut: fifty telephones whose contacts are long are more than that.
 #[test]
 fn fifty_telephones_with_long_contacts_ring_all_at_once() -> Result<()> {

@@ -29,7 +29,7 @@ pub struct CallerId {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct CallForward {
-    /// Every call, without ringing.
+    /// Every call, without ringing. Groups leave the telephone out: a call to all of them is not for one to send away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub always: Option<Destination>,
     /// When the telephone is busy.
@@ -187,7 +187,7 @@ with_shared_fields! {
         /// if there is one; else the call ends.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub no_answer: Option<Destination>,
-        /// Does not ring: callers go where busy ones go.
+        /// Does not ring: callers go where busy ones go, and groups leave the telephone out.
         #[serde(default)]
         pub do_not_disturb: bool,
         /// Its voicemail box.

@@ -44,7 +44,7 @@ pub struct ExtensionGroup {
     /// In which order members ring.
     #[serde(default)]
     pub strategy: Strategy,
-    /// The extensions.
+    /// The extensions. One that forwards every call, is not to be disturbed or is turned off is left out.
     pub members: Vec<Name>,
     /// How long each try rings, `1s` to `10m`.
     #[serde(default = "twenty")]
