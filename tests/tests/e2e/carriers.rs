@@ -58,6 +58,54 @@ fn a_carrier_registers_and_its_calls_come_by_the_registration() -> Result<()> {
     Ok(())
 }
 
+/// It registers because its provider wants that, and what comes in by the registration is a stranger's.
+#[test]
+fn a_carrier_for_calls_out_alone_brings_none_in() -> Result<()> {
+    let provider = provider()?;
+    let system = System::start()?;
+    system.apply(&[
+        settings(""),
+        extension("1001", ", permissions: [national]"),
+        format!(
+            "---\nkind: Carrier\nmetadata: {{ name: provider }}\nspec: {{ direction: outbound, hosts: [\"{}:5060\"], codecs: [ulaw], \
+             registration: {{ username: acme, password: provider-secret }} }}\n",
+            provider.address()
+        ),
+        did("+351210001000", "destination: extension/1001"),
+        "---\nkind: OutboundRoute\nmetadata: { name: national }\nspec: { patterns: [_9XXXXXXXX], prepend: \"+351\", carriers: [provider] }\n".to_owned(),
+    ]
+    .concat())?;
+    until("the registration", SOON, || {
+        Ok(system.asterisk().cli("pjsip show registrations")?.contains("Registered").then_some(()))
+    })?;
+    let contacts = provider.cli("pjsip show contacts")?;
+    let line = contacts.lines().find_map(|line| line.trim().strip_prefix("Contact:  acme/sip:"));
+    let contact = line.and_then(|line| line.split_whitespace().next()).with_context(|| contacts.clone())?;
+    let phone = system.phone("1001", &Behaviour::answer_after(Duration::ZERO))?;
+    // A stranger is asked who it is, whatever it calls.
+    let place = Place::take()?;
+    let stranger = Caller::at(place).from("+351911111111").call("+351210001000", system.ip())?;
+    for number in ["+351210001000", "acme"] {
+        assert_eq!(invite(&system, contact, number)?, stranger.code, "{contact}");
+    }
+    // The provider itself gets no further than that.
+    provider.cli("channel originate Local/+351210001000@world application Wait 5")?;
+    provider_gives_up(&provider)?;
+    assert_eq!(phone.calls()?.len(), 0);
+    // Calls go out.
+    let result = system.caller("1001")?.hold_for(Duration::from_secs(1)).call("912345678", system.ip())?;
+    assert!(result.expect_answer()?.heard.has_tone(450), "{result:?}");
+    Ok(())
+}
+
+/// Waits until a provider's call has ended.
+fn provider_gives_up(provider: &Asterisk) -> Result<()> {
+    until("the end of the provider's call", SOON, || {
+        let count = provider.cli("core show channels count")?;
+        Ok((count.contains("0 active channels") && !count.contains("\n0 calls processed")).then_some(()))
+    })
+}
+
 /// User names that the dialplan would take for something of its own: the end of a call, a pattern, letters that separate; and a domain
 /// that is an IPv6 address.
 #[test]

@@ -22,6 +22,9 @@ pub(super) const HINTS: &str = "pbx-hints";
 /// Where messages between telephones end.
 pub(super) const MESSAGES: &str = "pbx-messages";
 
+/// Where every number is one that nobody has.
+pub(super) const UNKNOWN: &str = "pbx-unknown";
+
 /// Anything that can be dialled, as far as its first character goes.
 const ANY: &str = "_[0-9*#+]!";
 
@@ -156,7 +159,7 @@ impl Writer<'_> {
                 let prefix = if class.routes.contains(route) { "pbx-match-" } else { "pbx-deny-" };
                 self.file.line(format_args!("include => {}", hashed_name(prefix, route)));
             }
-            self.file.line("include => pbx-unknown");
+            self.file.line(format_args!("include => {UNKNOWN}"));
         }
         self.file.mark(None);
         self.file.context("pbx-number");
@@ -175,7 +178,7 @@ impl Writer<'_> {
             };
             self.file.exten(number, &step);
         }
-        self.file.context("pbx-unknown");
+        self.file.context(UNKNOWN);
         self.file.exten(ANY, &["Goto(pbx-hangup,unknown,1)".into()]);
     }
 
@@ -205,69 +208,75 @@ impl Writer<'_> {
 
     fn carriers(&mut self) {
         for (name, entry) in self.catalog.carriers.iter().filter(|(_, entry)| entry.spec.enabled) {
-            let carrier = &entry.spec;
             self.file.mark(Some(object(Kind::Carrier, name)));
-            // Calls that come in by it.
-            self.file.context(&carrier_context(name));
-            // Calls to a registered account may be sent to its contact; the number that was called then stands in `To` alone.
-            // Without one there the call is for the account itself, which may be a number.
-            let user = carrier.registers().map(contact_user);
-            let numbers = hashed_name("pbx-in-", name);
-            if let Some(user) = user {
-                let digits = user.trim_start_matches('+');
-                let own = digits.bytes().all(|b| b.is_ascii_digit());
-                self.file.exten(
-                    user,
-                    &[
-                        "Set(PBX_TO=${PJSIP_HEADER(read,To)})".into(),
-                        "Set(PBX_TO=${CUT(PBX_TO,@,1)})".into(),
-                        "Set(PBX_TO=${FILTER(0-9+,${CUT(PBX_TO,:,2)})})".into(),
-                        format!("GotoIf($[\"${{PBX_TO}}\"!=\"\"]?{numbers},${{PBX_TO}},1)"),
-                        if own { format!("Goto({numbers},{digits},1)") } else { "Goto(pbx-hangup,unknown,1)".into() },
-                    ],
-                );
+            if entry.spec.direction.inbound() {
+                self.inbound_carrier(name);
             }
-            self.file.line(format_args!("include => {numbers}"));
-            self.file.context(&numbers);
-            let rewrite = |rule: &pbx_manifest::kinds::Rewrite, value: &str| {
-                let prepend = rule.prepend.as_str().trim_start_matches('+');
-                if rule.strip == 0 {
-                    format!("{prepend}${{{value}}}")
-                } else {
-                    format!("{prepend}${{{value}:{}}}", rule.strip)
-                }
-            };
-            let mut steps = vec![
-                format!("Set(PBX_CARRIER={name})"),
-                "Set(PBX_NUMBER=${FILTER(0-9,${EXTEN})})".into(),
-                "Set(PBX_CALLER=${FILTER(0-9,${CALLERID(num)})})".into(),
-                // A caller who withholds the number is anonymous, even where the network knows better.
-                "ExecIf($[\"${CALLERID(num-pres):0:6}\"=\"prohib\"]?Set(PBX_CALLER=))".into(),
-            ];
-            let inbound = &carrier.inbound;
-            if inbound.number != pbx_manifest::kinds::Rewrite::default() {
-                steps.push(format!("Set(PBX_NUMBER={})", rewrite(&inbound.number, "PBX_NUMBER")));
-            }
-            if inbound.caller != pbx_manifest::kinds::Rewrite::default() {
-                steps.push(format!(
-                    "ExecIf($[\"${{PBX_CALLER}}\"!=\"\"]?Set(PBX_CALLER={}))",
-                    rewrite(&inbound.caller, "PBX_CALLER")
-                ));
-            }
-            steps.push(format!("Set(GROUP(pbx-in)={name})"));
-            if let Some(most) = carrier.max_channels {
-                steps.push(format!("GotoIf($[{} > {most}]?pbx-hangup,congestion,1)", in_use(name)));
-            }
-            let digits = self.did_digits;
-            steps.push(format!(
-                "GotoIf(${{DIALPLAN_EXISTS(pbx-did-${{PBX_NUMBER:-{digits}}},${{PBX_NUMBER}},1)}}?pbx-did-${{PBX_NUMBER:-{digits}}},${{PBX_NUMBER}},1)"
-            ));
-            steps.push("Goto(pbx-hangup,unknown,1)".into());
-            self.file.exten("_[0-9+]!", &steps);
-            if carrier.direction.outbound() {
+            if entry.spec.direction.outbound() {
                 self.outbound_carrier(name);
             }
         }
+    }
+
+    /// Calls that come in by a carrier.
+    fn inbound_carrier(&mut self, name: &Name) {
+        let carrier = &self.catalog.carriers[name].spec;
+        self.file.context(&carrier_context(name));
+        // Calls to a registered account may be sent to its contact; the number that was called then stands in `To` alone.
+        // Without one there the call is for the account itself, which may be a number.
+        let user = carrier.registers().map(contact_user);
+        let numbers = hashed_name("pbx-in-", name);
+        if let Some(user) = user {
+            let digits = user.trim_start_matches('+');
+            let own = digits.bytes().all(|b| b.is_ascii_digit());
+            self.file.exten(
+                user,
+                &[
+                    "Set(PBX_TO=${PJSIP_HEADER(read,To)})".into(),
+                    "Set(PBX_TO=${CUT(PBX_TO,@,1)})".into(),
+                    "Set(PBX_TO=${FILTER(0-9+,${CUT(PBX_TO,:,2)})})".into(),
+                    format!("GotoIf($[\"${{PBX_TO}}\"!=\"\"]?{numbers},${{PBX_TO}},1)"),
+                    if own { format!("Goto({numbers},{digits},1)") } else { "Goto(pbx-hangup,unknown,1)".into() },
+                ],
+            );
+        }
+        self.file.line(format_args!("include => {numbers}"));
+        self.file.context(&numbers);
+        let rewrite = |rule: &pbx_manifest::kinds::Rewrite, value: &str| {
+            let prepend = rule.prepend.as_str().trim_start_matches('+');
+            if rule.strip == 0 {
+                format!("{prepend}${{{value}}}")
+            } else {
+                format!("{prepend}${{{value}:{}}}", rule.strip)
+            }
+        };
+        let mut steps = vec![
+            format!("Set(PBX_CARRIER={name})"),
+            "Set(PBX_NUMBER=${FILTER(0-9,${EXTEN})})".into(),
+            "Set(PBX_CALLER=${FILTER(0-9,${CALLERID(num)})})".into(),
+            // A caller who withholds the number is anonymous, even where the network knows better.
+            "ExecIf($[\"${CALLERID(num-pres):0:6}\"=\"prohib\"]?Set(PBX_CALLER=))".into(),
+        ];
+        let inbound = &carrier.inbound;
+        if inbound.number != pbx_manifest::kinds::Rewrite::default() {
+            steps.push(format!("Set(PBX_NUMBER={})", rewrite(&inbound.number, "PBX_NUMBER")));
+        }
+        if inbound.caller != pbx_manifest::kinds::Rewrite::default() {
+            steps.push(format!(
+                "ExecIf($[\"${{PBX_CALLER}}\"!=\"\"]?Set(PBX_CALLER={}))",
+                rewrite(&inbound.caller, "PBX_CALLER")
+            ));
+        }
+        steps.push(format!("Set(GROUP(pbx-in)={name})"));
+        if let Some(most) = carrier.max_channels {
+            steps.push(format!("GotoIf($[{} > {most}]?pbx-hangup,congestion,1)", in_use(name)));
+        }
+        let digits = self.did_digits;
+        steps.push(format!(
+            "GotoIf(${{DIALPLAN_EXISTS(pbx-did-${{PBX_NUMBER:-{digits}}},${{PBX_NUMBER}},1)}}?pbx-did-${{PBX_NUMBER:-{digits}}},${{PBX_NUMBER}},1)"
+        ));
+        steps.push("Goto(pbx-hangup,unknown,1)".into());
+        self.file.exten("_[0-9+]!", &steps);
     }
 
     /// Calls that go out by a carrier: `Gosub(…,s,1(number,emergency))` returns when the next carrier may be tried, with why in

@@ -220,7 +220,9 @@ fn carrier(file: &mut ConfigFile, settings: &Settings, name: &Name, carrier: &Ca
     let transport = transport_id(settings, carrier.carried_by());
     let proxy = carrier.proxy().map(|proxy| format!("{};lr", carrier_uri(carrier, "", &proxy)));
     file.section(&id, "(pbx-carrier)");
-    file.set("context", dialplan::carrier_context(name));
+    let comes_in = carrier.direction.inbound();
+    // By a carrier that is for calls out alone nothing comes in.
+    file.set("context", if comes_in { dialplan::carrier_context(name) } else { dialplan::UNKNOWN.to_owned() });
     file.set("allow", codecs(&carrier.codecs));
     file.set("aors", &id);
     file.set("transport", &transport);
@@ -277,9 +279,11 @@ fn carrier(file: &mut ConfigFile, settings: &Settings, name: &Name, carrier: &Ca
         file.set("client_uri", if user.contains('@') { format!("sip:{user}") } else { format!("sip:{user}@{domain}") });
         file.set("contact_user", contact_user(account));
         file.set("outbound_auth", &id);
-        file.set("endpoint", &id);
-        // The answer to a registration names a line; calls that come by it are this carrier's.
-        file.set("line", "yes");
+        if comes_in {
+            // The answer to a registration names a line; calls that come by it are this carrier's.
+            file.set("endpoint", &id);
+            file.set("line", "yes");
+        }
         file.set("expiration", "600");
         file.set("retry_interval", "30");
         file.set("forbidden_retry_interval", "300");
