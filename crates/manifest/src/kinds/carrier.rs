@@ -181,7 +181,8 @@ pub struct Carrier {
     /// Which way calls go.
     #[serde(default)]
     pub direction: Direction,
-    /// Where calls (and registrations) are sent, the next one tried when one fails. Default: the preset's.
+    /// Where calls are sent, the next one tried when one fails; the first is also where the account registers. Default: the
+    /// preset's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<Endpoint>,
     /// What requests go through on their way to the hosts. Default: the preset's, else nothing.
@@ -238,7 +239,7 @@ fn minute() -> Duration {
 }
 
 impl Carrier {
-    /// Where calls and registrations are sent.
+    /// Where calls are sent; registrations go to the first.
     pub fn targets(&self) -> Vec<Endpoint> {
         if self.hosts.is_empty() {
             self.preset.map_or_else(Vec::new, |preset| preset.facts(self).hosts)
