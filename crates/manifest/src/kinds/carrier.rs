@@ -335,6 +335,31 @@ impl Spec for Carrier {
                     .help("an account that registers also answers challenges; keep `registration`"),
             );
         }
+        if let Some(preset) = self.preset.filter(|_| self.registration.is_some() && self.registers().is_none()) {
+            checker.add(
+                "spec.registration",
+                Diagnostic::warning(
+                    "no-registration",
+                    format!("preset `{}` takes no registrations: the account only answers challenges", preset.word()),
+                )
+                .labelled("never registers")
+                .help(if preset == Preset::GenericIp {
+                    "use `preset: generic-registration` to register, or write `authentication` instead"
+                } else {
+                    "write `authentication` instead"
+                }),
+            );
+        }
+        if self.preset == Some(Preset::GenericRegistration) && self.registration.is_none() {
+            checker.add(
+                "spec.preset",
+                Diagnostic::error("missing-field", "preset `generic-registration` has no account to register with")
+                    .help(
+                        "add `registration: { username: …, password: … }`, or use `preset: generic-ip` for a carrier that knows \
+                         its customers by address",
+                    ),
+            );
+        }
         let preset_hint = |what: &str| {
             format!(
                 "{what}{}",
