@@ -149,6 +149,61 @@ fn every_carrier_shows_a_caller_of_its_own() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_carrier_of_several_hosts_is_tried_at_each() -> Result<()> {
+    let (first, second, other) = (Place::take()?, Place::take()?, Place::take()?);
+    let system = System::start()?;
+    let hosts = format!("{}:5060\", \"{}", first.ip(), second.ip());
+    system.apply(
+        &[
+            settings(""),
+            extension("1001", ", permissions: [national]"),
+            carrier("first", hosts, ""),
+            carrier("second", other.ip(), ""),
+            ROUTES.to_owned(),
+        ]
+        .concat(),
+    )?;
+    let refusing = Uas::listen(first, &Behaviour::reject(503))?;
+    let taking = Uas::listen(second, &answers())?;
+    let next = Uas::listen(other, &answers())?;
+    let caller = system.caller("1001")?;
+    caller.call("912345678", system.ip())?.expect_answer()?;
+    assert_eq!(refusing.wait_decided(1, SOON)?[0].outcome, Outcome::Rejected(503));
+    let taken = taking.wait_decided(1, SOON)?.remove(0);
+    assert_eq!((taken.to.as_str(), taken.outcome), ("+351912345678", Outcome::Answered));
+    assert_eq!(next.calls()?.len(), 0);
+    // Where all hosts refuse, the next carrier is tried.
+    let both = Uas::listen(taking.close(), &Behaviour::reject(503))?;
+    caller.call("912345678", system.ip())?.expect_answer()?;
+    assert_eq!((refusing.wait_decided(2, SOON)?.len(), both.wait_decided(1, SOON)?.len()), (2, 1));
+    assert_eq!(next.wait_decided(1, SOON)?.len(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_carrier_sees_the_from_that_it_asks_for() -> Result<()> {
+    let place = Place::take()?;
+    let system = System::start()?;
+    system.apply(
+        &[
+            settings(""),
+            extension("1001", ", permissions: [national], callerId: { number: \"+351210001001\" }"),
+            carrier("first", place.ip(), ", fromUser: acme-1, fromDomain: sip.example.com"),
+            ROUTES.replace(", second]", "]").replace("[second]", "[first]"),
+        ]
+        .concat(),
+    )?;
+    let line = Uas::listen(place, &answers())?;
+    system.caller("1001")?.call("912345678", system.ip())?.expect_answer()?;
+    let taken = line.wait_decided(1, SOON)?.remove(0);
+    let header = |name: &str| taken.request.header(name).unwrap_or_default().to_owned();
+    assert!(header("From").contains("<sip:acme-1@sip.example.com>"), "{}", header("From"));
+    // The caller's number stands beside it.
+    assert!(header("P-Asserted-Identity").contains("+351210001001"), "{}", header("P-Asserted-Identity"));
+    Ok(())
+}
+
 /// Waits until Asterisk has asked a carrier and got no answer.
 fn wait_gone(system: &System, carrier: &str, ip: std::net::Ipv4Addr) -> Result<()> {
     system.asterisk().cli(&format!("pjsip qualify carrier-{carrier}"))?;

@@ -3,20 +3,22 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use pbx_lab::{Behaviour, Floor, FloorPhone, Transport, until};
-use pbx_tests::{SOON, System, extension, settings};
+use pbx_lab::{Asterisk, Behaviour, Floor, FloorPhone, Transport, until};
+use pbx_tests::{SOON, System, carrier, extension, settings};
 
 use crate::browser::Browser;
+
+/// Settings with every transport that is no browser's.
+const WITH_TLS: &str = "apiVersion: pbx/v1\nkind: Settings\nmetadata: { name: pbx }\nspec:\n  transports:\n    \
+    udp: { bind: \"{ip}:5060\" }\n    tcp: { bind: \"{ip}:5060\" }\n    \
+    tls: { bind: \"{ip}:5061\", certificate: \"{etc}/keys/lab.crt\", privateKey: \"{etc}/keys/lab.key\" }\n";
 
 #[test]
 fn telephones_talk_over_tls_and_tcp() -> Result<()> {
     let system = System::start()?;
-    let with_tls = "apiVersion: pbx/v1\nkind: Settings\nmetadata: { name: pbx }\nspec:\n  transports:\n    \
-        udp: { bind: \"{ip}:5060\" }\n    tcp: { bind: \"{ip}:5060\" }\n    \
-        tls: { bind: \"{ip}:5061\", certificate: \"{etc}/keys/lab.crt\", privateKey: \"{etc}/keys/lab.key\" }\n";
     system.apply(
         &[
-            with_tls.to_owned(),
+            WITH_TLS.to_owned(),
             extension("1001", ", codecs: [ulaw], transport: tls, mediaEncryption: sdes"),
             extension("1002", ", codecs: [ulaw], transport: tcp"),
             extension("1003", ", codecs: [ulaw]"),
@@ -37,6 +39,49 @@ fn telephones_talk_over_tls_and_tcp() -> Result<()> {
     floor.call("1003", "1001")?;
     floor.wait_tone("1003", 400, SOON)?;
     floor.wait_tone("1001", 800, SOON)?;
+    Ok(())
+}
+
+/// A provider that has no UDP.
+#[test]
+fn calls_go_out_over_tcp_and_tls() -> Result<()> {
+    let system = System::start()?;
+    let pjsip = "[tcp]\ntype = transport\nprotocol = tcp\nbind = {ip}:5060\n\n\
+        [tls]\ntype = transport\nprotocol = tls\nbind = {ip}:5061\nmethod = tlsv1_2\n\
+        cert_file = {etc}/keys/lab.crt\npriv_key_file = {etc}/keys/lab.key\n\n\
+        [customer]\ntype = identify\nendpoint = customer\nmatch = {customer}\n\n\
+        [customer]\ntype = endpoint\ncontext = customer\ndisallow = all\nallow = ulaw\ndirect_media = no\n\
+        media_encryption = sdes\nmedia_encryption_optimistic = yes\n";
+    let dialplan = "[customer]\nexten = _X.,1,Answer()\n same = n,Set(DB(secure/${EXTEN})=${CHANNEL(pjsip,secure)}${CHANNEL(rtp,secure,audio)})\n \
+        same = n,Playtones(450)\n same = n,Wait(3)\n same = n,Hangup()\n";
+    let provider = Asterisk::builder()
+        .file("pjsip.conf", pjsip.replace("{customer}", &system.ip().to_string()))
+        .file("extensions.conf", dialplan)
+        .start()?;
+    let route = |name: &str, order: u32, pattern: &str| {
+        format!(
+            "---\nkind: OutboundRoute\nmetadata: {{ name: {name} }}\nspec: {{ order: {order}, patterns: [{pattern}], carriers: [{name}] }}\n"
+        )
+    };
+    system.apply(
+        &[
+            WITH_TLS.to_owned(),
+            extension("1001", ", codecs: [ulaw], permissions: [national]"),
+            carrier("open", provider.address(), ", transport: tcp"),
+            carrier("closed", provider.address(), ", transport: tls, direction: outbound").replace(":5060", ":5061"),
+            route("open", 10, "_7XX"),
+            route("closed", 20, "_8XX"),
+        ]
+        .concat(),
+    )?;
+    let caller = system.caller("1001")?.hold_for(Duration::from_secs(1));
+    // Signalling and speech: both open, both encrypted.
+    for (number, secure) in [("700", "00"), ("800", "11")] {
+        let result = caller.call(number, system.ip())?;
+        assert!(result.expect_answer()?.heard.has_tone(450), "{number}: {result:?}");
+        let told = provider.cli(&format!("database get secure {number}"))?;
+        assert_eq!(told.trim(), format!("Value: {secure}"), "{number}");
+    }
     Ok(())
 }
 

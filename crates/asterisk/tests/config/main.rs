@@ -13,6 +13,7 @@ use std::path::Path;
 use pbx_asterisk::config::{ConfigTree, render};
 use pbx_asterisk::deploy::changed_sections;
 use pbx_lab::samples;
+use pbx_manifest::kinds::Preset;
 use pbx_manifest::{Document, Source};
 use proptest::prelude::*;
 
@@ -53,6 +54,38 @@ fn the_small_office_leads_everywhere() {
     let built = build(small_office(), |_, _| "4711".into());
     let contexts = dialplan(file(&render(&built.catalog, &built.secrets), "extensions.conf").text()).unwrap();
     assert_eq!(loose_ends(&contexts), Vec::<String>::new());
+}
+
+/// What is known of the providers, as Asterisk gets it: a wrong address would cost somebody the calls.
+#[test]
+fn presets_in_every_region() {
+    const TOLD: [&str; 7] =
+        ["contact", "match", "outbound_proxy", "transport", "media_encryption", "server_uri", "client_uri"];
+    let mut text = String::new();
+    for preset in [Preset::Twilio, Preset::Telnyx, Preset::Vonage, Preset::Ringcentral] {
+        let account = match preset {
+            Preset::Twilio | Preset::Vonage => "authentication",
+            _ => "registration",
+        };
+        for region in preset.regions() {
+            let manifest = serde_json::json!({
+                "apiVersion": "pbx/v1", "kind": "Carrier", "metadata": { "name": "x" },
+                "spec": { "preset": preset, "region": region, account: { "username": "acme", "password": { "env": "P" } } },
+            });
+            let built = build(office::documents(office::text(&[manifest])), |_, _| "4711".into());
+            assert_eq!(pbx_manifest::check(&built.catalog), []);
+            let _ = writeln!(text, "{} {region}", preset.word());
+            let tree = render(&built.catalog, &built.secrets);
+            for section in parse(file(&tree, "pjsip.conf").text()).unwrap() {
+                if let (Some(kind), "carrier-x") = (section.get("type"), section.name.as_str()) {
+                    for (key, value, _) in section.options.iter().filter(|(key, ..)| TOLD.contains(&key.as_str())) {
+                        let _ = writeln!(text, "  {kind} {key} = {value}");
+                    }
+                }
+            }
+        }
+    }
+    insta::assert_snapshot!(text);
 }
 
 #[test]
