@@ -236,7 +236,9 @@ fn carrier(file: &mut ConfigFile, settings: &Settings, name: &Name, carrier: &Ca
     if let Some(user) = &carrier.from_user {
         file.set("from_user", user);
     }
-    if let Some(domain) = &carrier.from_domain {
+    // In a URI, a host that is an IPv6 address stands in brackets.
+    let own_domain = carrier.from_domain.clone().map(|host| Endpoint { host, port: None });
+    if let Some(domain) = &own_domain {
         file.set("from_domain", domain);
     }
     if let Some(proxy) = &proxy {
@@ -272,9 +274,7 @@ fn carrier(file: &mut ConfigFile, settings: &Settings, name: &Name, carrier: &Ca
         file.set("type", "registration");
         file.set("transport", &transport);
         file.set("server_uri", carrier_uri(carrier, "", host));
-        // In a URI, a host that is an IPv6 address stands in brackets.
-        let own = carrier.from_domain.clone().map(|host| Endpoint { host, port: None });
-        let domain = own.as_ref().unwrap_or(host);
+        let domain = own_domain.as_ref().unwrap_or(host);
         let user = account.username.as_str();
         file.set("client_uri", if user.contains('@') { format!("sip:{user}") } else { format!("sip:{user}@{domain}") });
         file.set("contact_user", contact_user(account));
