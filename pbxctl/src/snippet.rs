@@ -1,6 +1,7 @@
 //! Findings as a compiler shows them: the line, the words under it, and what to do.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
@@ -11,16 +12,35 @@ use crate::ui::Look;
 /// How much of a line is shown on each side of the words that matter.
 const AROUND: usize = 120;
 
-/// Every finding, a blank line between them, in the order of files and lines; those without a place come last.
+/// How many findings of one sort are shown: a spreadsheet may have the same slip in every row.
+const ALIKE: usize = 50;
+
+/// Every finding, a blank line between them, in the order of files and lines; those without a place come last. Of very many that say
+/// the same, the first are shown, and how many more there are.
 pub fn all(sources: &[Source], diagnostics: &[Diagnostic], look: Look) -> String {
     let mut text = String::new();
+    let mut seen: BTreeMap<(&str, String), usize> = BTreeMap::new();
     for diagnostic in sorted(sources, diagnostics) {
+        let alike = seen.entry((&diagnostic.code, without_words(&diagnostic.message))).or_default();
+        *alike += 1;
+        if *alike > ALIKE {
+            continue;
+        }
         if !text.is_empty() {
             text.push('\n');
         }
         text.push_str(&one(sources, diagnostic, look));
     }
+    for ((_, message), count) in seen.iter().filter(|(_, count)| **count > ALIKE) {
+        let _ = writeln!(text, "\n… and {} more that say: {message}", count - ALIKE);
+    }
     text
+}
+
+/// A message without what was written there, by which messages of one sort differ.
+fn without_words(message: &str) -> String {
+    let words = message.split('`').enumerate().map(|(at, part)| if at % 2 == 0 { part } else { "`…`" });
+    words.collect::<String>().replace(|c: char| c.is_ascii_digit(), "")
 }
 
 /// Findings in the order in which they are read.
@@ -172,6 +192,19 @@ fn push_visible(into: &mut String, c: char) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_very_many_that_say_the_same_the_first_are_shown() {
+        let same = |at: usize| Diagnostic::error("value", format!("`x{at}` is not an e-mail address of row {at}"));
+        let mut found: Vec<Diagnostic> = (0..60).map(same).collect();
+        found.push(Diagnostic::error("value", "something else"));
+        let text = all(&[], &found, Look { color: false, width: None });
+        assert_eq!(text.matches("is not an e-mail address").count(), ALIKE + 1);
+        assert!(
+            text.contains("something else") && text.contains("… and 10 more that say: `…` is not an e-mail"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn long_and_hostile_lines_are_shown_around_the_words() {

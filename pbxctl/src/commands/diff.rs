@@ -21,7 +21,7 @@ use crate::{deploy, show};
   pbxctl diff --from 41                 What has changed since")]
 pub struct Diff {
     /// Files, folders (with everything below), globs, or `-` for standard input; may be repeated
-    #[arg(short = 'f', long = "file", value_name = "PATH", num_args = 1.., required_unless_present = "from", conflicts_with_all = ["from", "to"], value_hint = clap::ValueHint::AnyPath)]
+    #[arg(short = 'f', long = "file", value_name = "PATH", num_args = 1.., conflicts_with_all = ["from", "to"], value_hint = clap::ValueHint::AnyPath)]
     file: Vec<PathBuf>,
     /// The earlier revision
     #[arg(long, value_parser = crate::cli::revision, value_name = "REVISION")]
@@ -41,6 +41,11 @@ pub struct Diff {
 
 /// Runs it.
 pub fn run(args: &Diff, app: &mut App) -> Result<Exit, Failure> {
+    if args.from.is_none() && args.file.is_empty() {
+        return Err(Failure::usage("compare what? neither manifests nor revisions were named").help(
+            "manifests with what is live: `pbxctl diff -f office/`; revisions: `pbxctl diff --from 41 --to 42`",
+        ));
+    }
     let (changes, files) = if let Some(from) = args.from {
         let to = match args.to {
             Some(to) => to,

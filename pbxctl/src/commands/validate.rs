@@ -52,13 +52,8 @@ pub fn run(args: &Validate, app: &mut App) -> Result<Exit, Failure> {
             "diagnostics": found,
         }));
     } else {
-        for (at, diagnostic) in found.iter().enumerate() {
-            if at > 0 {
-                app.ui.line("");
-            }
-            let text = snippet::one(&app.sources, diagnostic, app.ui.look());
-            app.ui.text(&text);
-        }
+        let text = snippet::all(&app.sources, &parsed.diagnostics, app.ui.look());
+        app.ui.text(&text);
         app.ui.flush();
         if !found.is_empty() && app.ui.result_is_seen() {
             app.ui.talk("");

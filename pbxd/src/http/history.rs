@@ -22,7 +22,7 @@ pub(super) async fn of_object(
     let kind = kind.parse::<Kind>().map_err(|refused| bad(refused.0.replace('\n', "; "), "as in extension/1001"))?;
     let nowhere = || {
         Refusal(
-            ErrorBody::new(ErrorCode::NotFound, format!("there never was a {kind} `{name}`"))
+            ErrorBody::new(ErrorCode::NotFound, format!("no revision ever had {kind} `{name}`"))
                 .help(format!("`pbxctl get {}` lists those there are", kind.plural())),
         )
     };

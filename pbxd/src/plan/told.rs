@@ -126,8 +126,8 @@ pub(super) fn effects(
         .collect();
     if !passwords.is_empty() {
         effects.push(format!(
-            "the {} of {} changes: a telephone with the old one cannot register again",
-            if passwords.len() == 1 { "password" } else { "passwords" },
+            "{} for {}: a telephone with the old one cannot register again",
+            if passwords.len() == 1 { "a new password" } else { "new passwords" },
             some(passwords.iter().copied())
         ));
     }

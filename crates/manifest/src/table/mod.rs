@@ -138,6 +138,16 @@ impl Reading<'_> {
                 kinds = Kind::ALL.iter().map(|kind| (*kind, columns(*kind))).collect();
             }
         } else if kinds.is_empty() {
+            if let Some(at) = layout.heads.iter().position(|head| head.title.eq_ignore_ascii_case("kind")) {
+                let title = layout.heads[at].title.clone();
+                let other = Diagnostic::error("unknown-field", format!("unknown column `{title}`"));
+                self.add(
+                    layout.row,
+                    at,
+                    other.help("did you mean `kind`? titles are written as fields are: `displayName`"),
+                );
+                return None;
+            }
             self.add(
                 layout.row,
                 0,
