@@ -173,6 +173,16 @@ fn wrong_usage_ends_with_64() {
 }
 
 #[test]
+fn the_examples_are_right() {
+    let place = Place::new();
+    for example in ["small-office", "bulk"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(example);
+        let said = place.run(&["validate", "--strict", "-f", folder.to_str().unwrap()]);
+        assert!(said.contains("nothing wrong") && said.contains("[exit 0]"), "{example}: {said}");
+    }
+}
+
+#[test]
 fn inputs_are_read_or_refused() {
     let place = Place::new();
     place.write("good.yaml", GOOD).write("bad.yaml", BAD).write("folder/a.yaml", GOOD).write("folder/.b.yaml", BAD);

@@ -179,7 +179,7 @@ impl Default for Ami {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("{0}\n  `pbxctl setup` writes this file; --config names another one")]
+    #[error("{0}\n  {help}", help = reading_help(.0))]
     Read(std::io::Error),
     /// The file is not what it should be; the parser's message shows line and column.
     #[error("{}: {message}", path.display())]
@@ -192,6 +192,16 @@ pub enum ConfigError {
     /// A value cannot be used.
     #[error("{0}")]
     Value(String),
+}
+
+fn reading_help(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            "it holds a secret, and only root and pbxd's own user may read it: try with sudo"
+        }
+        std::io::ErrorKind::NotFound => "`pbxctl setup` writes this file; --config names another one",
+        _ => "--config names another one",
+    }
 }
 
 /// A mistake in the file, with its line, unless a secret may stand there.

@@ -35,6 +35,17 @@ fn without_secrets(text: &str) -> String {
     text.lines().map(line).collect()
 }
 
+/// What a terminal shows of a command.
+fn in_a_terminal(system: &System, line: &str) -> Result<String> {
+    let pbxctl = system.command(&[])?;
+    let line = format!("{} {line}", pbxctl.get_program().display());
+    let mut script = std::process::Command::new("script");
+    script.args(["-qec", &line, "/dev/null"]).env("PBXCTL_SOCKET", system.socket()).env("TERM", "xterm");
+    let folder = pbxctl.get_current_dir().context("no folder")?;
+    let output = script.current_dir(folder).stdin(std::process::Stdio::null()).output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 #[test]
 fn a_thousand_people_come_from_a_spreadsheet() -> Result<()> {
     let system = System::start()?;
@@ -47,8 +58,10 @@ fn a_thousand_people_come_from_a_spreadsheet() -> Result<()> {
     assert!(refused.stderr.contains("p1730(at)example.com") && !refused.stderr.contains("secret-1730"), "{refused}");
     assert!(!system.pbxctl(&["get", "extensions", "-o", "name"])?.stdout.contains("extension/"));
 
+    // Who watches sees how far it is.
     system.write("people.csv", &people(person))?;
-    system.pbxctl(&["apply", "-f", "people.csv", "--yes", "-o", "json"])?.expect(0)?;
+    let seen = in_a_terminal(&system, "apply -f people.csv --yes")?;
+    assert!(seen.contains("Verifying") && seen.contains("Applied revision 2"), "{seen}");
     let exported = system.pbxctl(&["export", "extensions", "-o", "csv", "--columns", COLUMNS])?.expect(0)?;
     assert_eq!(exported.stdout, without_secrets(&people(person)));
     system.phone("1042", &Behaviour::answer_after(Duration::ZERO))?;
@@ -68,7 +81,8 @@ fn a_thousand_people_come_from_a_spreadsheet() -> Result<()> {
             change["fields"].as_array().into_iter().flatten().filter_map(|field| field["path"].as_str()).collect();
         assert_eq!((&change["object"], fields), (&format!("extension/{number}").into(), vec!["spec.displayName"]));
     }
-    system.pbxctl(&["apply", "-f", "people.csv", "--yes"])?.expect(0)?;
+    let applied = system.pbxctl(&["apply", "-f", "people.csv", "--yes"])?.expect(0)?;
+    assert!(!applied.to_string().contains("Verifying") && !applied.to_string().contains('\r'), "{applied}");
     let exported = system.pbxctl(&["export", "extensions", "-o", "csv", "--columns", COLUMNS])?.expect(0)?;
     assert_eq!(exported.stdout, without_secrets(&people(changed)));
     assert_eq!(system.pbxctl(&["get", "extension/1001", "-o", "json"])?.json()?["spec"]["maxCalls"], 5);
