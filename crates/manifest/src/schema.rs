@@ -79,13 +79,15 @@ pub struct Explanation {
     pub fields: Vec<Field>,
 }
 
-/// Explains `spec` of a kind, or a field below it (`callForward.busy`). `Err` names the fields there are at the first unknown step.
+/// Explains `spec` of a kind, or a field below it (`callForward.busy`), or one of `metadata` (`metadata.labels`). `Err` names the fields there are at the first unknown step.
 pub fn explain(kind: Kind, path: &str) -> Result<Explanation, Vec<String>> {
     let schema = schema(kind);
     let definitions = &schema["$defs"];
-    let mut at = resolve(&schema["properties"]["spec"], definitions).clone();
-    let mut about = kind.about().to_owned();
-    for step in path.split('.').filter(|step| !step.is_empty() && *step != "spec") {
+    let mut steps = path.split('.').filter(|step| !step.is_empty()).peekable();
+    let root = steps.next_if(|step| ["metadata", "spec"].contains(step)).unwrap_or("spec");
+    let mut at = resolve(&schema["properties"][root], definitions).clone();
+    let mut about = if root == "spec" { kind.about().to_owned() } else { words(&at, definitions) };
+    for step in steps {
         let properties = properties(&at, definitions);
         let Some((_, next)) = properties.iter().find(|(name, _)| name == step) else {
             return Err(properties.into_iter().map(|(name, _)| name).collect());
@@ -160,6 +162,7 @@ fn values(schema: &Json, definitions: &Json) -> String {
     }
     match (named, schema["type"].as_str().or_else(|| schema["type"][0].as_str())) {
         (Some("Secret"), _) => "secret".into(),
+        (_, Some("object")) if schema["properties"].is_null() => "map of words".into(),
         (_, Some("object")) => "fields".into(),
         (_, Some("boolean")) => "true|false".into(),
         (_, Some("integer")) => "number".into(),

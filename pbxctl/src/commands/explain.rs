@@ -37,6 +37,9 @@ pub fn run(args: &Explain, app: &mut App) -> Result<Exit, Failure> {
     let (kind_word, path) = what.split_once(['.', '/']).unwrap_or((what, ""));
     let kind = nouns::kind(kind_word)?;
     let path = path.strip_prefix("spec.").unwrap_or(if path == "spec" { "" } else { path });
+    // As they are called in a table's header, and behind `-l`; which there are is everybody's own.
+    let labels = path.strip_prefix("metadata.").unwrap_or(path).split(['.', '/']).next() == Some("labels");
+    let path = if labels { "metadata.labels" } else { path };
     let explanation = pbx_manifest::explain(kind, path).map_err(|known| unknown_field(kind, path, &known))?;
     if args.output == Format::Json {
         app.ui.json(&json!({
