@@ -40,7 +40,7 @@ fuzz_target!(|bytes: &[u8]| {
             let value = if path.ends_with("pin") { "4711" } else { "a;--b" };
             secrets.insert(document.object.clone(), path, value);
         }
-        catalog.insert(document.object.name.clone(), document.labels.clone(), document.spec.clone());
+        catalog.insert(document.object.name.clone(), document.meta.labels.clone(), document.spec.clone());
     }
     let mut found = check(&catalog);
     found.extend(pbx_routing::check(&CallGraph::new(&catalog)));

@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod generate;
 mod lab;
 mod picture;
@@ -27,6 +28,7 @@ enum Chore {
     /// Run everything that must hold before a change goes in
     Test,
     Soak(soak::Soak),
+    Fuzz(fuzz::Fuzz),
     Bench(bench::Bench),
     Generate(generate::Generate),
     Demo(demo::Demo),
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Chore::Lab(lab) => lab.run(),
         Chore::Test => test::run(),
         Chore::Soak(soak) => soak.run(),
+        Chore::Fuzz(fuzz) => fuzz.run(),
         Chore::Bench(bench) => bench.run(),
         Chore::Generate(generate) => generate.run(),
         Chore::Demo(demo) => demo.run(),

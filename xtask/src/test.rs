@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{generate, project};
+use crate::{fuzz, generate, project};
 
 /// What the tests run besides our own programs.
 const PACKAGES: [&str; 5] = ["sip-tester", "postgresql", "python3-aiosmtpd", "util-linux", "strace"];
@@ -20,10 +20,11 @@ type Step = (&'static str, fn() -> Result<Done>);
 
 /// In the order of how soon they find something. What the lab needs comes first: whoever lacks it shall not hear so after
 /// minutes of building.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     ("what the lab needs", || pbx_lab::prepare(&PACKAGES).map(|()| Done::Well)),
     ("format", || cargo(&["fmt", "--all", "--check"])),
     ("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+    ("fuzz targets", || fuzz::check().map(|()| Done::Well)),
     ("dependencies", dependencies),
     ("generated files", || generate::check().map(|()| Done::Well)),
     // The very graph that the tests run: the same features, so that nothing is built twice. The programs of packages with
