@@ -1,6 +1,6 @@
 //! What the parts of the daemon share.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -294,9 +294,8 @@ impl System {
         let changed = planned.view.changes.iter().filter(|change| {
             change.object.kind == pbx_manifest::Kind::Extension && live.records.contains_key(&change.object)
         });
-        let registered = changed
-            .filter(|change| contacts.iter().any(|contact| contact.aor() == change.object.name.as_str()))
-            .count();
+        let registered: HashSet<&str> = contacts.iter().map(|contact| contact.aor()).collect();
+        let registered = changed.filter(|change| registered.contains(change.object.name.as_str())).count();
         planned.view.blast.registered_phones = Some(registered as u64);
     }
 

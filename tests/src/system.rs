@@ -310,6 +310,11 @@ impl System {
         self.pbxd.as_mut().is_some_and(Process::is_running)
     }
 
+    /// The process id of pbxd, if it runs.
+    pub fn pbxd_id(&self) -> Option<u32> {
+        self.pbxd.as_ref().map(Process::id)
+    }
+
     /// The way from pbxd to Asterisk, of a system that has one of its own ([`Builder::proxied`]).
     pub fn proxy(&self) -> &Proxy {
         self.proxy.as_ref().expect("the test asked for a proxy")
@@ -317,12 +322,12 @@ impl System {
 
     /// Lets one of pbxd's calls to the kernel go wrong.
     pub fn inject(&self, injection: &Injection) -> Result<Trace> {
-        Trace::inject(&self.place, self.pbxd.as_ref().context("pbxd does not run")?.id(), injection)
+        Trace::inject(&self.place, self.pbxd_id().context("pbxd does not run")?, injection)
     }
 
     /// Writes down pbxd's calls to the kernel.
     pub fn record(&self, calls: &str) -> Result<Trace> {
-        Trace::record(&self.place, self.pbxd.as_ref().context("pbxd does not run")?.id(), calls)
+        Trace::record(&self.place, self.pbxd_id().context("pbxd does not run")?, calls)
     }
 
     /// What pbxd has logged.

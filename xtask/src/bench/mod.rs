@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: how fast it is, beside something that everybody knows.
 
+mod system;
+
 use std::fmt::Write as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,7 +14,6 @@ use pbx_asterisk::ami::{Codec, Limits};
 use pbx_asterisk::config::{Secrets, render};
 use pbx_lab::ensure_packages;
 use pbx_manifest::{Source, check, parse};
-use pbx_tests::System;
 use tokio_util::codec::Decoder as _;
 
 use crate::project::{self, say};
@@ -53,12 +54,14 @@ impl Bench {
             let mut again = Command::new(target.join("release/xtask"));
             return project::run(again.arg("bench").args(self.write.then_some("--write")));
         }
-        let mut table = String::from("| what | took | beside it |\n|---|---|---|\n");
+        let mut table = String::from("| what | measured | beside it |\n|---|---|---|\n");
         for count in [1_000, 10_000, 100_000] {
             manifests(count, &mut table)?;
         }
         decode(&mut table)?;
-        plan(10_000, &mut table)?;
+        system::commands(&mut table)?;
+        system::changes(10_000, &mut table)?;
+        system::changes(100_000, &mut table)?;
         let text = format!(
             "# Measured\n\n`cargo xtask bench --write` on {}. The best of {RUNS} runs each.\n\n{table}",
             machine()
@@ -193,29 +196,13 @@ fn decode(table: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// A plan without a change, from the shell: reading the files, asking pbxd, its answer.
-fn plan(count: u32, table: &mut String) -> Result<()> {
-    let system = System::start()?;
-    let transports = "apiVersion: pbx/v1\nkind: Settings\nmetadata: { name: pbx }\nspec: { transports: { udp: { bind: \"{ip}:5060\" }, tcp: { bind: \"{ip}:5060\" } } }\n---\n";
-    system.write("office.yaml", &[transports, &office(count)].concat())?;
-    let begin = Instant::now();
-    system.pbxctl(&["apply", "-f", "office.yaml", "--yes"])?.expect(0)?;
-    let first = begin.elapsed();
-    let (planning, output) = best(|| system.pbxctl(&["plan", "-f", "office.yaml"]));
-    output?.expect(0)?;
-    row(table, &format!("{count} extensions: a first apply, read back from Asterisk"), first, "once");
-    row(
-        table,
-        &format!("{count} extensions: `pbxctl plan` without a change"),
-        planning,
-        "from the shell to the answer",
-    );
-    Ok(())
+fn row(table: &mut String, what: &str, time: Duration, beside: &str) {
+    line(table, what, &took(time), beside);
 }
 
-fn row(table: &mut String, what: &str, time: Duration, beside: &str) {
-    let _ = writeln!(table, "| {what} | {} | {beside} |", took(time));
-    say(&format!("{what}: {}, {beside}", took(time)));
+fn line(table: &mut String, what: &str, measured: &str, beside: &str) {
+    let _ = writeln!(table, "| {what} | {measured} | {beside} |");
+    say(&format!("{what}: {measured}, {beside}"));
 }
 
 fn took(time: Duration) -> String {
