@@ -166,12 +166,12 @@ fn text(name: &str, bytes: Vec<u8>) -> Result<Source, Failure> {
 /// Whether a file in a folder is a manifest; those beginning with `~$` are what Excel leaves beside an open one.
 fn is_manifest(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let known = [".yaml", ".yml", ".csv", ".tsv", ".xlsx"].iter().any(|ending| name.ends_with(ending));
+    let known = [".yaml", ".yml", ".json", ".csv", ".tsv", ".xlsx"].iter().any(|ending| name.ends_with(ending));
     known && !name.starts_with("~$")
 }
 
 /// What the names of manifests end in, for messages.
-const ENDINGS: &str = "manifests are files that end in .yaml, .yml, .csv or .xlsx";
+const ENDINGS: &str = "manifests are files that end in .yaml, .yml, .json, .csv or .xlsx";
 
 /// The files that one `-f` names.
 fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
@@ -187,9 +187,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
             Ok(found)
         }
         Ok(_) => match path.extension().and_then(|ending| ending.to_str()) {
-            Some("json" | "xls" | "ods") => {
-                Err(Failure::failed("input", format!("`{name}` is no manifest")).help(ENDINGS))
-            }
+            Some("xls" | "ods") => Err(Failure::failed("input", format!("`{name}` is no manifest")).help(ENDINGS)),
             _ => Ok(vec![path.to_owned()]),
         },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && name.contains(['*', '?', '[']) => glob(&name),

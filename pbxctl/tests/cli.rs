@@ -86,6 +86,10 @@ metadata: { name: \"1001\" }
 spec: { displyName: Ana Reyes }
 ";
 
+const BAD_JSON: &str = r#"[{"apiVersion":"pbx/v1","kind":"Extension","metadata":{"name":"1001"},"spec":{"displayName":"Ana"}},
+{"apiVersion":"pbx/v1","kind":"Extension","metadata":{"name":"1002"},"spec":{"displyName":"Rui","email":"a@b.cc"}}]
+"#;
+
 /// Every file of `tests/bad` and the words that answer it, in the `.txt` beside it; `PBXCTL_BLESS=1` writes those anew.
 #[test]
 fn every_bad_manifest_gets_its_words() {
@@ -187,7 +191,7 @@ fn inputs_are_read_or_refused() {
     let place = Place::new();
     place.write("good.yaml", GOOD).write("bad.yaml", BAD).write("folder/a.yaml", GOOD).write("folder/.b.yaml", BAD);
     place.write("none/readme.txt", "hello").write("blank.yaml", "# nothing\n").write("list.csv", "kind,name\n");
-    place.write("list.json", "[]");
+    place.write("list.json", "[]").write("office.json", BAD_JSON).write("sheet.ods", "");
     let mut all = String::new();
     for line in [
         &["validate", "-f", "good.yaml"][..],
@@ -200,6 +204,8 @@ fn inputs_are_read_or_refused() {
         &["validate", "-f", "x*.yaml"],
         &["validate", "-f", "list.csv"],
         &["validate", "-f", "list.json"],
+        &["validate", "-f", "office.json"],
+        &["validate", "-f", "sheet.ods"],
         &["validate", "-f", "good.yaml", "-o", "json"],
         &["validate", "-f", "bad.yaml", "-o", "json"],
         &["validate", "-f", "missing.yaml", "-o", "json"],
@@ -211,8 +217,10 @@ fn inputs_are_read_or_refused() {
     ] {
         writeln!(all, "$ pbxctl {}\n{}", line.join(" "), place.run(line)).unwrap();
     }
-    writeln!(all, "$ pbxctl validate -f - < bad.yaml\n{}", place.run_with_input(&["validate", "-f", "-"], BAD))
-        .unwrap();
+    for (name, text) in [("bad.yaml", BAD), ("office.json", BAD_JSON)] {
+        let said = place.run_with_input(&["validate", "-f", "-"], text);
+        writeln!(all, "$ pbxctl validate -f - < {name}\n{said}").unwrap();
+    }
     assert_snapshot!(all);
 }
 
@@ -641,14 +649,18 @@ fn rows_come_from_standard_input_and_folders() {
     place
         .write("folder/people.csv", good)
         .write("folder/~$people.xlsx", "")
-        .write("folder/more.yaml", &GOOD.replace("\"1001\", labels", "\"1003\", labels"));
+        .write("folder/more.yaml", &GOOD.replace("\"1001\", labels", "\"1003\", labels"))
+        .write(
+            "folder/one.json",
+            "{\"apiVersion\": \"pbx/v1\", \"kind\": \"Extension\", \"metadata\": {\"name\": \"1005\"}}",
+        );
     let fine = |objects: &str| format!("------- stderr -------\n{objects}: nothing wrong.\n[exit 0]\n");
     assert_eq!(place.run_with_input(&["validate", "-f", "-"], good), fine("1 object in 1 file"));
     assert_eq!(
         place.run_with_input(&["validate", "-f", "-", "--kind", "ext"], "name,email\n1001,a@b.cc\n1002,\n"),
         fine("2 objects in 1 file")
     );
-    assert_eq!(place.run(&["validate", "-f", "folder"]), fine("3 objects in 2 files"));
+    assert_eq!(place.run(&["validate", "-f", "folder"]), fine("4 objects in 3 files"));
     assert!(place.run(&["validate", "-f", "-", "--kind", "exts"]).ends_with("[exit 64]\n"));
 }
 

@@ -157,7 +157,7 @@ pub fn parse(sources: &[Source]) -> Parsed {
             continue;
         }
         let mut inherited = false;
-        for (index, node) in yaml::Documents::new(&source.text).enumerate() {
+        for (index, node) in manifests(&source.text).enumerate() {
             match node {
                 Ok(node) => {
                     let mut reader = Reader { lines: &lines, parsed: &mut parsed, row: None };
@@ -177,6 +177,16 @@ pub fn parse(sources: &[Source]) -> Parsed {
     }
     refuse_repeated(sources, &mut parsed);
     parsed
+}
+
+/// The documents of a text. One that is a list of maps is as many documents: JSON, which has no `---`, has several objects so.
+fn manifests(text: &str) -> impl Iterator<Item = Result<Node<'_>, yaml::YamlError>> {
+    yaml::Documents::new(text).flat_map(|document| match document {
+        Ok(Node { value: Value::List(items), .. }) if items.iter().all(Node::is_map) => {
+            items.into_iter().map(Ok).collect()
+        }
+        other => vec![other],
+    })
 }
 
 /// An object that is declared twice has no meaning: both places are named.
@@ -659,7 +669,7 @@ impl<'s> Locator<'s> {
         let (places, lines) = self.read.entry(origin.source).or_insert_with(|| {
             let places = match source.table {
                 Some(_) => Places::Cells(Cells::of(source)),
-                None => Places::Nodes(yaml::read(&source.text).0),
+                None => Places::Nodes(manifests(&source.text).map_while(Result::ok).collect()),
             };
             (places, Lines::new(source))
         });

@@ -105,6 +105,11 @@ impl Node<'_> {
         matches!(&self.value, Value::Scalar { text, plain: true } if matches!(text.as_ref(), "" | "~" | "null"))
     }
 
+    /// Whether this is a map.
+    pub fn is_map(&self) -> bool {
+        matches!(self.value, Value::Map(_))
+    }
+
     /// The value of a key, if this is a map that has it.
     pub fn get(&self, key: &str) -> Option<&Self> {
         let Value::Map(entries) = &self.value else { return None };
@@ -347,6 +352,13 @@ fn in_plain_words(info: &str) -> (String, Option<&'static str>) {
         }
         info if info.contains("illegal placement of ':'") => {
             ("no `:` may stand here", "is a `[` or `{` above not closed? text with `:` in it needs quotes")
+        }
+        info if info.contains("Unicode character escape") => (
+            "an escape in this text is no letter of its own",
+            "a pair as `\\ud83d\\ude00` is one letter that JSON wrote in two parts: write the letter itself",
+        ),
+        info if info.contains("escape character") => {
+            ("a `\\` in this text begins no escape", "a `\\` itself is written `\\\\`, or the text in single quotes")
         }
         info if info.contains("quoted scalar") => ("this text in quotes is not closed", "add the quote at its end"),
         info if info.contains("<document start>") => {

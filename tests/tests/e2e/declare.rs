@@ -43,11 +43,13 @@ fn the_example_applied_twice_changes_nothing_the_second_time() -> Result<()> {
     assert_eq!((reloads(&system)?, revisions(&system)?), before);
 
     // What was exported is the same again.
-    let exported = system.pbxctl(&["export"])?.expect(0)?;
-    fs::write(system.write("export.yaml", "")?, &exported.stdout)?;
-    system.pbxctl(&["diff", "-f", "export.yaml"])?.expect(0)?;
-    let again = system.pbxctl(&["apply", "-f", "export.yaml", "--yes"])?.expect(0)?;
-    assert!(again.stdout.contains("Nothing to change."), "{again}");
+    for form in ["yaml", "json"] {
+        let file = format!("export.{form}");
+        system.pbxctl(&["export", "-o", form, "--out", &file])?.expect(0)?;
+        system.pbxctl(&["diff", "-f", &file])?.expect(0)?;
+        let again = system.pbxctl(&["apply", "-f", &file, "--yes"])?.expect(0)?;
+        assert!(again.stdout.contains("Nothing to change."), "{again}");
+    }
     assert_eq!((reloads(&system)?, revisions(&system)?), before);
     Ok(())
 }

@@ -42,8 +42,12 @@ const MOST_COLUMNS: usize = 1000;
 
 /// Whether a text's first row is the header of a table, for input that has no name to tell by.
 pub fn is_table(text: &str) -> bool {
-    let source =
-        Source::rows("", text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default(), Table::default());
+    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    // JSON on one line has commas and names too.
+    if first.trim_start().starts_with(['[', '{']) {
+        return false;
+    }
+    let source = Source::rows("", first, Table::default());
     let header = Rows::of(&source).next();
     header.is_some_and(|row| row.cells.len() > 1 && row.cells.iter().any(|cell| is_name(&cell.text)))
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use pbx_manifest::{Diagnostic, Kind, Name, ObjectRef, Parsed, Source, parse};
 use proptest::prelude::*;
+use serde::Serialize as _;
 use serde_json::json;
 
 use crate::office;
@@ -49,6 +50,10 @@ fn documents_are_split_where_yaml_splits_them() {
         format!("{ONE}---\n{}", ONE.replace("1001", "1002")).replace('\n', "\r\n"),
         format!("\u{feff}{ONE}---\n{}", ONE.replace("1001", "1002")),
         format!("{ONE}---\nkind: Extension\nmetadata: {{ name: \"1002\" }}\nspec: {{ displayName: Ana }}"),
+        json(["1001", "1002"], 2),
+        json(["1001", "1002"], 0).replace('\n', ""),
+        json(["1001", "1002"], 1).replace(' ', "\t"),
+        format!("{ONE}---\n{}", json(["1002"], 2)),
     ] {
         let parsed = read(&text);
         assert!(parsed.diagnostics.is_empty(), "{text}: {:?}", parsed.diagnostics);
@@ -56,6 +61,38 @@ fn documents_are_split_where_yaml_splits_them() {
         assert_eq!(objects, [extension("1001"), extension("1002")], "{text}");
     }
     assert!(read("").documents.is_empty() && read("# nothing\n---\n~\n").diagnostics.is_empty());
+}
+
+/// Objects as a list, as `export -o json` writes them.
+fn json<const N: usize>(names: [&str; N], indent: usize) -> String {
+    let objects = names.map(|name| {
+        json!({ "apiVersion": "pbx/v1", "kind": "Extension", "metadata": { "name": name }, "spec": { "displayName": "Ana" } })
+    });
+    let indent = " ".repeat(indent);
+    let mut text = Vec::new();
+    let form = serde_json::ser::PrettyFormatter::with_indent(indent.as_bytes());
+    objects.serialize(&mut serde_json::Serializer::with_formatter(&mut text, form)).unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn what_is_wrong_in_a_list_is_found_where_it_stands() {
+    let text = json(["1001", "1002", "1001"], 2).replacen("\"Ana\"", "\"Ana\", \"noAnswer\": \"extension/9\"", 3);
+    let sources = [Source::new("office.json", text.as_str())];
+    let mut parsed = parse(&sources);
+    assert_eq!(codes(&parsed), ["repeated-object"]);
+    assert_eq!(parsed.diagnostics[0].position.as_ref().unwrap().line, 26);
+    assert_eq!(parsed.diagnostics[0].help[0], "first declared at office.json:6:15");
+    parsed.diagnostics.clear();
+    let found = parsed.check(&sources, pbx_manifest::check);
+    points_inside(&text, &found);
+    let lines: Vec<usize> = found.iter().map(|found| found.position.as_ref().unwrap().line).collect();
+    assert_eq!(lines, [29, 19], "{found:?}");
+
+    // A list of what are no objects is one mistake, and so is an object that is none.
+    assert_eq!(codes(&read("[1, 2]")), ["not-a-manifest"]);
+    assert_eq!(codes(&read("- - kind: Extension\n")), ["not-a-manifest"]);
+    assert!(read("[]").documents.is_empty() && read("[]").diagnostics.is_empty());
 }
 
 #[test]
