@@ -698,8 +698,19 @@ fn objects_are_exported_as_rows() {
         &["export", "-o", "csv", "--out", "out"],
         &["export", "-o", "xlsx", "--out", "out/office.xlsx"],
         &["export", "-o", "xlsx", "--out", "out"],
+        &["export", "extensions", "-o", "csv", "--out", "files/people.CSV"],
+        &["export", "-o", "csv", "--out", "files/all.csv"],
+        &["export", "--out", "files/office.yml"],
+        &["export", "-o", "json", "--out", "files/office.json"],
+        &["export", "--out", "files/people.csv"],
+        &["export", "-o", "json", "--out", "files/office.xlsx"],
+        &["export", "-o", "json", "--out", "v1.0"],
         &["validate", "-f", "out/office.xlsx"],
         &["validate", "-f", "out/extensions.csv", "-f", "out/groups.csv"],
+        &["validate", "-f", "files/people.CSV"],
+        &["validate", "-f", "files/office.yml"],
+        &["validate", "-f", "files/office.json"],
+        &["validate", "-f", "v1.0"],
     ] {
         writeln!(all, "$ pbxctl {}\n{}", line.join(" "), place.run(line)).unwrap();
     }

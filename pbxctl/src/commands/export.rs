@@ -24,7 +24,8 @@ use crate::{complete, objects, show, workbook};
 #[command(after_help = "Examples:
   pbxctl export > office.yaml
   pbxctl export --out office/            A file for each kind
-  pbxctl export extensions -o csv > extensions.csv
+  pbxctl export --out office.yaml        All in one file
+  pbxctl export extensions -o csv --out extensions.csv
   pbxctl export extensions -o csv --columns name,displayName,email
   pbxctl export -o xlsx --out office.xlsx")]
 pub struct Export {
@@ -33,7 +34,7 @@ pub struct Export {
     what: Vec<String>,
     #[command(flatten)]
     selector: Selector,
-    /// Write a file for each kind into this folder; a workbook has all in this one file
+    /// Write to this file, where the name ends as its form does; else a file for each kind into this folder
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
     out: Option<PathBuf>,
     /// The columns of CSV or a workbook, as `name,displayName,labels.team`; those that some object fills, where none is named
@@ -62,6 +63,7 @@ pub fn run(args: &Export, app: &mut App) -> Result<Exit, Failure> {
             Failure::usage("a workbook is not for a terminal").help("add `--out office.xlsx`, or `> office.xlsx`")
         );
     }
+    let one_file = args.out.as_deref().map(|path| is_file(args.output, path)).transpose()?.unwrap_or_default();
     let mut all = super::get::read(app, &nouns, &args.selector.label)?.objects;
     all.sort_by(|a, b| a.object.cmp(&b.object));
     let kinds: Vec<Kind> = match &nouns {
@@ -76,14 +78,14 @@ pub fn run(args: &Export, app: &mut App) -> Result<Exit, Failure> {
             let text = written(args, &all, &kinds)?;
             app.ui.text(&text);
         }
+        Some(path) if one_file => {
+            write(path, &written(args, &all, &kinds)?)?;
+            app.ui.talk(&format!("Wrote {} to {}.", show::plural(all.len(), "object", "objects"), path.display()));
+        }
         Some(folder) => {
             let mut files = 0;
             for (kind, own) in by_kind(&all) {
-                let ending = match args.output {
-                    Format::Csv => "csv",
-                    Format::Json => "json",
-                    _ => "yaml",
-                };
+                let ending = endings(args.output)[0];
                 write(&folder.join(format!("{}.{ending}", kind.plural())), &written(args, &own, &[kind])?)?;
                 files += 1;
             }
@@ -93,6 +95,49 @@ pub fn run(args: &Export, app: &mut App) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// What the names of files of a form end in; the first is what we give them.
+fn endings(form: Format) -> &'static [&'static str] {
+    match form {
+        Format::Csv => &["csv"],
+        Format::Json => &["json"],
+        Format::Xlsx => &["xlsx"],
+        _ => &["yaml", "yml"],
+    }
+}
+
+/// Whether a path names one file rather than a folder. A name that ends as another form's files do is refused: whoever reads it goes
+/// by its ending.
+fn is_file(form: Format, path: &Path) -> Result<bool, Failure> {
+    let Some(ending) = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()) else { return Ok(false) };
+    if path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Ok(false);
+    }
+    if endings(form).contains(&ending.as_str()) {
+        return Ok(true);
+    }
+    match [Format::Yaml, Format::Json, Format::Csv, Format::Xlsx]
+        .into_iter()
+        .find(|other| endings(*other).contains(&ending.as_str()))
+    {
+        Some(other) => {
+            let (shown, wanted) = (path.display(), endings(other)[0]);
+            let own = path.with_extension(endings(form)[0]);
+            Err(Failure::usage(format!("`{shown}` is not the name of {}", form_name(form)))
+                .help(format!("add `-o {wanted}`, or write `--out {}`", own.display())))
+        }
+        None => Ok(false),
+    }
+}
+
+fn form_name(form: Format) -> &'static str {
+    match form {
+        Format::Csv => "a CSV file",
+        Format::Json => "a JSON file",
+        Format::Xlsx => "a workbook",
+        _ => "a YAML file",
+    }
 }
 
 fn by_kind(all: &[ObjectView]) -> Vec<(Kind, Vec<ObjectView>)> {
