@@ -70,8 +70,9 @@ fn labels(object: &ObjectView) -> String {
     object.meta.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 
-/// Objects as tables, one for each kind among them.
+/// Objects as tables, one for each kind among them. Wide ones have more columns, and leave nothing out of a cell.
 pub fn tables(objects: &[ObjectView], wide: bool, look: Look) -> String {
+    let look = if wide { look.wide() } else { look };
     let kinds: BTreeSet<Kind> = objects.iter().map(|object| object.object.kind).collect();
     let mut text = String::new();
     for kind in &kinds {
@@ -193,6 +194,17 @@ mod tests {
         assert_eq!(again.diagnostics, []);
         assert_eq!(again.documents[0].object.to_string(), "did/+351210001000");
         assert_eq!(again.documents[0].fields, json!({ "destination": "extension/1001" }));
+    }
+
+    #[test]
+    fn a_wide_table_is_as_wide_as_what_it_shows() {
+        let spec = json!({ "displayName": "Ana Reyes", "permissions": ["internal", "national", "international"] });
+        let all = [object("extension/1001", spec)];
+        let look = Look { color: false, width: Some(40) };
+        let (narrow, wide) = (tables(&all, false, look), tables(&all, true, look));
+        assert!(narrow.lines().all(|line| line.len() <= 40), "{narrow}");
+        assert!(wide.contains("  internal,national,international  "), "{wide}");
+        assert!(!wide.contains('…') && wide.lines().count() == 2, "{wide}");
     }
 
     #[test]

@@ -56,6 +56,11 @@ pub struct Look {
 }
 
 impl Look {
+    /// The look of what is shown in full: lines are as long as they are, whatever the terminal's width.
+    pub fn wide(self) -> Self {
+        Self { width: None, ..self }
+    }
+
     /// A text in its style.
     pub fn paint(self, style: Style, text: &str) -> String {
         if self.color { format!("\u{1b}[{}m{text}\u{1b}[0m", style.code()) } else { text.to_owned() }

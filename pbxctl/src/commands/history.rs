@@ -93,7 +93,8 @@ pub fn run(args: &History, app: &mut App) -> Result<Exit, Failure> {
                 headings.extend(["SET", "COMMIT"]);
             }
             let rows = list.revisions.iter().map(|revision| row(revision, wide)).collect();
-            let text = table(&headings, rows, app.ui.look());
+            let look = if wide { app.ui.look().wide() } else { app.ui.look() };
+            let text = table(&headings, rows, look);
             app.ui.text(&text);
         }
     }

@@ -273,7 +273,7 @@ impl Phone<'_> {
             "directMedia": self.direct_media,
             "qualify": self.qualify,
             "allowFrom": self.allow_from,
-            "permissions": if self.permissions.is_empty() { vec!["internal"] } else { self.permissions.iter().copied().collect() },
+            "permissions": std::iter::once("internal").chain(self.permissions.iter().copied()).collect::<Vec<_>>(),
             "ringTimeout": self.ring_timeout,
             "record": self.record,
             "language": self.language,

@@ -37,6 +37,19 @@ fn open(schedule: &Schedule, zone: &str, instant: &str) -> bool {
 }
 
 #[test]
+fn calls_inside_are_among_the_permissions_of_everyone() {
+    let all = catalog(&[
+        ("extension", "1001", json!({})),
+        ("extension", "1002", json!({ "permissions": ["national"] })),
+        ("extension", "1003", json!({ "permissions": ["internal", "national"] })),
+    ]);
+    let shown = |name: &str| all.phone(&name.parse().unwrap()).unwrap().shared()["permissions"].clone();
+    assert_eq!(shown("1001"), json!(["internal"]));
+    assert_eq!(shown("1002"), json!(["internal", "national"]));
+    assert_eq!(shown("1003"), json!(["internal", "national"]));
+}
+
+#[test]
 fn a_schedule_is_open_in_its_own_zone() {
     let office = schedule(
         json!({ "open": [{ "days": "mon-fri", "hours": ["09:00-18:00"] }], "closed": [{ "date": "2026-12-25" }] }),
