@@ -88,7 +88,9 @@ fn debians_stock_configuration_is_prepared_and_proven() {
     let done = lab.setup(&["--yes"]).ended(0);
     let secret = lab.secret();
     assert!(secret.len() >= 24 && secret.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{secret}");
-    let done = done.says("let pbxd in at").says("is kept as").says("pbxctl doctor").hides(&secret);
+    let done = done.says("let pbxd in at").says("is kept as").hides(&secret);
+    // The unit would read another file.
+    let done = done.says(&format!("sudo pbxd --config {}", lab.toml().display())).hides("systemctl enable");
     assert_eq!(lab.backups().len(), 4, "{}", done.all);
     let after = lab.state();
     for name in ["pjsip.conf", "extensions.conf", "voicemail.conf", "rtp.conf"] {
@@ -260,7 +262,12 @@ fn without_asterisk_the_files_are_prepared_and_the_rest_is_told() {
     let lab_console = console(&asterisk);
     asterisk.kill();
     let lab = Lab { asterisk, folder: tempfile::tempdir().unwrap(), console: lab_console };
-    lab.setup_by("/no/such/asterisk", &["--yes"]).ended(0).says("sudo /no/such/asterisk -rx 'manager reload'");
+    let mut unnamed = lab.command("setup", "");
+    let words: Vec<_> = unnamed.get_args().map(std::ffi::OsStr::to_owned).collect();
+    unnamed = Command::new(unnamed.get_program());
+    let without = words.iter().filter(|word| *word != "--asterisk-command" && !word.is_empty());
+    let ran = Ran::new(&unnamed.args(without).arg("--yes").env("PATH", "/nonexistent").output().unwrap());
+    ran.ended(0).says("Asterisk was not asked").says("asterisk.conf -rx 'manager reload'");
     lab.setup(&["--yes"]).ended(0).says("Nothing to do.").says("Asterisk does not run");
     let Lab { mut asterisk, folder, console } = lab;
     asterisk.start_again().unwrap();
@@ -269,6 +276,23 @@ fn without_asterisk_the_files_are_prepared_and_the_rest_is_told() {
     assert_eq!(document["changes"], serde_json::json!([]));
     assert!(document["proof"]["version"].as_str().unwrap().starts_with("22."), "{document}");
     assert_eq!(document["proof"]["notLoaded"], serde_json::json!([]));
+}
+
+#[test]
+fn a_command_that_is_not_asterisks_is_refused_first() {
+    let lab = Lab::new(Asterisk::builder().stock().prepare().unwrap());
+    let before = lab.state();
+    for (command, why) in [
+        ("/no/such/asterisk", "cannot be run: /no/such/asterisk: No such file or directory"),
+        ("true", "does not answer as Asterisk's console does: no answer"),
+        ("echo hello", "does not answer as Asterisk's console does: hello -rx core show version"),
+        ("", "names no program"),
+    ] {
+        for how in ["--yes", "--dry-run"] {
+            lab.setup_by(command, &[how]).ended(64).says(why).says("nothing was changed");
+        }
+    }
+    assert_eq!(lab.state(), before);
 }
 
 #[test]

@@ -83,6 +83,7 @@ pub fn run(args: &Setup, app: &mut App) -> Result<Exit, Failure> {
     }
     let site = Site::open(&args.place)?;
     let console = Console::new(&args.place);
+    console.refuse_wrong()?;
     let _alone = alone(&site)?;
     let socket = app.global.socket();
     let wish = wish::wish(args, &socket, &site)?;
@@ -107,7 +108,7 @@ pub fn run(args: &Setup, app: &mut App) -> Result<Exit, Failure> {
             app.ui.json(&document(&site, &wish, &outcome));
         } else {
             app.ui.line("Nothing to do.");
-            end(app, &outcome);
+            end(app, args, &outcome);
         }
         return Ok(Exit::Done);
     }
@@ -133,7 +134,7 @@ pub fn run(args: &Setup, app: &mut App) -> Result<Exit, Failure> {
     if args.output == Format::Json {
         app.ui.json(&document(&site, &wish, &outcome));
     } else {
-        end(app, &outcome);
+        end(app, args, &outcome);
     }
     Ok(Exit::Done)
 }
@@ -386,7 +387,7 @@ fn put_back(written: &[Written], made: Option<PathBuf>, console: &Console, failu
 }
 
 /// Says what was done and what is left.
-fn end(app: &mut App, outcome: &Outcome) {
+fn end(app: &mut App, args: &Setup, outcome: &Outcome) {
     for one in &outcome.written {
         if let Some(backup) = &one.backup {
             app.ui.line(&format!("{} is kept as {}", one.path.display(), backup.display()));
@@ -409,7 +410,7 @@ fn end(app: &mut App, outcome: &Outcome) {
         app.ui.line(note);
     }
     if !outcome.written.is_empty() {
-        app.ui.line("Next: `sudo systemctl enable --now pbxd`, then `pbxctl doctor`.");
+        app.ui.line(&args.place.next());
     }
 }
 

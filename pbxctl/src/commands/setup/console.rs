@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use super::site::Where;
+use crate::failure::Failure;
 
 /// Why the console gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,10 +14,15 @@ pub enum Silence {
     NoAsterisk(String),
 }
 
+/// What the console says that finds no Asterisk to talk to.
+const NOT_RUNNING: &str = "Unable to connect to remote asterisk";
+
 /// How the console is called.
 #[derive(Debug, Clone)]
 pub struct Console {
     words: Vec<String>,
+    /// The command line named it.
+    named: bool,
 }
 
 impl Console {
@@ -31,7 +37,30 @@ impl Console {
                 .chain([place.asterisk_conf.display().to_string()])
                 .collect(),
         };
-        Self { words }
+        Self { words, named: place.asterisk_command.is_some() }
+    }
+
+    /// Refuses a command that was named and calls no console of Asterisk's. An Asterisk that does not run is none of its fault.
+    pub fn refuse_wrong(&self) -> Result<(), Failure> {
+        if !self.named {
+            return Ok(());
+        }
+        let why = match self.ask("core show version") {
+            Ok(answer) if answer.lines().any(|line| line.starts_with("Asterisk ")) => return Ok(()),
+            Err(Silence::NoAsterisk(why)) if why.contains(NOT_RUNNING) => return Ok(()),
+            Ok(answer) | Err(Silence::NoAsterisk(answer)) => {
+                format!("does not answer as Asterisk's console does: {}", answer.lines().next().unwrap_or("no answer"))
+            }
+            Err(Silence::NotRunnable(why)) => format!("cannot be run: {why}"),
+        };
+        if self.words.is_empty() {
+            return Err(Failure::usage("`--asterisk-command` names no program; nothing was changed")
+                .help("leave it out where `asterisk` is in its usual place"));
+        }
+        let command = self.words.join(" ");
+        Err(Failure::usage(format!("the command `{command}` of `--asterisk-command` {why}; nothing was changed"))
+            .help(format!("it is right when `{}` shows a version", self.by_hand("core show version")))
+            .help("leave `--asterisk-command` out where `asterisk` is in its usual place"))
     }
 
     /// How somebody runs a command by hand.
@@ -53,7 +82,7 @@ impl Console {
             .map_err(|error| Silence::NotRunnable(format!("{program}: {error}")))?;
         let answer = String::from_utf8_lossy(&run.stdout).trim_end().to_owned();
         let talk = format!("{answer}\n{}", String::from_utf8_lossy(&run.stderr));
-        if !run.status.success() || talk.contains("Unable to connect to remote asterisk") {
+        if !run.status.success() || talk.contains(NOT_RUNNING) {
             return Err(Silence::NoAsterisk(talk.trim().lines().last().unwrap_or("no answer").to_owned()));
         }
         Ok(answer)

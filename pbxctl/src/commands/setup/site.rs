@@ -8,6 +8,9 @@ use pbx_asterisk::setup::{Directories, Tree};
 
 use crate::failure::{Exit, Failure};
 
+/// The configuration that pbxd reads where nothing else is said, as its systemd unit does.
+const PBXD_CONFIG: &str = "/etc/pbxd/pbxd.toml";
+
 /// Where things are, where that is not where they usually are.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Where things are")]
@@ -26,11 +29,26 @@ pub struct Where {
         long,
         env = "PBXD_CONFIG",
         hide_env_values = true,
-        default_value = "/etc/pbxd/pbxd.toml",
+        default_value = PBXD_CONFIG,
         value_name = "FILE",
         value_hint = clap::ValueHint::FilePath
     )]
     pub pbxd_config: PathBuf,
+}
+
+impl Where {
+    /// How pbxd is started with its configuration, and looked at then.
+    pub fn next(&self) -> String {
+        let is = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if is(&self.pbxd_config) == is(Path::new(PBXD_CONFIG)) {
+            return "Next: `sudo systemctl enable --now pbxd`, then `pbxctl doctor`.".to_owned();
+        }
+        let path = self.pbxd_config.display();
+        format!(
+            "Next: `sudo pbxd --config {path}`, then `pbxctl doctor --pbxd-config {path}`; pbxd's systemd unit reads {PBXD_CONFIG}, \
+             and not this file."
+        )
+    }
 }
 
 /// The folders of an Asterisk.
