@@ -232,6 +232,46 @@ fn the_socket_is_not_for_this_user() {
 }
 
 #[test]
+fn what_is_for_root_alone_is_skipped_with_a_word_of_sudo() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let system = System::new();
+    let copy = system.lab.folder.path().join("pbxctl");
+    fs::copy(env!("CARGO_BIN_EXE_pbxctl"), &copy).unwrap();
+    fs::set_permissions(system.lab.folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let socket = system.lab.folder.path().join("pbxd.sock");
+    fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let mode = |path: &Path, mode: u32| fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    let etc = system.lab.asterisk.etc();
+    for path in [etc.parent().unwrap(), &etc, &system.etc("pbx.d"), &system.etc("pbx.d/revisions")] {
+        mode(path, 0o755);
+    }
+    mode(&system.etc("asterisk.conf"), 0o644);
+    let doctor = |console: &str| {
+        let own = system.lab.command("doctor", console);
+        let output = Command::new("setpriv")
+            .args(["--reuid", "64998", "--regid", "64998", "--clear-groups", "--"])
+            .arg(&copy)
+            .args(own.get_args())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        Ran::new(&output).hides("install").says("sudo")
+    };
+    // A program that may not be run; then the folders one by one, from within.
+    let command = system.lab.folder.path().join("asterisk");
+    fs::write(&command, "").unwrap();
+    doctor(&command.display().to_string()).says("Permission denied (os error 13); run it with `sudo`");
+    mode(&system.etc("pbx.d/revisions/000000"), 0o700);
+    doctor(&system.lab.console).hides("has no pjsip.conf").says("current");
+    mode(&etc, 0o700);
+    doctor(&system.lab.console).says("config-dir").says("not for this user: run it with `sudo`");
+    mode(etc.parent().unwrap(), 0o700);
+    doctor(&system.lab.console).says("config-dir").says("not for this user: run it with `sudo`");
+}
+
+#[test]
 fn the_manager_interface_is_closed() {
     let system = System::new();
     let text = system.lab.read("manager.conf").replace("enabled = yes", "enabled = no");

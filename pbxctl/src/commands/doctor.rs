@@ -10,8 +10,10 @@ mod machine;
 mod who;
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use fs_err as fs;
 use pbx_asterisk::config::FILES;
 use pbx_asterisk::setup::{Own, Tree};
 use pbx_manifest::Kind;
@@ -27,7 +29,7 @@ use crate::show;
 use crate::table;
 use crate::ui::Style;
 
-use check::{Checks, State};
+use check::{Checks, NOT_FOR_THIS_USER, State};
 use daemon::Pbxd;
 
 /// Test each link of the chain, and say what to do about each that is broken
@@ -62,7 +64,7 @@ pub fn run(args: &Doctor, app: &mut App) -> Result<Exit, Failure> {
         Ok(own) => own,
         Err(failure) => {
             if failure.exit == Exit::NotAllowed {
-                checks.skip("pbxd-config", "not for this user: run it with `sudo`");
+                checks.skip("pbxd-config", NOT_FOR_THIS_USER);
             } else {
                 let check = checks.fail("pbxd-config", failure.message);
                 failure.help.into_iter().for_each(|line| {
@@ -76,11 +78,14 @@ pub fn run(args: &Doctor, app: &mut App) -> Result<Exit, Failure> {
     let mut place = args.place.clone();
     let told = pbxd.health.as_ref().map(|health| PathBuf::from(&health.asterisk.config_dir));
     place.config_dir = place.config_dir.or(told).or_else(|| own.as_ref().map(|own| own.config_dir.clone()));
-    place.config_dir = place.config_dir.filter(|dir| dir.is_dir());
+    // One that this user may not look into is no reason to look elsewhere.
+    place.config_dir = place.config_dir.filter(|dir| {
+        fs::metadata(dir).map_or_else(|error| error.kind() == ErrorKind::PermissionDenied, |about| about.is_dir())
+    });
     match Site::open(&place) {
         Ok(site) => chain(app, args, &mut checks, &site, &pbxd, own.as_ref())?,
         Err(failure) if failure.exit == Exit::NotAllowed => {
-            checks.skip("config-dir", "not for this user: run it with `sudo`");
+            checks.skip("config-dir", NOT_FOR_THIS_USER);
         }
         Err(failure) => {
             let check = checks.fail("config-dir", failure.message);
@@ -114,7 +119,8 @@ fn chain(
     let mut read = |name: &str| match site.tree(name) {
         Ok(tree) => Ok(tree),
         Err(failure) => {
-            checks.skip(&format!("reads-{name}"), failure.message);
+            let why = if failure.exit == Exit::NotAllowed { NOT_FOR_THIS_USER.to_owned() } else { failure.message };
+            checks.skip(&format!("reads-{name}"), why);
             Err(())
         }
     };

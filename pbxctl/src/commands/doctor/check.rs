@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// Why a link could not be looked at that root can look at.
+pub const NOT_FOR_THIS_USER: &str = "not for this user: run it with `sudo`";
+
 /// How a link of the chain is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -9,14 +9,14 @@ use pbx_asterisk::config::FILES;
 use pbx_asterisk::deploy::Revisions;
 use pbx_asterisk::setup::{Own, Tree, conflicts, included, sip_sections, target};
 
-use super::check::Checks;
+use super::check::{Checks, NOT_FOR_THIS_USER};
 use super::who::{ENTER, READ, WRITE, Who};
 use crate::commands::setup::site::{self, Site};
 
 /// Why something could not be looked at.
 fn unseen(error: &std::io::Error) -> String {
     if error.kind() == std::io::ErrorKind::PermissionDenied {
-        return "not for this user: run it with `sudo`".into();
+        return NOT_FOR_THIS_USER.into();
     }
     error.to_string()
 }
@@ -87,7 +87,8 @@ pub fn revisions(
 fn current(checks: &mut Checks, revisions: &Revisions, id: u64, health: Option<&Health>) {
     let folder = revisions.folder(id);
     let missing: Vec<&str> = FILES.iter().map(|(name, _)| *name).filter(|name| !folder.join(name).is_file()).collect();
-    if let Err(error) = fs::symlink_metadata(&folder)
+    // Who may not enter it sees none of its files.
+    if let Err(error) = fs::symlink_metadata(folder.join("."))
         && error.kind() == std::io::ErrorKind::PermissionDenied
     {
         checks.skip("current", unseen(&error));
@@ -298,7 +299,7 @@ pub fn browsers(checks: &mut Checks, pjsip: Option<&Tree>, http: Option<&Tree>) 
             .fail("browsers", "there are extensions for browsers, and Asterisk's HTTPS server is off")
             .help("in [general] of http.conf: enabled = yes, tlsenable = yes, tlsbindaddr, tlscertfile, tlsprivatekey")
             .help("then `sudo asterisk -rx 'module reload http'`; `http show status` shows it");
-    } else if !Path::new(&value("tlscertfile")).exists() {
+    } else if matches!(Path::new(&value("tlscertfile")).try_exists(), Ok(false)) {
         checks
             .fail("browsers", format!("{} is not there: browsers cannot connect", value("tlscertfile")))
             .help("`tlscertfile` in http.conf names the certificate with its chain, readable by Asterisk");

@@ -76,7 +76,9 @@ pub fn look(
     }
     if let Err(silence) = &uptime {
         let (Silence::NotRunnable(why) | Silence::NoAsterisk(why)) = silence;
-        checks.skip("asterisk", format!("could not be asked: {why}"));
+        // Its console is root's, and its program lies where the search path of others does not lead.
+        let cure = if rustix::process::geteuid().is_root() { "" } else { "; run it with `sudo`" };
+        checks.skip("asterisk", format!("could not be asked: {why}{cure}"));
         return Ok(alive);
     }
     version(checks, &console.ask("core show version").unwrap_or_default());

@@ -78,6 +78,11 @@ impl Site {
         if let Some(dir) = &place.config_dir {
             dirs.etc.clone_from(dir);
         }
+        if let Err(error) = fs::metadata(&dirs.etc)
+            && error.kind() == std::io::ErrorKind::PermissionDenied
+        {
+            return Err(unreadable(&error));
+        }
         if !dirs.etc.is_dir() {
             return Err(Failure::failed("noAsterisk", format!("{} is not a folder", dirs.etc.display()))
                 .help("Asterisk's configuration folder is named with `--config-dir DIR`"));
