@@ -4,7 +4,7 @@
 //! the old object, and binds nothing again when the old configuration comes back. So whether a bind can succeed is looked at before.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use fs_err as fs;
 
@@ -107,9 +107,9 @@ fn transports(file: &ConfigFile) -> BTreeMap<&str, (usize, Carried, SocketAddr)>
 }
 
 /// Whether somebody at a manager's address (`host:port`) sees the same network as this program does.
-pub fn is_here(manager: &str) -> bool {
+pub async fn is_here(manager: &str) -> bool {
     let own = |address: SocketAddr| UdpSocket::bind((address.ip(), 0)).is_ok();
-    manager.to_socket_addrs().is_ok_and(|mut all| all.any(own))
+    tokio::net::lookup_host(manager).await.is_ok_and(|mut all| all.any(own))
 }
 
 /// The transports of `to` that are new or moved, and cannot listen where they are to.

@@ -48,7 +48,7 @@ pub async fn preflight(
     }
     if changed.contains(&"pjsip.conf") {
         rejections.extend(unknown_options(client, tree).await?);
-        if sockets::is_here(client.addr()) {
+        if sockets::is_here(client.addr()).await {
             rejections.extend(sockets::taken(from, tree, &Listening::read()));
         }
     }

@@ -481,7 +481,7 @@ async fn transports(
             Some((id, words.last()?))
         })
         .collect();
-    let listening = sockets::is_here(client.addr()).then(Listening::read);
+    let listening = sockets::is_here(client.addr()).await.then(Listening::read);
     for (id, object) in meant {
         found.sip_objects += 1;
         let bind = object.options.get("bind").map(|values| values.join(","));
