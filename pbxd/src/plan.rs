@@ -16,6 +16,7 @@ use pbx_asterisk::deploy::changed_sections;
 use pbx_manifest::{Action, Catalog, Diagnostic, ObjectRef, Records, read_spec};
 use pbx_store::Store;
 
+pub(crate) use self::limits::defaults_hold;
 use self::wanted::Wanted;
 use crate::live::{self, Live};
 use crate::secrets;

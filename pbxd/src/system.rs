@@ -10,6 +10,8 @@ use pbx_api::{ErrorBody, ErrorCode, PlanRequest, Reload, SavedPlan, Unconfirmed}
 use pbx_asterisk::ami::{self, AmiError, Backoff, Client, Link};
 use pbx_asterisk::config::FILES;
 use pbx_asterisk::deploy::Revisions;
+use pbx_asterisk::sockets::{self, Listening};
+use pbx_manifest::{Action, Kind, ObjectChange};
 use pbx_store::{Owner, RevisionId, State, Store};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::drift;
 use crate::live::Live;
-use crate::plan::{Limits, Planned, plan, saved};
+use crate::plan::{Limits, Planned, defaults_hold, plan, saved};
 use crate::surroundings;
 
 /// How many plans are kept for applying of each who makes them, so that nobody's plans push out another's; older ones must be made
@@ -247,6 +249,12 @@ impl System {
     async fn make(&self, id: String, request: PlanRequest) -> Result<Planned, ErrorBody> {
         let live = self.live();
         let mut planned = plan(&self.store, &live, id, request, Limits::Kept).await?;
+        let gone = |change: &&ObjectChange| change.object.kind == Kind::Settings && change.action == Action::Delete;
+        if let Some(change) = planned.view.changes.iter().find(gone)
+            && sockets::is_here(&self.config().ami_options().addr).await
+        {
+            defaults_hold(&change.object, &sockets::taken(&live.tree, &planned.tree, &Listening::read()))?;
+        }
         if live.revision.is_some() && self.revisions().proven() != live.revision {
             // Asterisk has not said that it has what is live: whatever is planned, everything is reloaded and read back.
             planned.view.reloads = FILES

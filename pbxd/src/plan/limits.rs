@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pbx_api::{ErrorBody, ErrorCode, PlanRequest};
+use pbx_asterisk::deploy::Rejection;
 use pbx_manifest::{Action, Catalog, Diagnostic, Kind, ObjectChange, ObjectRef, missing_reference};
 
 use super::told;
@@ -65,6 +66,19 @@ pub(super) fn deletes(
             .help(format!("if that is meant, say so: --allow-deletes {}", deleted.len()))),
         None => Ok(()),
     }
+}
+
+/// Refuses to delete the settings where their defaults, which come back, cannot hold on this machine: `taken` is what the transports
+/// that they would open meet here. Applied, it would be tried and undone.
+pub(crate) fn defaults_hold(deleted: &ObjectRef, taken: &[Rejection]) -> Result<(), ErrorBody> {
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let message = format!("without {deleted}, the default transports come back, and they cannot listen here");
+    let refused = taken.iter().fold(ErrorBody::new(ErrorCode::Invalid, message), |body, one| body.help(&*one.message));
+    Err(refused.help(format!(
+        "keep {deleted} with the transports that it has; `pbxctl edit {deleted}` takes other fields out, and their defaults come back"
+    )))
 }
 
 /// When all that is wrong is that something uses what is deleted or renamed: says who uses it, instead of that it is missing.

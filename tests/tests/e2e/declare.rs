@@ -202,3 +202,22 @@ fn a_stock_asterisk_is_set_up_and_telephones_call() -> Result<()> {
     assert_eq!(phone.wait_calls(1, SOON)?.len(), 1);
     Ok(())
 }
+
+/// Without settings, Asterisk would listen everywhere. Where that cannot be, it is said before anything is tried.
+#[test]
+fn settings_stay_where_their_defaults_cannot_hold() -> Result<()> {
+    let system = System::start()?;
+    system.apply(&[settings("").replace("{ip}:5060", "{ip}:5070"), extension("1001", "")].concat())?;
+    let before = revisions(&system)?;
+    let _another = std::net::UdpSocket::bind((system.ip(), 5060))?;
+    for how in ["--dry-run", "--yes"] {
+        let refused = system.pbxctl(&["delete", "settings/pbx", how])?.expect(1)?;
+        for words in
+            ["without settings/pbx, the default transports come back", "0.0.0.0:5060", "pbxctl edit settings/pbx"]
+        {
+            assert!(refused.stderr.contains(words), "{refused}");
+        }
+    }
+    assert_eq!(revisions(&system)?, before, "nothing was tried");
+    Ok(())
+}
