@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::Context;
+use pbx_api::{ErrorBody, ErrorCode};
 use pbx_asterisk::config::{ConfigTree, Secrets, render};
 use pbx_manifest::{Catalog, Kind, ObjectRef, Record, Records};
 use pbx_store::{ObjectRow, Secret, SecretId, Store};
@@ -77,5 +78,15 @@ impl Live {
             secrets,
             tree,
         })
+    }
+}
+
+/// There is no revision of this number: says which there are.
+pub(crate) async fn no_revision(store: &Store, revision: impl std::fmt::Display) -> ErrorBody {
+    let newest = store.revisions(1, None).await.ok().and_then(|all| all.into_iter().next());
+    let body = ErrorBody::new(ErrorCode::NotFound, format!("there is no revision {revision}"));
+    match newest {
+        Some(newest) => body.help(format!("the newest is {}; `pbxctl history` lists those there are", newest.id)),
+        None => body.help("there is none yet: `pbxctl apply` makes the first one"),
     }
 }

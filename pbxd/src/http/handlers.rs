@@ -243,17 +243,16 @@ fn revision_id(text: &str) -> Result<RevisionId, Refusal> {
         .map_err(|_| bad(format!("`{text}` is not a revision's number"), "as in 42; `pbxctl history` lists them"))
 }
 
-pub(super) fn missing(error: StoreError) -> Refusal {
-    match error {
-        StoreError::Missing { .. } => Refusal(
-            ErrorBody::new(ErrorCode::NotFound, "there is no such revision")
-                .help("`pbxctl history` lists those there are"),
-        ),
-        StoreError::NotInForce { .. } => Refusal(
+/// What the store gave; what it could not give, as it is told.
+pub(super) async fn given<T>(system: &System, answer: Result<T, StoreError>) -> Result<T, Refusal> {
+    match answer {
+        Ok(given) => Ok(given),
+        Err(StoreError::Missing { revision }) => Err(Refusal(live::no_revision(&system.store, revision).await)),
+        Err(StoreError::NotInForce { .. }) => Err(Refusal(
             ErrorBody::new(ErrorCode::BadRequest, "that revision was never live")
                 .help("`pbxctl history` shows which were"),
-        ),
-        other => internal(&other),
+        )),
+        Err(other) => Err(internal(&other)),
     }
 }
 
@@ -266,12 +265,13 @@ pub(super) struct Page {
 pub(super) async fn revisions(State(system): State<Arc<System>>, Query(page): Query<Page>) -> Answer<RevisionList> {
     let live = system.live().revision;
     let before = page.before.as_deref().map(revision_id).transpose()?;
-    let revisions = system.store.revisions(page.limit.unwrap_or(50).min(10_000), before).await.map_err(missing)?;
+    let limit = page.limit.unwrap_or(50).min(10_000);
+    let revisions = given(&system, system.store.revisions(limit, before).await).await?;
     Ok(Json(RevisionList { revisions: revisions.into_iter().map(|revision| revision_view(revision, live)).collect() }))
 }
 
 pub(super) async fn revision(State(system): State<Arc<System>>, Path(id): Path<String>) -> Answer<RevisionView> {
-    let revision = system.store.revision(revision_id(&id)?).await.map_err(missing)?;
+    let revision = given(&system, system.store.revision(revision_id(&id)?).await).await?;
     Ok(Json(revision_view(revision, system.live().revision)))
 }
 
@@ -282,7 +282,7 @@ pub(super) struct From {
 
 /// The objects of a revision.
 async fn records_at(system: &System, id: RevisionId) -> Result<Records, Refusal> {
-    let rows = system.store.objects_at(id).await.map_err(missing)?;
+    let rows = given(&system, system.store.objects_at(id).await).await?;
     live::records(&rows).map(|(records, _)| records).map_err(|error| internal(&error))
 }
 
@@ -299,8 +299,8 @@ pub(super) async fn changes(
         let changes = pbx_manifest::changes(&before, &after);
         return Ok(Json(RevisionChanges { from: Some(number(from)), to: number(to), changes }));
     }
-    let revision = system.store.revision(to).await.map_err(missing)?;
-    let rows = system.store.changes(to).await.map_err(missing)?;
+    let revision = given(&system, system.store.revision(to).await).await?;
+    let rows = given(&system, system.store.changes(to).await).await?;
     let (mut before, mut after) = (Records::new(), Records::new());
     for row in rows {
         let (Some(kind), Ok(name)) = (Kind::find(&row.kind), row.name.parse()) else { continue };

@@ -8,7 +8,7 @@ use pbx_api::{ErrorBody, ErrorCode, ObjectHistory, ObjectVersion};
 use pbx_manifest::{Kind, ObjectRef, Record, Records};
 
 use super::Refusal;
-use super::handlers::{Answer, bad, internal, missing, revision_view, view};
+use super::handlers::{Answer, bad, given, internal, revision_view, view};
 use crate::system::System;
 
 /// How many versions are told.
@@ -31,7 +31,7 @@ pub(super) async fn of_object(
     let mut asked = vec![(object.clone(), u64::MAX)];
     // Under each name that it had, up to when it got the next one.
     while let Some((object, before)) = asked.pop() {
-        let rows = system.store.history_of(kind.singular(), object.name.as_str(), MOST).await.map_err(missing)?;
+        let rows = given(&system, system.store.history_of(kind.singular(), object.name.as_str(), MOST).await).await?;
         for row in rows {
             let id = row.revision.id.get().unsigned_abs();
             if id >= before || versions.len() >= MOST as usize {
@@ -49,8 +49,8 @@ pub(super) async fn of_object(
             if let Some(earlier) = earlier {
                 // The record that it had under its earlier name, to tell what else changed with the name.
                 let earlier = ObjectRef::new(kind, earlier);
-                let rows =
-                    system.store.history_of(kind.singular(), earlier.name.as_str(), MOST).await.map_err(missing)?;
+                let rows = system.store.history_of(kind.singular(), earlier.name.as_str(), MOST).await;
+                let rows = given(&system, rows).await?;
                 let gone = rows.into_iter().find(|row| row.revision.id.get().unsigned_abs() == id);
                 if let Some(old) = gone.map(|row| read(row.before)).transpose()?.flatten() {
                     from.insert(earlier.clone(), old);

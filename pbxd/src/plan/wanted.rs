@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pbx_api::{ErrorBody, ErrorCode, PlanRequest};
 use pbx_asterisk::config::Secrets;
 use pbx_manifest::{Declaration, Diagnostic, ObjectRef, Record, Records};
-use pbx_store::{RevisionId, Store};
+use pbx_store::{RevisionId, Store, StoreError};
 
 use super::{internal, invalid};
 use crate::live::{self, Live};
@@ -22,19 +22,18 @@ pub(super) struct Wanted {
 
 /// The objects of an earlier revision.
 pub(super) async fn going_back(store: &Store, revision: u64) -> Result<Wanted, ErrorBody> {
-    let missing = || {
-        ErrorBody::new(ErrorCode::NotFound, format!("there is no revision {revision} to go back to"))
-            .help("`pbxctl history` lists those there are")
+    let Some(id) = i64::try_from(revision).ok().and_then(|id| RevisionId::try_from(id).ok()) else {
+        return Err(live::no_revision(store, revision).await);
     };
-    let id = i64::try_from(revision).ok().and_then(|id| RevisionId::try_from(id).ok()).ok_or_else(missing)?;
-    let rows = store.objects_at(id).await.map_err(|error| match error {
-        pbx_store::StoreError::Missing { .. } => missing(),
-        pbx_store::StoreError::NotInForce { .. } => {
-            ErrorBody::new(ErrorCode::BadRequest, format!("revision {revision} was never live"))
-                .help("`pbxctl history` shows which were")
+    let rows = match store.objects_at(id).await {
+        Ok(rows) => rows,
+        Err(StoreError::Missing { .. }) => return Err(live::no_revision(store, revision).await),
+        Err(StoreError::NotInForce { .. }) => {
+            return Err(ErrorBody::new(ErrorCode::BadRequest, format!("revision {revision} was never live"))
+                .help("`pbxctl history` shows which were"));
         }
-        other => internal(&other),
-    })?;
+        Err(other) => return Err(internal(&other)),
+    };
     let (records, _) = live::records(&rows).map_err(|error| internal(&error))?;
     let kept = live::secret_values(store.secrets_at(id).await.map_err(|error| internal(&error))?);
     Ok(Wanted { records, given: BTreeMap::new(), kept })

@@ -50,6 +50,13 @@ fn the_example_applied_twice_changes_nothing_the_second_time() -> Result<()> {
         let again = system.pbxctl(&["apply", "-f", &file, "--yes"])?.expect(0)?;
         assert!(again.stdout.contains("Nothing to change."), "{again}");
     }
+    for command in [&["history", "99"][..], &["diff", "--from", "99"], &["rollback", "99", "--yes"]] {
+        let refused = system.pbxctl(command)?.expect(1)?;
+        assert!(
+            refused.stderr.contains("there is no revision 99\n  help: the newest is 2; `pbxctl history`"),
+            "{refused}"
+        );
+    }
     assert_eq!((reloads(&system)?, revisions(&system)?), before);
     Ok(())
 }
