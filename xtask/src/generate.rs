@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Command};
 use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
 use fs_err as fs;
 use pbx_manifest::Kind;
 
@@ -101,12 +102,71 @@ fn files() -> Result<BTreeMap<String, String>> {
 
 /// A page for a command and for each one below it.
 fn pages(command: &Command, into: &mut BTreeMap<String, String>) -> io::Result<()> {
-    let man = Man::new(command.clone());
+    // What stands after the help is ours to write: as it comes, it would be one paragraph under the heading "EXTRA".
+    let after = command.get_after_long_help().or_else(|| command.get_after_help()).map(ToString::to_string);
+    let man = Man::new(command.clone().after_help(None::<&str>).after_long_help(None::<&str>));
     let mut page = Vec::new();
     man.render(&mut page)?;
-    into.insert(format!("man/{}", man.get_filename()), String::from_utf8_lossy(&page).into_owned());
+    let page = String::from_utf8_lossy(&page).into_owned() + &sections(after.as_deref().unwrap_or_default());
+    into.insert(format!("man/{}", man.get_filename()), page);
     for below in command.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help") {
         pages(below, into)?;
     }
     Ok(())
+}
+
+/// The paragraphs of a text as sections: each begins with its heading and a colon. Lines below a heading stay lines, as examples of
+/// commands must; text behind it is text.
+fn sections(text: &str) -> String {
+    let mut roff = Roff::new();
+    let start = roff.render();
+    for paragraph in text.split("\n\n") {
+        let Some((heading, body)) = paragraph.split_once(':') else { continue };
+        roff.control("SH", [heading.trim().to_uppercase().as_str()]);
+        match body.strip_prefix('\n') {
+            Some(lines) => {
+                roff.control("nf", []);
+                for line in lines.lines() {
+                    roff.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
+                }
+                roff.control("fi", []);
+            }
+            None => {
+                roff.text([roman(body.trim())]);
+            }
+        }
+    }
+    roff.render().strip_prefix(&start).map(str::to_owned).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_stay_line_by_line() {
+        let text = "Examples:\n  pbxctl get ext -o wide\n  pbxctl trace '.x'     Why\n\nExit status: 0 done,\n1 failed";
+        assert_eq!(
+            sections(text),
+            ".SH EXAMPLES\n.nf\npbxctl get ext \\-o wide\npbxctl trace \\*(Aq.x\\*(Aq     Why\n.fi\n\
+             .SH \"EXIT STATUS\"\n0 done,\n1 failed\n"
+        );
+        assert_eq!(sections(""), "");
+    }
+
+    /// What stands after the help of a command is all in its page.
+    #[test]
+    fn no_paragraph_is_left_out() {
+        let mut commands = vec![pbxctl::command(), pbxd::command()];
+        while let Some(command) = commands.pop() {
+            let after = command.get_after_long_help().or_else(|| command.get_after_help());
+            for paragraph in
+                after.map(ToString::to_string).unwrap_or_default().split("\n\n").filter(|own| !own.is_empty())
+            {
+                let heading = paragraph.split(':').next().unwrap_or_default();
+                assert!(paragraph.contains(':') && heading.len() < 20, "{}: {paragraph}", command.get_name());
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
+    }
 }
