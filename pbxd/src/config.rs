@@ -18,7 +18,7 @@ pub struct Args {
     /// The configuration file.
     #[arg(long, env = "PBXD_CONFIG", default_value = DEFAULT_FILE, value_name = "FILE")]
     pub config: PathBuf,
-    /// Check the configuration and exit.
+    /// Check the configuration, and whether what it names is there, and exit.
     #[arg(long)]
     pub check_config: bool,
     /// Make a new key, encrypt every secret with it, and exit. Stop pbxd before, and start it after; calls go on.
@@ -230,7 +230,74 @@ fn told(text: &str, error: &toml::de::Error) -> String {
         let column = text[from..at].chars().count();
         format!("\n{bar} |\n{number} | {line}\n{bar} | {}^\n", " ".repeat(column))
     };
-    format!("line {number}: {}{shown}", error.message().trim_end())
+    let message = error.message().trim_end();
+    let words = in_plain_words(message, &key_before(text, at)).unwrap_or_else(|| message.to_owned());
+    format!("line {number}: {words}{shown}")
+}
+
+/// The key whose value begins at a byte; of an item, its list's.
+fn key_before(text: &str, at: usize) -> String {
+    let mut head = text[..at].trim_end();
+    if let Some(list) =
+        head.rfind('[').filter(|list| !head[*list..].contains(']') && head[..*list].trim_end().ends_with('='))
+    {
+        head = head[..list].trim_end();
+    }
+    let key = head.strip_suffix('=').unwrap_or_default().trim_end();
+    key.rsplit(['\n', ',', '{', ' ']).next().unwrap_or_default().trim_matches(['"', '\'']).to_owned()
+}
+
+/// What the reader says, for somebody who knows the file and not how it is read; nothing where it is plain already.
+fn in_plain_words(message: &str, key: &str) -> Option<String> {
+    if let Some(rest) = message.strip_prefix("unknown field ") {
+        let mut words = rest.split('`').skip(1).step_by(2);
+        let field = words.next()?;
+        let known: Vec<&str> = words.collect();
+        let near = pbx_manifest::nearest(field, known.iter().copied());
+        return Some(match near {
+            Some(near) => format!("there is no `{field}` here; did you mean `{near}`?"),
+            None => format!("there is no `{field}` here; there are `{}`", known.join("`, `")),
+        });
+    }
+    let (what, rest) = message.split_once(": ")?;
+    let (found, expected) = rest.rsplit_once(", expected ")?;
+    let number = ["u16", "u64", "usize"].contains(&expected);
+    if what == "invalid value" && number {
+        let most = if expected == "u16" { "from 0 to 65535" } else { "from 0 up" };
+        return Some(format!("`{key}` is a whole number {most}"));
+    }
+    if what != "invalid type" {
+        return None;
+    }
+    let found = match found.split(' ').next()? {
+        "string" => "a text",
+        "integer" => "a number",
+        "floating" => "a number with a fraction",
+        "boolean" => "`true` or `false`",
+        "sequence" => "a list",
+        "map" => "a section",
+        _ => return None,
+    };
+    let usual = Config::default();
+    let (expected, value) = match expected {
+        _ if number => {
+            let value = match key {
+                "port" => u64::from(usual.ami.port),
+                "patience" => usual.asterisk.patience,
+                "keep_days" => usual.keep_days,
+                _ => usual.keep_revisions as u64,
+            };
+            ("a whole number", value.to_string())
+        }
+        "a boolean" => ("`true` or `false`", "true".to_owned()),
+        "a sequence" => ("a list", "[\"…\"]".to_owned()),
+        "a string" | "path string" => ("a text in quotes", "\"…\"".to_owned()),
+        section if section.starts_with("struct ") => {
+            return Some(format!("`{key}` is a section, `[{key}]` with its fields below, and not {found}"));
+        }
+        _ => return None,
+    };
+    Some(format!("`{key}` is {expected}, as in `{key} = {value}`, and not {found}"))
 }
 
 impl Config {

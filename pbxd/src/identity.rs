@@ -49,6 +49,16 @@ impl Accounts {
         Self { passwd: read("/etc/passwd"), group: read("/etc/group") }
     }
 
+    /// Whether there is a user of this name.
+    pub(crate) fn has_user(&self, name: &str) -> bool {
+        self.passwd.lines().any(|line| line.split(':').next() == Some(name))
+    }
+
+    /// Whether there is a group of this name.
+    pub(crate) fn has_group(&self, name: &str) -> bool {
+        self.group.lines().any(|line| line.split(':').next() == Some(name))
+    }
+
     /// A user's name and primary group.
     fn user(&self, uid: u32) -> Option<(&str, u32)> {
         self.passwd.lines().find_map(|line| {

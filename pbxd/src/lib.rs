@@ -1,9 +1,10 @@
 //! The daemon: wires store, Asterisk and API together.
 //!
 //! [`config`] says what it is told, [`live`] what the system is, `plan` what would change, `apply` how it is changed, `http` who
-//! may ask for what, `lifecycle` how it starts and ends.
+//! may ask for what, `lifecycle` how it starts and ends, `check` what `--check-config` looks at.
 
 mod apply;
+mod check;
 pub mod config;
 mod confirm;
 mod drift;
@@ -36,9 +37,17 @@ pub fn run(args: Args) -> ExitCode {
         Err(error) => return complain(&error.to_string()),
     };
     if check {
+        let found = check::look(&config, &identity::Accounts::read());
+        for warning in &found.warnings {
+            complain(&format!("warning: {warning}"));
+        }
+        if !found.errors.is_empty() {
+            return complain(&found.errors.join("\npbxd: "));
+        }
         return say(&format!(
-            "{} is fine: store {}, Asterisk in {}",
+            "{} is fine{}: store {}, Asterisk in {}",
             args.config.display(),
+            if found.warnings.is_empty() { "" } else { " but for the warnings" },
             config.store_shown(),
             config.asterisk.config_dir.display()
         ));

@@ -138,8 +138,34 @@ fn a_mistake_in_the_configuration_is_told_with_its_line() {
     let output = daemon.check();
     assert!(output.status.success(), "{}", text(&output.stderr));
     for (change, expected) in [
-        (("[ami]\nport = 1", "[ami]\nport = \"x\""), vec!["line 8", "port = \"x\""]),
-        (("log_dir", "log_folder"), vec!["line 6", "log_folder", "log_dir"]),
+        (
+            ("[ami]\nport = 1", "[ami]\nport = \"x\""),
+            vec!["line 8: `port` is a whole number, as in `port = 5038`, and not a text", "port = \"x\""],
+        ),
+        (("port = 1", "port = 70000"), vec!["line 8: `port` is a whole number from 0 to 65535"]),
+        (("port = 1", "tls = \"yes\""), vec!["line 8: `tls` is `true` or `false`, as in `tls = true`, and not a text"]),
+        (
+            ("port = 1", "host = 127"),
+            vec!["line 8: `host` is a text in quotes, as in `host = \"…\"`, and not a number"],
+        ),
+        (("port = 1", "secret_file = true"), vec!["`secret_file` is a text in quotes", "and not `true` or `false`"]),
+        (
+            ("[asterisk]", "access = 5\n[asterisk]"),
+            vec!["line 4: `access` is a section, `[access]` with its fields below"],
+        ),
+        (
+            ("[asterisk]", "keep_revisions = -1\n[asterisk]"),
+            vec!["line 4: `keep_revisions` is a whole number from 0 up"],
+        ),
+        (("[asterisk]", "[access]\nadmin_users = \"ana\"\n[asterisk]"), vec!["line 5: `admin_users` is a list"]),
+        (
+            ("[asterisk]", "[access]\nadmin_users = [\"ana\", 5]\n[asterisk]"),
+            vec!["line 5: `admin_users` is a text in quotes"],
+        ),
+        (("[asterisk]", "access = { admin_users = 5 }\n[asterisk]"), vec!["line 4: `admin_users` is a list"]),
+        (("log_dir", "log_folder"), vec!["line 6: there is no `log_folder` here; there are `config_dir`, `log_dir`"]),
+        (("log_dir", "logdir"), vec!["line 6: there is no `logdir` here; did you mean `log_dir`?"]),
+        (("port = 1", "colour = 1"), vec!["line 8: there is no `colour` here; there are `host`, `port`"]),
         (("secret = \"never-shown\"", ""), vec!["pbxctl setup"]),
         (("sqlite://", "mysql://"), vec!["sqlite:// or postgres://"]),
         // What stands on the line of a secret is not repeated, whatever is wrong with it.
@@ -158,6 +184,52 @@ fn a_mistake_in_the_configuration_is_told_with_its_line() {
             assert!(message.contains(part), "`{part}` is missing in: {message}");
         }
         assert!(!message.contains("never-shown") && !message.contains("7712345"), "{message}");
+    }
+}
+
+#[test]
+fn what_the_configuration_names_is_looked_for() {
+    let mut daemon = Daemon::new();
+    let good = fs::read_to_string(daemon.path("pbxd.toml")).unwrap();
+    let checked = |daemon: &Daemon, (old, new): (&str, &str)| {
+        fs::write(daemon.path("pbxd.toml"), good.replace(old, new)).unwrap();
+        let output = daemon.check();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let at = daemon.dir.path().display().to_string();
+    fs::create_dir(daemon.path("log")).unwrap();
+    assert_eq!(checked(&daemon, ("", "")).2, "");
+    for (change, expected) in [
+        (("/asterisk\"", "/astersk\""), format!("[asterisk] config_dir: there is no folder {at}/astersk")),
+        (("/log\"", "/logs\""), format!("[asterisk] log_dir: there is no folder {at}/logs")),
+        (("port = 1", "host = \"pbx.invalid\""), "[ami] host: `pbx.invalid` has no address now".to_owned()),
+        (("port = 1", "tls = true\ntls_ca = \"/none\""), "[ami] tls_ca: there is no file /none".to_owned()),
+        (
+            ("[ami]", "[access]\nadmin_users = [\"root\", \"nobody-here\"]\n[ami]"),
+            "[access] admin_users: there is no user `nobody-here`".to_owned(),
+        ),
+        (
+            ("[ami]", "[access]\nviewer_groups = [\"root\", \"nobodies\"]\n[ami]"),
+            "[access] viewer_groups: there is no group `nobodies`".to_owned(),
+        ),
+    ] {
+        let (exit, out, err) = checked(&daemon, change);
+        assert!(exit == Some(0) && out.contains("is fine but for the warnings"), "{out}{err}");
+        assert_eq!(err.lines().count(), 1, "{err}");
+        assert!(err.starts_with(&format!("pbxd: warning: {expected}")), "{err}");
+    }
+    // What ends pbxd at its start ends the check too.
+    for (change, expected) in [
+        (("/key\"", "/pbxd.toml/key\""), format!("`key_file`: {at}/pbxd.toml is not a folder")),
+        (("/key\"", "/log\""), format!("`key_file`: {at}/log is there, and is not a file")),
+        (("/pbxd.db\"", "/log\""), format!("`store`: {at}/log is there, and is not a file")),
+        (("/pbxd.db\"", "/pbxd.toml/pbxd.db\""), format!("`store`: {at}/pbxd.toml is not a folder")),
+        (("/pbxd.sock\"", "/pbxd.toml\""), format!("`socket`: {at}/pbxd.toml is there, and is not a socket")),
+    ] {
+        let (exit, out, err) = checked(&daemon, change);
+        assert!(exit == Some(1) && out.is_empty() && err.starts_with(&format!("pbxd: {expected}")), "{out}{err}");
+        daemon.child = Some(daemon.command().stderr(Stdio::null()).spawn().unwrap());
+        assert_eq!(daemon.ended(), Some(1), "{expected}, and still it starts");
     }
 }
 

@@ -282,7 +282,7 @@ pub(super) struct From {
 
 /// The objects of a revision.
 async fn records_at(system: &System, id: RevisionId) -> Result<Records, Refusal> {
-    let rows = given(&system, system.store.objects_at(id).await).await?;
+    let rows = given(system, system.store.objects_at(id).await).await?;
     live::records(&rows).map(|(records, _)| records).map_err(|error| internal(&error))
 }
 
