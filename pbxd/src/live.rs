@@ -1,6 +1,7 @@
 //! What the system is: the live revision, read once and kept in memory.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use anyhow::Context;
 use pbx_api::{ErrorBody, ErrorCode};
@@ -43,7 +44,7 @@ pub(crate) fn records(rows: &[ObjectRow]) -> anyhow::Result<(Records, HashMap<Ob
             .map_err(|error| anyhow::anyhow!("the store has an object `{}/{}`: {error}", row.kind, row.name))?;
         let object = ObjectRef::new(kind, name);
         changed_in.insert(object.clone(), row.revision.get().unsigned_abs());
-        records.insert(object, row.read::<Record>()?);
+        records.insert(object, Arc::new(row.read::<Record>()?));
     }
     Ok((records, changed_in))
 }

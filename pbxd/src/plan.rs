@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use pbx_api::{Blast, ErrorBody, ErrorCode, Plan, PlanRequest};
 use pbx_asterisk::config::{ConfigTree, Secrets};
 use pbx_asterisk::deploy::changed_sections;
-use pbx_manifest::{Action, Catalog, Diagnostic, ObjectRef, Records, read_spec};
+use pbx_manifest::{Action, Catalog, Diagnostic, ObjectRef, Records, read_spec, revise};
 use pbx_store::Store;
 
 pub(crate) use self::limits::defaults_hold;
@@ -93,7 +93,9 @@ pub(crate) async fn plan(
                 if let Some(before) = live.records.get(object).filter(|_| request.rollback.is_none()) {
                     kept = Cow::Owned(secrets::with_their_items(&kept, &before.spec, &record.spec));
                 }
-                let settled = secrets::settle(store, object, record, &spec.secrets(), given, &kept, &mut found);
+                let settled = revise(record, |record| {
+                    secrets::settle(store, object, record, &spec.secrets(), given, &kept, &mut found)
+                });
                 values.replace(object, settled.map_err(|error| internal(&error))?);
                 catalog.insert(object.name.clone(), record.meta.labels.clone(), spec);
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -125,16 +126,16 @@ macro_rules! kinds {
             }
         }
 
-        /// A whole system: every object, by kind and name.
+        /// A whole system: every object, by kind and name. A copy shares its objects: one of ten thousand that differs costs one.
         #[derive(Debug, Clone, Default, PartialEq)]
         pub struct Catalog {
-            $(#[doc = $about] pub $field: BTreeMap<Name, Object<crate::kinds::$Kind>>,)*
+            $(#[doc = $about] pub $field: BTreeMap<Name, Arc<Object<crate::kinds::$Kind>>>,)*
         }
 
         impl Catalog {
             /// Puts an object in, in place of one of the same kind and name.
             pub fn insert(&mut self, name: Name, labels: BTreeMap<String, String>, spec: AnySpec) {
-                match spec { $(AnySpec::$Kind(spec) => { self.$field.insert(name, Object { labels, spec: *spec }); })* }
+                match spec { $(AnySpec::$Kind(spec) => { self.$field.insert(name, Arc::new(Object { labels, spec: *spec })); })* }
             }
 
             /// Takes an object out.

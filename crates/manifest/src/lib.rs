@@ -30,7 +30,7 @@ pub use document::{API_VERSION, Document, Label, Locator, Metadata, Origin, Pars
 pub use kind::{AnySpec, Catalog, Kind, Object, ObjectRef, Spec};
 pub use record::{
     Action, Conflict, Declaration, FieldChange, Meta, ObjectChange, Patch, Record, Records, catalog, changes, fields,
-    plain,
+    plain, revise,
 };
 pub use schema::{Explanation, Field, explain, schema, schema_of_all};
 pub use secret::{Secret, make as make_secret, value_error as secret_error, value_error_at as secret_error_at};

@@ -4,6 +4,7 @@
 //! default, a field it never named stays, and two sets that want different values are told about each other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,7 +28,7 @@ pub struct Meta {
 }
 
 /// What is kept of an object.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     /// Its labels, and whether it is protected.
@@ -48,8 +49,18 @@ pub struct Record {
     pub secrets: BTreeMap<String, String>,
 }
 
-/// Every object, as it is kept.
-pub type Records = BTreeMap<ObjectRef, Record>;
+/// Every object, as it is kept. A copy shares its records: [`revise`] changes one.
+pub type Records = BTreeMap<ObjectRef, Arc<Record>>;
+
+/// Changes a shared record. One that comes out as it was stays shared: what comes after sees at once that nothing changed.
+pub fn revise<T>(shared: &mut Arc<Record>, change: impl FnOnce(&mut Record) -> T) -> T {
+    let mut record = Record::clone(shared);
+    let done = change(&mut record);
+    if record != **shared {
+        *shared = Arc::new(record);
+    }
+    done
+}
 
 /// What a set says of an object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -493,7 +504,7 @@ pub fn changes(before: &Records, after: &Records) -> Vec<ObjectChange> {
         all.push(ObjectChange {
             object: object.clone(),
             action: if old.is_some() { Action::Update } else { Action::Create },
-            fields: changed_fields(was, Some(new)),
+            fields: changed_fields(was.map(Arc::as_ref), Some(new)),
             renamed_from: old,
         });
     }

@@ -1,7 +1,7 @@
 //! From a catalog to its graph.
 
 use pbx_manifest::kinds::{Did, Extension, ExtensionGroup, Phone};
-use pbx_manifest::{Catalog, Destination, Hangup, Name, Object, ObjectRef};
+use pbx_manifest::{Catalog, Destination, Hangup, Name, ObjectRef};
 
 use crate::outbound::Outbound;
 use crate::{CallGraph, Dialled, Edge, Node, NodeId, Step, When, hangup};
@@ -22,11 +22,11 @@ impl CallGraph {
                 graph.extension(catalog, &phone);
             }
         }
-        for (name, Object { spec, .. }) in &catalog.groups {
-            graph.group(catalog, name, spec);
+        for (name, group) in &catalog.groups {
+            graph.group(catalog, name, &group.spec);
         }
-        for (name, Object { spec, .. }) in catalog.dids.iter().filter(|(_, did)| did.spec.enabled) {
-            graph.did(catalog, name, spec);
+        for (name, did) in catalog.dids.iter().filter(|(_, did)| did.spec.enabled) {
+            graph.did(catalog, name, &did.spec);
         }
         let codes = &catalog.settings().feature_codes;
         graph.numbers.insert(codes.voicemail.to_string(), Dialled::OwnVoicemail);

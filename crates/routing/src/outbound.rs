@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pbx_manifest::kinds::OutboundRoute;
-use pbx_manifest::{Catalog, Name, Object};
+use pbx_manifest::{Catalog, Name};
 
 /// One carrier that is tried for a number outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +59,8 @@ impl Outbound {
             .routes
             .iter()
             .filter(|(_, route)| route.spec.enabled)
-            .map(|(name, Object { spec, .. })| {
-                let mut route = spec.clone();
+            .map(|(name, object)| {
+                let mut route = object.spec.clone();
                 // A carrier that is turned off takes no calls.
                 route
                     .carriers

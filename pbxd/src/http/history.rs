@@ -44,8 +44,8 @@ pub(super) async fn of_object(
             let began = old.is_none() && row.revision.state == pbx_store::State::Committed;
             let earlier = new.as_ref().filter(|_| began).and_then(|new| new.renamed_from.clone());
             let (mut from, mut to) = (Records::new(), Records::new());
-            from.extend(old.map(|old| (object.clone(), old)));
-            to.extend(new.map(|new| (object.clone(), new)));
+            from.extend(old.map(|old| (object.clone(), Arc::new(old))));
+            to.extend(new.map(|new| (object.clone(), Arc::new(new))));
             if let Some(earlier) = earlier {
                 // The record that it had under its earlier name, to tell what else changed with the name.
                 let earlier = ObjectRef::new(kind, earlier);
@@ -53,7 +53,7 @@ pub(super) async fn of_object(
                 let rows = given(&system, rows).await?;
                 let gone = rows.into_iter().find(|row| row.revision.id.get().unsigned_abs() == id);
                 if let Some(old) = gone.map(|row| read(row.before)).transpose()?.flatten() {
-                    from.insert(earlier.clone(), old);
+                    from.insert(earlier.clone(), Arc::new(old));
                     asked.push((earlier, id));
                 }
             }

@@ -1,6 +1,7 @@
 //! What is asked for, merged with what is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use pbx_api::{ErrorBody, ErrorCode, PlanRequest};
 use pbx_asterisk::config::Secrets;
@@ -68,9 +69,12 @@ pub(super) fn merged(live: &Live, request: &PlanRequest) -> Result<Wanted, Error
     for declared in &request.declarations {
         let declaration = &declared.declaration;
         match records.get_mut(&declaration.object) {
-            Some(record) => conflicts.extend(record.merge(declaration, set, request.force_conflicts)),
+            Some(record) => {
+                let merge = |record: &mut Record| record.merge(declaration, set, request.force_conflicts);
+                conflicts.extend(pbx_manifest::revise(record, merge));
+            }
             None => {
-                records.insert(declaration.object.clone(), Record::new(declaration.clone(), set));
+                records.insert(declaration.object.clone(), Arc::new(Record::new(declaration.clone(), set)));
             }
         }
         if !declared.secrets.is_empty() {
@@ -100,7 +104,8 @@ pub(super) fn merged(live: &Live, request: &PlanRequest) -> Result<Wanted, Error
         })
     };
     for patch in &request.patches {
-        records.get_mut(&patch.object).ok_or_else(|| unknown(&patch.object))?.patch(patch, set);
+        let record = records.get_mut(&patch.object).ok_or_else(|| unknown(&patch.object))?;
+        pbx_manifest::revise(record, |record| record.patch(patch, set));
     }
     let mut elsewhere = Vec::new();
     for new in &request.new_secrets {
@@ -166,7 +171,7 @@ fn renamed(records: &mut Records, kept: &mut Secrets, request: &PlanRequest) -> 
                 format!("delete one of them first, or take `renamedFrom` away: `pbxctl delete {old}`"),
             );
         } else if let Some(mut record) = records.remove(&old) {
-            record.renamed_from = Some(name.clone());
+            Arc::make_mut(&mut record).renamed_from = Some(name.clone());
             records.insert(new.clone(), record);
             kept.replace(new, kept.of(&old).cloned().unwrap_or_default());
         }

@@ -7,6 +7,7 @@ mod rtp;
 mod voicemail;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use pbx_manifest::{Catalog, Kind, Name, ObjectRef};
 use pbx_routing::CallGraph;
@@ -16,7 +17,7 @@ pub use file::{ConfigFile, MASK, Section};
 /// The values of secrets, by object and path below `spec`. Never shown.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets {
-    values: HashMap<ObjectRef, BTreeMap<String, String>>,
+    values: HashMap<ObjectRef, Arc<BTreeMap<String, String>>>,
 }
 
 impl std::fmt::Debug for Secrets {
@@ -28,12 +29,12 @@ impl std::fmt::Debug for Secrets {
 impl Secrets {
     /// Puts a value in.
     pub fn insert(&mut self, object: ObjectRef, path: impl Into<String>, value: impl Into<String>) {
-        self.values.entry(object).or_default().insert(path.into(), value.into());
+        Arc::make_mut(self.values.entry(object).or_default()).insert(path.into(), value.into());
     }
 
     /// The secrets of an object, by path.
     pub fn of(&self, object: &ObjectRef) -> Option<&BTreeMap<String, String>> {
-        self.values.get(object)
+        self.values.get(object).map(Arc::as_ref)
     }
 
     /// Puts the secrets of an object in place of those it had.
@@ -41,7 +42,7 @@ impl Secrets {
         if secrets.is_empty() {
             self.values.remove(object);
         } else {
-            self.values.insert(object.clone(), secrets);
+            self.values.insert(object.clone(), Arc::new(secrets));
         }
     }
 
@@ -55,7 +56,7 @@ impl Secrets {
 /// The files of a revision, by name. Each is included once by the main file of the same name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfigTree {
-    files: BTreeMap<&'static str, ConfigFile>,
+    files: BTreeMap<&'static str, Arc<ConfigFile>>,
 }
 
 /// The files that every revision has, with the module that each is read by, in the order in which modules are reloaded: where
@@ -89,17 +90,17 @@ pub fn sip_id(object: &ObjectRef) -> Option<String> {
 impl ConfigTree {
     /// The configuration of nothing at all: the files are there and say nothing.
     pub fn empty() -> Self {
-        Self { files: FILES.into_iter().map(|(name, _)| (name, ConfigFile::new(about(name)))).collect() }
+        Self { files: FILES.into_iter().map(|(name, _)| (name, Arc::new(ConfigFile::new(about(name))))).collect() }
     }
 
     /// The files, by name.
     pub fn files(&self) -> impl Iterator<Item = (&'static str, &ConfigFile)> {
-        self.files.iter().map(|(name, file)| (*name, file))
+        self.files.iter().map(|(name, file)| (*name, file.as_ref()))
     }
 
     /// A file by its name.
     pub fn file(&self, name: &str) -> Option<&ConfigFile> {
-        self.files.get(name)
+        self.files.get(name).map(Arc::as_ref)
     }
 
     /// The modules that must be reloaded to get from one tree to another, in order, with the files that ask for it.
@@ -116,10 +117,10 @@ pub fn render(catalog: &Catalog, secrets: &Secrets) -> ConfigTree {
     let graph = CallGraph::new(catalog);
     ConfigTree {
         files: BTreeMap::from([
-            ("pjsip.conf", pjsip::render(catalog, secrets)),
-            ("extensions.conf", dialplan::render(catalog, &graph)),
-            ("voicemail.conf", voicemail::render(catalog, secrets)),
-            ("rtp.conf", rtp::render(catalog, secrets)),
+            ("pjsip.conf", Arc::new(pjsip::render(catalog, secrets))),
+            ("extensions.conf", Arc::new(dialplan::render(catalog, &graph))),
+            ("voicemail.conf", Arc::new(voicemail::render(catalog, secrets))),
+            ("rtp.conf", Arc::new(rtp::render(catalog, secrets))),
         ]),
     }
 }

@@ -9,7 +9,7 @@ use super::{Transport, yes};
 use crate::check::Checker;
 use crate::dest::Destination;
 use crate::diagnostic::Diagnostic;
-use crate::kind::{Catalog, Kind, Object, Spec};
+use crate::kind::{Catalog, Kind, Spec};
 use crate::secret::{Secret, value_error_at};
 use crate::text::{Codec, DisplayName, Duration, Email, Name, Network, Number, Permission, Refused, Text, refuse};
 
@@ -290,7 +290,8 @@ impl Phone<'_> {
 impl Catalog {
     /// An extension with its profile and the defaults applied.
     pub fn phone(&self, name: &Name) -> Option<Phone<'_>> {
-        let (name, Object { spec, .. }) = self.extensions.get_key_value(name)?;
+        let (name, extension) = self.extensions.get_key_value(name)?;
+        let spec = &extension.spec;
         let profile = spec.profile.as_ref().and_then(|profile| self.profiles.get(profile)).map(|object| &object.spec);
         macro_rules! either {
             ($field:ident) => {

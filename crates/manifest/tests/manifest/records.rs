@@ -153,7 +153,7 @@ fn a_secret_that_changes_is_told_without_its_value() {
     let with = |fingerprint: &str| {
         let mut record = record(json!({ "password": { "env": "P" } }));
         record.secrets.insert("password".into(), fingerprint.to_owned());
-        Records::from([(object.clone(), record)])
+        Records::from([(object.clone(), record.into())])
     };
     let found = changes(&with("aaa"), &with("bbb"));
     assert_eq!(found.len(), 1);
@@ -283,7 +283,7 @@ proptest! {
     #[test]
     fn changes_are_empty_when_nothing_changes(a in spec(), b in spec()) {
         let object = "extension/1001".parse::<pbx_manifest::ObjectRef>().unwrap();
-        let records = |spec: &Json| Records::from([(object.clone(), record(spec.clone()))]);
+        let records = |spec: &Json| Records::from([(object.clone(), record(spec.clone()).into())]);
         let (one, other) = (records(&a), records(&b));
         prop_assert!(changes(&one, &one).is_empty());
         prop_assert_eq!(changes(&one, &other).is_empty(), one == other);
