@@ -14,6 +14,7 @@ use pbx_api::{Blast, ErrorBody, ErrorCode, Plan, PlanRequest};
 use pbx_asterisk::config::{ConfigTree, Secrets};
 use pbx_asterisk::deploy::changed_sections;
 use pbx_manifest::{Action, Catalog, Diagnostic, ObjectRef, Records, read_spec, revise};
+use pbx_routing::CallGraph;
 use pbx_store::Store;
 
 pub(crate) use self::limits::defaults_hold;
@@ -106,7 +107,8 @@ pub(crate) async fn plan(
         catalog.remove(object);
         values.replace(object, BTreeMap::new());
     }
-    found.extend(pbx_routing::check_system(&catalog));
+    let graph = CallGraph::new(&catalog);
+    found.extend(pbx_routing::check_system(&catalog, &graph));
     let changes = pbx_manifest::changes(&live.records, &records);
     if found.iter().any(Diagnostic::is_error) {
         return Err(limits::still_used(&changes, &mut found).unwrap_or_else(|| invalid(found)));
@@ -114,7 +116,7 @@ pub(crate) async fn plan(
     if limits == Limits::Kept {
         limits::deletes(&changes, live, &catalog, &request)?;
     }
-    let tree = live::files(&catalog, &values);
+    let tree = live::files(&catalog, &graph, &values);
     let sections = changed_sections(&live.tree, &tree);
     let view = Plan {
         id,

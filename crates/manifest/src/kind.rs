@@ -153,6 +153,16 @@ macro_rules! kinds {
                 match kind { $(Kind::$Kind => self.$field.get(name).map(|object| object.spec.enabled()),)* }
             }
 
+            /// Every field of an object's spec with its value, defaults included.
+            pub fn spec_json(&self, object: &ObjectRef) -> Option<Json> {
+                match object.kind {
+                    $(Kind::$Kind => {
+                        let found = self.$field.get(&object.name)?;
+                        Some(serde_json::to_value(&found.spec).unwrap_or_default())
+                    })*
+                }
+            }
+
             /// The names of a kind.
             pub fn names(&self, kind: Kind) -> Vec<&Name> {
                 match kind { $(Kind::$Kind => self.$field.keys().collect(),)* }

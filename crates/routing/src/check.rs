@@ -8,9 +8,9 @@ use crate::{CallGraph, NodeId, Step};
 
 /// Everything that is wrong in a whole system: between its objects, and with where calls go. An object that leads to itself is told
 /// once.
-pub fn check_system(catalog: &Catalog) -> Vec<Diagnostic> {
+pub fn check_system(catalog: &Catalog, graph: &CallGraph) -> Vec<Diagnostic> {
     let mut found = pbx_manifest::check(catalog);
-    let circles = check(&CallGraph::new(catalog));
+    let circles = check(graph);
     let told: HashSet<_> = found.iter().filter(|one| one.code == "loop").map(|one| one.object.clone()).collect();
     found.extend(circles.into_iter().filter(|circle| !told.contains(&circle.object)));
     found

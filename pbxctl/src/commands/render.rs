@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use pbx_asterisk::config::{Secrets, render};
+use pbx_asterisk::config::{Secrets, render_with};
 
 use crate::app::App;
 use crate::cli::{Files, Rows};
@@ -30,7 +30,8 @@ pub struct Render {
 pub fn run(args: &Render, app: &mut App) -> Result<Exit, Failure> {
     let documents = input::documents(app, &args.files.file, args.rows)?;
     let catalog: pbx_manifest::Catalog = documents.iter().collect();
-    let mut found = pbx_routing::check_system(&catalog);
+    let graph = pbx_routing::CallGraph::new(&catalog);
+    let mut found = pbx_routing::check_system(&catalog, &graph);
     found.retain(pbx_manifest::Diagnostic::is_error);
     if !found.is_empty() {
         pbx_manifest::locate(&app.sources, &documents, &mut found);
@@ -39,7 +40,7 @@ pub fn run(args: &Render, app: &mut App) -> Result<Exit, Failure> {
             .help("nothing was written; mend them, and run the command again")
             .with(found));
     }
-    let tree = render(&catalog, &Secrets::default());
+    let tree = render_with(&catalog, &graph, &Secrets::default());
     let mut written = 0;
     for (name, file) in tree.files() {
         if let Some(folder) = &args.out {

@@ -1,5 +1,6 @@
 //! `validate`: every mistake in manifests, without pbxd.
 
+use pbx_routing::{CallGraph, check_system};
 use serde_json::json;
 
 use crate::app::App;
@@ -37,7 +38,7 @@ pub fn run(args: &Validate, app: &mut App) -> Result<Exit, Failure> {
     if parsed.documents.is_empty() && parsed.diagnostics.is_empty() {
         return Err(input::nothing(&app.sources));
     }
-    let mut between = parsed.check(&app.sources, pbx_routing::check_system);
+    let mut between = parsed.check(&app.sources, |catalog| check_system(catalog, &CallGraph::new(catalog)));
     parsed.diagnostics.append(&mut between);
     let found = snippet::sorted(&app.sources, &parsed.diagnostics);
     let errors = found.iter().filter(|diagnostic| diagnostic.is_error()).count();

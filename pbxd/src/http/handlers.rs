@@ -14,7 +14,7 @@ use pbx_api::{
 };
 use pbx_asterisk::ami::LinkState;
 use pbx_asterisk::ami::action::CoreSettings;
-use pbx_manifest::{AnySpec, Kind, ObjectRef, Record, Records};
+use pbx_manifest::{Kind, ObjectRef, Record, Records};
 use pbx_store::{Revision, RevisionId, StoreError};
 use serde::Deserialize;
 use serde_json::Value;
@@ -71,7 +71,7 @@ pub(super) async fn health(State(system): State<Arc<System>>, Extension(who): Ex
 }
 
 pub(super) fn view(live: &Live, object: &ObjectRef, record: &Record) -> ObjectView {
-    let mut effective = AnySpec::from_json(object.kind, &record.spec).map(|spec| spec.to_json()).unwrap_or_default();
+    let mut effective = live.catalog.spec_json(object).unwrap_or_default();
     let mut inherited = BTreeMap::new();
     if object.kind == Kind::Extension
         && let Some(phone) = live.catalog.phone(&object.name)

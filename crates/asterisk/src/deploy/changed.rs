@@ -15,11 +15,28 @@ pub struct ChangedSection<'t> {
     pub after: Option<(&'t ConfigFile, &'t Section)>,
 }
 
-/// The text of each section by name and count: a file may have several of a name.
-fn by_name(file: Option<&ConfigFile>) -> HashMap<(&str, usize), &Section> {
+/// A section's text, without the empty lines before the next.
+fn text<'t>(file: Option<&'t ConfigFile>, section: &Section) -> Option<&'t str> {
+    file.map(|file| file.section_text(section).trim_end())
+}
+
+/// The sections of two files between those that they begin and end with alike: most changes are small, and looking up the
+/// thousands that did not change would cost more than all else.
+fn between<'t>(old: Option<&'t ConfigFile>, new: Option<&'t ConfigFile>) -> (&'t [Section], &'t [Section]) {
+    let sections = |file: Option<&'t ConfigFile>| file.map_or(&[][..], ConfigFile::sections);
+    let (before, after) = (sections(old), sections(new));
+    let same = |(a, b): &(&Section, &Section)| a.name == b.name && text(old, a) == text(new, b);
+    let start = before.iter().zip(after).take_while(same).count();
+    let (before, after) = (&before[start..], &after[start..]);
+    let end = before.iter().rev().zip(after.iter().rev()).take_while(same).count();
+    (&before[..before.len() - end], &after[..after.len() - end])
+}
+
+/// Sections by name and count: a file may have several of a name.
+fn by_name(sections: &[Section]) -> HashMap<(&str, usize), &Section> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
-    file.into_iter()
-        .flat_map(ConfigFile::sections)
+    sections
+        .iter()
         .map(|section| {
             let count = counts.entry(section.name.as_str()).or_default();
             *count += 1;
@@ -36,13 +53,11 @@ pub fn changed_sections<'t>(from: &'t ConfigTree, to: &'t ConfigTree) -> Vec<Cha
         if before.map(ConfigFile::text) == after.map(ConfigFile::text) {
             continue;
         }
-        let (old, new) = (by_name(before), by_name(after));
+        let (old, new) = between(before, after);
+        let (old, new) = (by_name(old), by_name(new));
         let start = changed.len();
         for (key, section) in &new {
             let was = old.get(key).copied();
-            let text = |file: Option<&'t ConfigFile>, section: &'t Section| {
-                file.map(|file| file.section_text(section).trim_end())
-            };
             if was.and_then(|was| text(before, was)) != text(after, section) {
                 changed.push(ChangedSection { file: name, before: before.zip(was), after: after.zip(Some(*section)) });
             }
