@@ -21,6 +21,9 @@ use crate::recovery::{self, answer, proved, repoint};
 use crate::surroundings::{now, now_system};
 use crate::system::{Owed, System};
 
+/// Nobody waits longer than this for another's apply to end.
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
+
 /// Where progress is told. Nobody listening does not stop an apply.
 pub(crate) type Listener = UnboundedSender<Event>;
 
@@ -72,7 +75,7 @@ pub(crate) async fn apply(
     actor: &str,
     listener: &Listener,
 ) -> Result<Outcome, ErrorBody> {
-    let _lock = system.lock_within(actor, Duration::from_secs(request.wait_seconds)).await?;
+    let _lock = system.lock_within(actor, Duration::from_secs(request.wait_seconds).min(LONGEST_WAIT)).await?;
     confirm::nothing_waits(system)?;
     carry_out(system, planned, request, actor, listener).await
 }

@@ -15,13 +15,16 @@ use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Args, Config};
-use crate::http::{self, Peer};
+use crate::http::{self, Listener, Peer};
 use crate::live::Live;
 use crate::recovery;
 use crate::system::System;
 
-/// How long requests and applies may take to end after a stop was asked for.
+/// How long applies may take to end after a stop was asked for.
 const GRACE: Duration = Duration::from_mins(1);
+
+/// How long requests may take to end after that.
+const GRACE_OF_REQUESTS: Duration = Duration::from_secs(3);
 
 /// Starts the log: lines on stderr, which systemd keeps.
 pub(crate) fn log(level: &str) {
@@ -92,9 +95,12 @@ pub(crate) async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
     recovery::in_background(&system, recovery::Start { compared: compared.is_ok(), undone });
     let listener = listen(&socket)?;
     let stop = system.stop.clone();
-    let server = axum::serve(listener, http::router(Arc::clone(&system)).into_make_service_with_connect_info::<Peer>())
-        .with_graceful_shutdown(stop.clone().cancelled_owned());
-    let serving = system.tasks.spawn(async move { server.await });
+    let server = axum::serve(
+        Listener::new(listener),
+        http::router(Arc::clone(&system)).into_make_service_with_connect_info::<Peer>(),
+    )
+    .with_graceful_shutdown(stop.clone().cancelled_owned());
+    let mut serving = tokio::spawn(async move { server.await });
     watchdog(&system, &stop);
     // Before anybody is told that pbxd is ready: whoever is, may ask it to stop.
     let signals = Signals::take()?;
@@ -107,12 +113,11 @@ pub(crate) async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
     system.tasks.close();
     tokio::select! {
         () = system.tasks.wait() => {}
-        () = tokio::time::sleep(GRACE) => warn!("requests were still running after {} s", GRACE.as_secs()),
+        () = tokio::time::sleep(GRACE) => warn!("an apply was still running after {} s", GRACE.as_secs()),
         () = again() => warn!("told to stop a second time: not waiting any longer"),
     }
-    if serving.is_finished()
-        && let Ok(Err(error)) = serving.await
-    {
+    // Who asked is told the end of what they asked for. A connection that never asks anything is not waited for.
+    if let Ok(Ok(Err(error))) = tokio::time::timeout(GRACE_OF_REQUESTS, &mut serving).await {
         error!(%error, "the API ended with an error");
     }
     let _ = fs_err::remove_file(&socket);

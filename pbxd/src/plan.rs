@@ -5,6 +5,7 @@ pub(crate) mod saved;
 #[cfg(test)]
 mod tests;
 mod told;
+mod unseen;
 mod wanted;
 
 use std::borrow::Cow;
@@ -18,6 +19,7 @@ use pbx_routing::CallGraph;
 use pbx_store::Store;
 
 pub(crate) use self::limits::defaults_hold;
+pub(crate) use self::unseen::unseen;
 use self::wanted::Wanted;
 use crate::live::{self, Live};
 use crate::secrets;

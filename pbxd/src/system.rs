@@ -302,7 +302,7 @@ impl System {
         let changed = planned.view.changes.iter().filter(|change| {
             change.object.kind == pbx_manifest::Kind::Extension && live.records.contains_key(&change.object)
         });
-        let registered: HashSet<&str> = contacts.iter().map(|contact| contact.aor()).collect();
+        let registered: HashSet<&str> = contacts.iter().map(ami::action::ContactItem::aor).collect();
         let registered = changed.filter(|change| registered.contains(change.object.name.as_str())).count();
         planned.view.blast.registered_phones = Some(registered as u64);
     }

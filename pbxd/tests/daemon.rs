@@ -2,13 +2,14 @@
 //! end to end elsewhere.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::os::unix::net::UnixDatagram;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use fs_err as fs;
-use pbx_api::{ApplyRequest, Client, ClientError, Declared, ErrorCode, Event, OutcomeResult, PlanRequest};
+use pbx_api::{ApplyRequest, Client, ClientError, Declared, ErrorBody, ErrorCode, Event, OutcomeResult, PlanRequest};
 use pbx_manifest::{Declaration, Kind, ObjectRef};
 
 /// How long anything may take on a busy machine.
@@ -283,6 +284,65 @@ async fn it_starts_answers_reloads_and_stops() {
     assert!(!daemon.path("pbxd.sock").exists(), "the socket is left behind");
     assert!(matches!(daemon.client().health().await, Err(ClientError::Unreachable { .. })));
     assert!(!daemon.log().contains("never-shown"));
+}
+
+/// Sends what it is told over the socket; the status and the whole answer.
+fn raw(daemon: &Daemon, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+    let mut stream = UnixStream::connect(daemon.path("pbxd.sock")).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+}
+
+#[test]
+fn refusals_are_what_the_api_says_they_are() {
+    let mut daemon = Daemon::new();
+    daemon.start();
+    let json = "Content-Type: application/json\r\n";
+    for (method, path, headers, body) in [
+        ("POST", "/v1/plans", "", "{}"),
+        ("POST", "/v1/plans", json, "{\"set\":"),
+        ("POST", "/v1/plans", json, "{\"set\":5}"),
+        ("GET", "/v1/revisions?limit=abc", "", ""),
+        ("GET", "/v1/objects/extension/%ff", "", ""),
+        ("DELETE", "/v1/objects", "", ""),
+    ] {
+        let (status, answer) = raw(&daemon, method, path, headers, body);
+        let told: ErrorBody = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).expect(&answer);
+        assert_eq!((status, told.code), (400, ErrorCode::BadRequest), "{method} {path} {body}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_takes_the_socket_from_the_others_or_holds_up_a_stop() {
+    let mut daemon = Daemon::new();
+    daemon.start();
+    // Whoever asks nothing has it closed in the end, and others are answered meanwhile.
+    let open = |_| UnixStream::connect(daemon.path("pbxd.sock")).unwrap();
+    let mut idle: Vec<UnixStream> = (0..600).map(open).collect();
+    let last = idle.last_mut().unwrap();
+    last.set_read_timeout(Some(SOON)).unwrap();
+    assert_eq!(last.read(&mut [0]).unwrap(), 0, "one too many is closed");
+    drop(idle);
+    let until = Instant::now() + SOON;
+    while daemon.client().health().await.is_err() {
+        assert!(Instant::now() < until, "{}", daemon.log());
+    }
+    assert!(daemon.log().contains("too many connections"), "{}", daemon.log());
+
+    let mut half = UnixStream::connect(daemon.path("pbxd.sock")).unwrap();
+    half.write_all(b"GET /v1/he").unwrap();
+    let begin = Instant::now();
+    daemon.signal("TERM");
+    assert_eq!(daemon.ended(), Some(0));
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 }
 
 #[tokio::test]

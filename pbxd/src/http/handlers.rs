@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use pbx_api::{
     ApplyRequest, AsteriskHealth, ConfirmRequest, Confirmed, ErrorBody, ErrorCode, Event, Health, ObjectList,
-    ObjectView, Plan, PlanRequest, RevisionChanges, RevisionList, RevisionView, SavedPlan, SourceInfo,
+    ObjectView, Permission, Plan, PlanRequest, RevisionChanges, RevisionList, RevisionView, SavedPlan, SourceInfo,
 };
 use pbx_asterisk::ami::LinkState;
 use pbx_asterisk::ami::action::CoreSettings;
@@ -23,12 +23,13 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::Refusal;
+use super::extract::{Json, Path, Query};
 use crate::identity::Identity;
 use crate::live::{self, Live};
-use crate::plan::saved;
+use crate::plan::{saved, unseen};
 use crate::system::System;
 
-pub(super) type Answer<T> = Result<Json<T>, Refusal>;
+pub(super) type Answer<T> = Result<axum::Json<T>, Refusal>;
 
 pub(super) fn internal(error: &impl std::fmt::Display) -> Refusal {
     Refusal(ErrorBody::new(ErrorCode::Internal, error.to_string()).help("pbxd's log has more: journalctl -u pbxd"))
@@ -41,7 +42,10 @@ pub(super) fn bad(message: impl Into<String>, help: impl Into<String>) -> Refusa
 /// How long Asterisk may take to tell its version: health is an answer, not a wait.
 const ANSWERS_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
-pub(super) async fn health(State(system): State<Arc<System>>, Extension(who): Extension<Identity>) -> Json<Health> {
+pub(super) async fn health(
+    State(system): State<Arc<System>>,
+    Extension(who): Extension<Identity>,
+) -> axum::Json<Health> {
     let (config, live) = (system.config(), system.live());
     let (connected, version, error) = match system.link().state() {
         LinkState::Connected { client, .. } => {
@@ -51,7 +55,7 @@ pub(super) async fn health(State(system): State<Arc<System>>, Extension(who): Ex
         LinkState::Connecting { last_error, .. } => (false, None, last_error.map(|error| error.to_string())),
         LinkState::AuthFailed { error, .. } => (false, None, Some(error.to_string())),
     };
-    Json(Health {
+    axum::Json(Health {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         revision: live.revision,
         objects: live.records.len(),
@@ -137,7 +141,7 @@ pub(super) async fn objects(
         })
         .map(|(object, record)| view(&live, object, record))
         .collect();
-    Ok(Json(ObjectList { revision: live.revision, objects }))
+    Ok(axum::Json(ObjectList { revision: live.revision, objects }))
 }
 
 pub(super) async fn object(
@@ -149,7 +153,7 @@ pub(super) async fn object(
     let found =
         name.parse().ok().map(|name| ObjectRef::new(kind, name)).and_then(|object| live.records.get_key_value(&object));
     if let Some((object, record)) = found {
-        return Ok(Json(view(&live, object, record)));
+        return Ok(axum::Json(view(&live, object, record)));
     }
     let names = live.records.keys().filter(|object| object.kind == kind).map(|object| object.name.as_str());
     let help = match pbx_manifest::nearest(&name, names) {
@@ -162,9 +166,12 @@ pub(super) async fn object(
 pub(super) async fn plan(
     State(system): State<Arc<System>>,
     Extension(who): Extension<Identity>,
-    Json(request): Json<PlanRequest>,
+    Json(mut request): Json<PlanRequest>,
 ) -> Answer<Plan> {
-    Ok(Json(system.plan(request, &who.name).await?.view.clone()))
+    let told = if who.may(Permission::PlanApply) { None } else { unseen(&system.live(), &mut request)? };
+    let mut plan = system.plan(request, &who.name).await?.view.clone();
+    plan.diagnostics.extend(told);
+    Ok(axum::Json(plan))
 }
 
 pub(super) async fn plan_file(
@@ -172,7 +179,7 @@ pub(super) async fn plan_file(
     Extension(who): Extension<Identity>,
     Path(id): Path<String>,
 ) -> Answer<SavedPlan> {
-    Ok(Json(saved::save(&system.store, &*system.planned(&id)?, &who.name)?))
+    Ok(axum::Json(saved::save(&system.store, &*system.planned(&id)?, &who.name)?))
 }
 
 pub(super) async fn plan_again(
@@ -180,7 +187,7 @@ pub(super) async fn plan_again(
     Extension(who): Extension<Identity>,
     Json(saved): Json<SavedPlan>,
 ) -> Answer<Plan> {
-    Ok(Json(system.plan_again(&saved, &who.name).await?.view.clone()))
+    Ok(axum::Json(system.plan_again(&saved, &who.name).await?.view.clone()))
 }
 
 pub(super) async fn confirm(
@@ -188,7 +195,7 @@ pub(super) async fn confirm(
     Extension(who): Extension<Identity>,
     Json(request): Json<ConfirmRequest>,
 ) -> Answer<Confirmed> {
-    Ok(Json(crate::confirm::answer(&system, &request, &who.name).await?))
+    Ok(axum::Json(crate::confirm::answer(&system, &request, &who.name).await?))
 }
 
 pub(super) async fn apply(
@@ -202,9 +209,17 @@ pub(super) async fn apply(
     let task = Arc::clone(&system);
     // The apply goes on to its end whether or not anybody listens.
     system.tasks.spawn(async move {
-        let end = match crate::apply::apply(&task, &planned, &request, &who.name, &listener).await {
-            Ok(outcome) => Event::Outcome(outcome),
-            Err(error) => Event::Error(error),
+        let progress = listener.clone();
+        let applying =
+            tokio::spawn(async move { crate::apply::apply(&task, &planned, &request, &who.name, &progress).await });
+        let end = match applying.await {
+            Ok(Ok(outcome)) => Event::Outcome(outcome),
+            Ok(Err(error)) => Event::Error(error),
+            // Whoever waits for the end is told one, whatever happened.
+            Err(panic) => Event::Error(
+                ErrorBody::new(ErrorCode::Internal, format!("the apply did not come to its end: {panic}"))
+                    .help("pbxd puts in order what it left; `pbxctl history` and `pbxctl drift` say how it is"),
+            ),
         };
         let _ = listener.send(end);
     });
@@ -267,12 +282,14 @@ pub(super) async fn revisions(State(system): State<Arc<System>>, Query(page): Qu
     let before = page.before.as_deref().map(revision_id).transpose()?;
     let limit = page.limit.unwrap_or(50).min(10_000);
     let revisions = given(&system, system.store.revisions(limit, before).await).await?;
-    Ok(Json(RevisionList { revisions: revisions.into_iter().map(|revision| revision_view(revision, live)).collect() }))
+    Ok(axum::Json(RevisionList {
+        revisions: revisions.into_iter().map(|revision| revision_view(revision, live)).collect(),
+    }))
 }
 
 pub(super) async fn revision(State(system): State<Arc<System>>, Path(id): Path<String>) -> Answer<RevisionView> {
     let revision = given(&system, system.store.revision(revision_id(&id)?).await).await?;
-    Ok(Json(revision_view(revision, system.live().revision)))
+    Ok(axum::Json(revision_view(revision, system.live().revision)))
 }
 
 #[derive(Deserialize)]
@@ -297,7 +314,7 @@ pub(super) async fn changes(
     if let Some(from) = from {
         let (before, after) = (records_at(&system, from).await?, records_at(&system, to).await?);
         let changes = pbx_manifest::changes(&before, &after);
-        return Ok(Json(RevisionChanges { from: Some(number(from)), to: number(to), changes }));
+        return Ok(axum::Json(RevisionChanges { from: Some(number(from)), to: number(to), changes }));
     }
     let revision = given(&system, system.store.revision(to).await).await?;
     let rows = given(&system, system.store.changes(to).await).await?;
@@ -312,5 +329,5 @@ pub(super) async fn changes(
         }
     }
     let changes = pbx_manifest::changes(&before, &after);
-    Ok(Json(RevisionChanges { from: revision.base.map(number), to: number(to), changes }))
+    Ok(axum::Json(RevisionChanges { from: revision.base.map(number), to: number(to), changes }))
 }

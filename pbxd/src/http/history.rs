@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use pbx_api::{ErrorBody, ErrorCode, ObjectHistory, ObjectVersion};
 use pbx_manifest::{Kind, ObjectRef, Record, Records};
 
 use super::Refusal;
+use super::extract::Path;
 use super::handlers::{Answer, bad, given, internal, revision_view, view};
 use crate::system::System;
 
@@ -70,5 +70,5 @@ pub(super) async fn of_object(
     }
     versions.sort_by_key(|version| std::cmp::Reverse(version.revision.id));
     let object = live.records.get_key_value(&object).map(|(object, record)| view(&live, object, record));
-    Ok(Json(ObjectHistory { object, versions }))
+    Ok(axum::Json(ObjectHistory { object, versions }))
 }

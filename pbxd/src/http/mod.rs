@@ -1,38 +1,26 @@
 //! The API, as the table of routes describes it.
 
+mod extract;
 mod handlers;
 mod history;
+mod listener;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
-use axum::serve::IncomingStream;
 use pbx_api::{ErrorBody, ErrorCode, ROUTES, Route, RouteId};
-use tokio::net::UnixListener;
 
+pub(crate) use self::listener::{Listener, Peer};
 use crate::identity::{Accounts, Identity};
 use crate::system::System;
 
 /// The largest body: a plan of some hundred thousand objects.
 const LARGEST_BODY: usize = 512 * 1024 * 1024;
-
-/// Who is on the other side of a connection, as the kernel says.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer {
-    uid: Option<u32>,
-}
-
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        Self { uid: stream.io().peer_cred().ok().map(|peer| peer.uid()) }
-    }
-}
 
 /// A refusal on its way out.
 pub(crate) struct Refusal(pub(crate) ErrorBody);
@@ -97,6 +85,10 @@ pub(crate) fn router(system: Arc<System>) -> Router {
                 ErrorBody::new(ErrorCode::NotFound, "there is no such route").help("schemas/openapi.json lists them"),
             )
             .into_response()
+        })
+        .method_not_allowed_fallback(|| async {
+            let told = ErrorBody::new(ErrorCode::BadRequest, "this route does not take this method");
+            Refusal(told.help("schemas/openapi.json lists them")).into_response()
         })
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(system)

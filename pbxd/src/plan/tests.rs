@@ -508,3 +508,30 @@ async fn a_carrier_is_named_as_it_is() {
     let effects = place.plan(office("10.0.0.2")).await.unwrap().view.blast.effects;
     assert_eq!(effects, ["new calls by carrier-x use the new settings; calls in progress go on"]);
 }
+
+#[tokio::test]
+async fn who_may_not_apply_cannot_guess_secrets() {
+    let mut place = Place::new().await;
+    let with = |pin: &str| {
+        let spec =
+            json!({ "voicemail": { "enabled": true, "pin": { "env": "PIN" } }, "password": { "generate": true } });
+        wants(vec![declared("extension/1001", spec, &[("voicemail.pin", pin)])])
+    };
+    let planned = place.plan(with("4711")).await.unwrap();
+    place.keep(&planned).await;
+    let mut seen = Vec::new();
+    for pin in ["4711", "4712"] {
+        let mut request = with(pin);
+        let told = unseen(&place.live, &mut request).unwrap().expect("a word on what was not compared");
+        assert_eq!(told.message, "one secret was not compared with what is kept");
+        let view = place.plan(request).await.unwrap().view;
+        seen.push((view.changes, view.files, view.reloads));
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!(seen[0].0, []);
+    // Those who may, see it.
+    assert_eq!(place.plan(with("4712")).await.unwrap().view.changes.len(), 1);
+    let asked = pbx_api::NewSecrets { object: "extension/1001".parse().unwrap(), secrets: BTreeMap::new() };
+    let mut new = PlanRequest { new_secrets: vec![asked], ..PlanRequest::default() };
+    assert_eq!(unseen(&place.live, &mut new).unwrap_err().code, ErrorCode::NotAllowed);
+}
