@@ -3,5 +3,6 @@
 pub mod ami;
 pub mod config;
 pub mod deploy;
+pub mod modules;
 pub mod setup;
 pub mod sockets;

@@ -102,6 +102,23 @@ fn what_a_missing_module_ignores_is_noticed() -> Result<()> {
     Ok(())
 }
 
+/// Asterisk reads a dialplan that calls a function it has not without a word; nobody could be called any more.
+#[test]
+fn what_the_dialplan_needs_must_be_loaded() -> Result<()> {
+    let system = System::start()?;
+    let (manifests, phone) = small(&system)?;
+    let more = manifests + &extension("1003", "");
+    system.asterisk().cli("module unload func_pjsip_aor.so")?;
+    let output = apply(&system, &more, &[])?.expect(4)?;
+    assert!(output.stderr.contains("has not loaded func_pjsip_aor.so"), "{output}");
+    assert_eq!(system.health()?.revision, Some(1));
+    system.asterisk().cli("module load func_pjsip_aor.so")?;
+    apply(&system, &more, &[])?.expect(0)?;
+    system.caller("1003")?.call("1001", system.ip())?.expect_answer()?;
+    assert_eq!(phone.wait_calls(1, SOON)?.len(), 1);
+    Ok(())
+}
+
 #[test]
 fn without_asterisk_nothing_changes_unless_only_files_shall() -> Result<()> {
     let mut system = System::start()?;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ami::action::{Command, GetConfig};
 use crate::ami::{AmiError, Client};
 use crate::config::ConfigTree;
+use crate::modules::{self, Module};
 use crate::sockets::{self, Listening};
 
 use super::{DeployError, Rejection, Revisions};
@@ -19,8 +20,8 @@ const OPTIONS: [(&str, &str); 6] = [
     ("registration", "res_pjsip_outbound_registration"),
 ];
 
-/// Has Asterisk read the staged files of a revision. What it would not read, options it does not have, and transports that could not
-/// listen are returned.
+/// Has Asterisk read the staged files of a revision. What it would not read, options and modules it does not have, and transports
+/// that could not listen are returned.
 pub async fn preflight(
     client: &Client,
     id: u64,
@@ -28,7 +29,7 @@ pub async fn preflight(
     tree: &ConfigTree,
     changed: &[&str],
 ) -> Result<Vec<Rejection>, DeployError> {
-    let mut rejections = Vec::new();
+    let mut rejections = without_modules(client, tree).await?;
     for (name, file) in tree.files().filter(|(name, _)| changed.contains(name)) {
         // What adds to a section of the main file cannot be read alone.
         if file.sections().first().is_some_and(|section| file.section_text(section).starts_with("[general](+)")) {
@@ -53,6 +54,24 @@ pub async fn preflight(
         }
     }
     Ok(rejections)
+}
+
+/// What would be read without a word, and not work: modules that are needed and not loaded.
+async fn without_modules(client: &Client, tree: &ConfigTree) -> Result<Vec<Rejection>, AmiError> {
+    if *tree == ConfigTree::empty() {
+        return Ok(Vec::new());
+    }
+    let told = |(module, line): (Module, Option<usize>)| {
+        let message = format!(
+            "Asterisk has not loaded {0}, which is needed for: {1}; load it with `asterisk -rx 'module load {0}'`",
+            module.name, module.purpose
+        );
+        match line.zip(tree.file("pjsip.conf")) {
+            Some((line, file)) => Rejection::at("pjsip.conf", file, line, message),
+            None => Rejection::general(message),
+        }
+    };
+    Ok(modules::missing(client, tree).await?.into_iter().map(told).collect())
 }
 
 /// Options of SIP sections that the running version does not have.

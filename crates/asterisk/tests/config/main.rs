@@ -7,11 +7,13 @@ mod meant;
 #[path = "../../../manifest/tests/manifest/office.rs"]
 mod office;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use pbx_asterisk::config::{ConfigTree, render};
 use pbx_asterisk::deploy::changed_sections;
+use pbx_asterisk::modules::NEEDED;
 use pbx_lab::samples;
 use pbx_manifest::kinds::Preset;
 use pbx_manifest::{Document, Source};
@@ -54,6 +56,44 @@ fn the_small_office_leads_everywhere() {
     let built = build(small_office(), |_, _| "4711".into());
     let contexts = dialplan(file(&render(&built.catalog, &built.secrets), "extensions.conf").text()).unwrap();
     assert_eq!(loose_ends(&contexts), Vec::<String>::new());
+}
+
+/// Asterisk itself has these; all else that a dialplan calls comes from a module that is asked for before.
+const CORE: [&str; 12] = [
+    "Set",
+    "Goto",
+    "GotoIf",
+    "GotoIfTime",
+    "NoOp",
+    "Hangup",
+    "Answer",
+    "Busy",
+    "Congestion",
+    "Ringing",
+    "Progress",
+    "Wait",
+];
+
+#[test]
+fn every_application_and_function_is_of_a_module_that_is_asked_for() {
+    let has = |word: &str| CORE.contains(&word) || NEEDED.iter().any(|module| module.has.contains(&word));
+    let built = build(small_office(), |_, _| "4711".into());
+    let tree = render(&built.catalog, &built.secrets);
+    let text = file(&tree, "extensions.conf").text();
+    let mut seen = BTreeSet::new();
+    for line in text.lines().filter(|line| !line.starts_with(';')) {
+        for (at, _) in line.match_indices('(') {
+            let word = line[..at].rsplit(|c: char| !c.is_ascii_alphabetic() && c != '_').next().unwrap_or_default();
+            let before = line[..at - word.len()].chars().next_back();
+            // A function after `${` or in `Set(`, an application after its priority; other brackets are of options and expressions.
+            if word.len() > 1 && matches!(before, Some('{' | ',' | '(')) {
+                seen.insert(word.to_owned());
+            }
+        }
+    }
+    assert!(seen.len() > 20, "{seen:?}");
+    let unknown: Vec<&String> = seen.iter().filter(|word| !has(word)).collect();
+    assert_eq!(unknown, Vec::<&String>::new());
 }
 
 /// What is known of the providers, as Asterisk gets it: a wrong address would cost somebody the calls.

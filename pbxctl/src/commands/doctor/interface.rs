@@ -3,6 +3,7 @@
 use pbx_asterisk::ami::action::{Command, CoreSettings, ModuleCheck, VoicemailUsersList};
 use pbx_asterisk::ami::{AmiError, Client};
 use pbx_asterisk::config::FILES;
+use pbx_asterisk::modules::{self, Module, NEEDED};
 use pbx_asterisk::setup::{Manager, Tree, WRITE, missing_classes};
 
 use super::check::Checks;
@@ -14,32 +15,6 @@ use crate::commands::setup::daemon::Daemon;
 use crate::commands::setup::prove::parses;
 use crate::commands::setup::site::Site;
 use crate::failure::Failure;
-
-/// What the generated configuration is made of, and what is lost without it.
-const MODULES: [(&str, &str); 22] = [
-    ("res_pjsip.so", "SIP"),
-    ("chan_pjsip.so", "SIP calls"),
-    ("res_pjsip_registrar.so", "telephones cannot register"),
-    ("res_pjsip_session.so", "SIP calls"),
-    ("res_pjsip_sdp_rtp.so", "speech"),
-    ("res_pjsip_endpoint_identifier_user.so", "telephones are not recognised"),
-    ("res_pjsip_endpoint_identifier_ip.so", "carriers are not recognised"),
-    ("res_pjsip_authenticator_digest.so", "passwords"),
-    ("res_pjsip_outbound_authenticator_digest.so", "carriers' passwords"),
-    ("res_pjsip_outbound_registration.so", "registering with carriers"),
-    ("res_rtp_asterisk.so", "speech"),
-    ("pbx_config.so", "the dialplan"),
-    ("app_dial.so", "calling"),
-    ("app_stack.so", "the dialplan's subroutines"),
-    ("app_voicemail.so", "voicemail"),
-    ("app_mixmonitor.so", "recording"),
-    ("func_callerid.so", "caller ids"),
-    ("func_channel.so", "the dialplan's conditions"),
-    ("func_logic.so", "the dialplan's conditions"),
-    ("func_strings.so", "the dialplan's conditions"),
-    ("func_dialplan.so", "finding extensions"),
-    ("func_groupcount.so", "limits of carriers' channels"),
-];
 
 /// Looks at Asterisk.
 pub fn look(
@@ -83,13 +58,14 @@ pub fn look(
     }
     version(checks, &console.ask("core show version").unwrap_or_default());
     let mut missing = Vec::new();
-    for (module, what) in MODULES {
-        let shown = console.ask(&format!("module show like {module}")).unwrap_or_default();
-        if !shown.lines().any(|line| line.starts_with(module)) {
-            missing.push((module, what));
+    let needed = needed(site);
+    for module in &needed {
+        let shown = console.ask(&format!("module show like {}", module.name)).unwrap_or_default();
+        if !shown.lines().any(|line| line.starts_with(module.name)) {
+            missing.push(*module);
         }
     }
-    told(checks, &missing, console, modules);
+    told(checks, needed.len(), &missing, console, modules);
     Ok(alive)
 }
 
@@ -163,12 +139,13 @@ async fn by_manager(
     }
     if system {
         let mut missing = Vec::new();
-        for (module, what) in MODULES {
-            if client.call(&ModuleCheck(module.to_owned())).await.is_ok_and(|loaded| !loaded.0) {
-                missing.push((module, what));
+        let needed = needed(site);
+        for module in &needed {
+            if client.call(&ModuleCheck(module.name.to_owned())).await.is_ok_and(|loaded| !loaded.0) {
+                missing.push(*module);
             }
         }
-        told(checks, &missing, console, modules);
+        told(checks, needed.len(), &missing, console, modules);
     } else {
         checks.skip("modules", "the manager user may not ask");
     }
@@ -186,13 +163,20 @@ async fn by_manager(
     }
 }
 
+/// The modules that every system needs, and those that what is live asks for.
+fn needed(site: &Site) -> Vec<Module> {
+    let live = fs_err::read(site.dirs.etc.join("pbx.d/current/pjsip.conf")).unwrap_or_default();
+    let more = modules::optional(&String::from_utf8_lossy(&live)).into_iter().map(|(module, _)| module);
+    NEEDED.into_iter().chain(more).collect()
+}
+
 /// Modules that are not loaded.
-fn told(checks: &mut Checks, missing: &[(&str, &str)], console: &Console, modules: Option<&Tree>) {
+fn told(checks: &mut Checks, needed: usize, missing: &[Module], console: &Console, modules: Option<&Tree>) {
     if missing.is_empty() {
-        checks.ok("modules", format!("all {} that are needed", MODULES.len()));
+        checks.ok("modules", format!("all {needed} that are needed"));
     }
-    for (module, what) in missing {
-        let check = checks.fail("modules", format!("{module} is not loaded: without it, {what}"));
+    for Module { name: module, purpose, .. } in missing {
+        let check = checks.fail("modules", format!("{module} is not loaded, which is needed for: {purpose}"));
         let bare = module.trim_end_matches(".so");
         let held = modules.and_then(|tree| tree.section("modules")).and_then(|section| {
             let lines = section.entries.into_iter().filter(|entry| entry.key.eq_ignore_ascii_case("noload"));

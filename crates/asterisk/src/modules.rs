@@ -1,0 +1,129 @@
+//! The modules of Asterisk that the generated configuration is made of.
+//!
+//! Asterisk reads a dialplan that calls a function it has not without a word, and the call fails when it comes. So what is needed is
+//! asked for before.
+
+use futures_util::future::try_join_all;
+
+use crate::ami::action::ModuleCheck;
+use crate::ami::{AmiError, Client};
+use crate::config::ConfigTree;
+
+/// A module, and what it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Module {
+    /// Its file, as `chan_pjsip.so`.
+    pub name: &'static str,
+    /// What it is needed for.
+    pub purpose: &'static str,
+    /// The applications and functions of the dialplan that it has, as far as they are used.
+    pub has: &'static [&'static str],
+}
+
+const fn module(name: &'static str, purpose: &'static str, has: &'static [&'static str]) -> Module {
+    Module { name, purpose, has }
+}
+
+/// Without one of these, calls fail in every system.
+pub const NEEDED: [Module; 34] = [
+    module("res_pjsip.so", "SIP", &[]),
+    module("chan_pjsip.so", "SIP calls", &["PJSIP_DIAL_CONTACTS"]),
+    module("res_pjsip_registrar.so", "registering telephones", &[]),
+    module("res_pjsip_session.so", "SIP calls", &[]),
+    module("res_pjsip_sdp_rtp.so", "speech", &[]),
+    module("res_pjsip_nat.so", "telephones behind a router", &[]),
+    module("res_pjsip_caller_id.so", "caller ids", &[]),
+    module("res_pjsip_endpoint_identifier_user.so", "recognising telephones", &[]),
+    module("res_pjsip_endpoint_identifier_ip.so", "recognising carriers", &[]),
+    module("res_pjsip_authenticator_digest.so", "passwords", &[]),
+    module("res_pjsip_outbound_authenticator_digest.so", "carriers' passwords", &[]),
+    module("res_pjsip_header_funcs.so", "what a call says of itself", &["PJSIP_HEADER"]),
+    module("res_rtp_asterisk.so", "speech", &[]),
+    module("pbx_config.so", "the dialplan", &[]),
+    module("app_dial.so", "calling", &["Dial"]),
+    module("app_stack.so", "the dialplan's subroutines", &["Gosub", "GosubIf", "Return", "LOCAL"]),
+    module("app_exec.so", "the dialplan's conditions", &["ExecIf"]),
+    module("app_voicemail.so", "voicemail", &["VoiceMail", "VoiceMailMain"]),
+    module("app_mixmonitor.so", "recording", &["MixMonitor"]),
+    module("app_echo.so", "the echo test", &["Echo"]),
+    module("func_callerid.so", "caller ids", &["CALLERID", "CONNECTEDLINE", "REDIRECTING"]),
+    module("func_channel.so", "the dialplan's conditions", &["CHANNEL", "MASTER_CHANNEL"]),
+    module("func_cut.so", "parts of what was dialled", &["CUT"]),
+    module("func_devstate.so", "whether a telephone is free", &["DEVICE_STATE"]),
+    module("func_dialplan.so", "finding extensions", &["DIALPLAN_EXISTS"]),
+    module("func_global.so", "the dialplan's memory", &["GLOBAL", "SHARED"]),
+    module("func_groupcount.so", "limits of carriers' channels", &["GROUP", "GROUP_COUNT"]),
+    module("func_hangupcause.so", "why a call was refused", &["HANGUPCAUSE", "HANGUPCAUSE_KEYS"]),
+    module("func_logic.so", "the dialplan's conditions", &["IF", "ISNULL", "SET", "EXISTS"]),
+    module("func_pjsip_aor.so", "calling telephones", &["PJSIP_AOR"]),
+    module("func_pjsip_contact.so", "calling telephones", &["PJSIP_CONTACT"]),
+    module(
+        "func_strings.so",
+        "the dialplan's conditions",
+        &["FILTER", "LEN", "SHIFT", "STRFTIME", "REPLACE", "TOUPPER"],
+    ),
+    module("res_pjsip_dtmf_info.so", "keys that telephones send as messages", &[]),
+    module("res_pjsip_refer.so", "transfers", &[]),
+];
+
+/// Modules for what only some systems have: the line of pjsip.conf that asks for one.
+const OPTIONAL: [(&str, Module); 7] = [
+    ("type = registration", module("res_pjsip_outbound_registration.so", "registering with carriers", &[])),
+    ("webrtc = yes", module("res_srtp.so", "encrypted speech", &[])),
+    ("webrtc = yes", module("res_pjsip_transport_websocket.so", "telephones in browsers", &[])),
+    ("webrtc = yes", module("res_http_websocket.so", "telephones in browsers", &[])),
+    ("media_encryption = sdes", module("res_srtp.so", "encrypted speech", &[])),
+    ("subscribe_context = ", module("res_pjsip_exten_state.so", "lamps of other telephones", &[])),
+    ("mailboxes = ", module("res_pjsip_mwi.so", "the lamp for new messages", &[])),
+];
+
+/// What a text of pjsip.conf needs besides [`NEEDED`], each with the line (from 1) that first asks for it.
+pub fn optional(pjsip: &str) -> Vec<(Module, usize)> {
+    let mut found: Vec<(Module, usize)> = Vec::new();
+    for (line, module) in OPTIONAL {
+        if found.iter().any(|(there, _)| there.name == module.name) {
+            continue;
+        }
+        if let Some(at) = pjsip.lines().position(|text| text.starts_with(line)) {
+            found.push((module, at + 1));
+        }
+    }
+    found
+}
+
+/// What a tree needs and Asterisk has not loaded; with the line of pjsip.conf that asks for it, where only some systems need it.
+pub(crate) async fn missing(client: &Client, tree: &ConfigTree) -> Result<Vec<(Module, Option<usize>)>, AmiError> {
+    let pjsip = tree.file("pjsip.conf").map_or("", |file| file.text());
+    let optional = optional(pjsip).into_iter().map(|(module, line)| (module, Some(line)));
+    let needed = NEEDED.into_iter().map(|module| (module, None)).chain(optional);
+    let asked = needed.map(async |(module, line)| {
+        match client.call(&ModuleCheck(module.name.to_owned())).await {
+            Ok(loaded) => Ok((!loaded.0).then_some((module, line))),
+            // A manager user that may not ask.
+            Err(AmiError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    });
+    Ok(try_join_all(asked).await?.into_iter().flatten().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_ask_for_their_modules_once_and_say_where() {
+        let text = "[a]\ntype = endpoint\nwebrtc = yes\nmedia_encryption = sdes\n[b]\ntype = registration\n";
+        let names: Vec<(&str, usize)> = optional(text).iter().map(|(module, line)| (module.name, *line)).collect();
+        assert_eq!(
+            names,
+            [
+                ("res_pjsip_outbound_registration.so", 6),
+                ("res_srtp.so", 3),
+                ("res_pjsip_transport_websocket.so", 3),
+                ("res_http_websocket.so", 3)
+            ]
+        );
+        assert_eq!(optional("[a]\ntype = endpoint\n"), []);
+    }
+}
