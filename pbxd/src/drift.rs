@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use pbx_api::{Drift, DriftedFile, ErrorBody, ErrorCode, ManualField, Verified};
 use pbx_asterisk::config::ConfigTree;
 use pbx_asterisk::deploy;
 use pbx_store::{Revision, RevisionId};
+use tracing::warn;
 
 use crate::apply::failure;
 use crate::identity::Accounts;
@@ -59,7 +61,7 @@ pub(crate) fn refuse(drifted: &[DriftedFile]) -> Result<(), ErrorBody> {
 }
 
 /// Compares everything.
-pub(crate) async fn drift(system: &System) -> Result<Drift, ErrorBody> {
+pub(crate) async fn drift(system: &Arc<System>) -> Result<Drift, ErrorBody> {
     let live = system.live();
     let mut drift = Drift {
         revision: live.revision,
@@ -82,10 +84,24 @@ pub(crate) async fn drift(system: &System) -> Result<Drift, ErrorBody> {
                     Verified { sip_objects: found.sip_objects, contexts: found.contexts, mailboxes: found.mailboxes };
                 let id = live.revision.unwrap_or_default();
                 drift.asterisk = found.rejections.into_iter().map(|rejection| failure(id, rejection)).collect();
+                if !drift.asterisk.is_empty() {
+                    doubt(system, live.revision);
+                }
             }
         },
     }
     Ok(drift)
+}
+
+/// Asterisk has not what it once said it had, as after somebody's own reload: whatever is applied next reloads and reads back all
+/// of it. Not while somebody changes the system: then it is on its way to something else.
+fn doubt(system: &Arc<System>, revision: Option<u64>) {
+    let Some(_lock) = system.lock_itself() else { return };
+    if system.live().revision == revision
+        && let Err(error) = system.revisions().unprove()
+    {
+        warn!(%error, "that Asterisk has something else could not be kept");
+    }
 }
 
 /// What was set by hand, with who last changed the object, and when.

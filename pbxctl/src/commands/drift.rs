@@ -90,6 +90,10 @@ fn tell(args: &DriftArgs, app: &mut App, drift: &Drift) {
         ));
     } else {
         app.ui.text(&text);
+        if !drift.asterisk.is_empty() {
+            let again = drift.revision.map_or_else(String::new, |live| format!(", or `pbxctl rollback {live}`"));
+            app.ui.talk(&format!("The next apply of anything{again}, reloads all of it and reads it back."));
+        }
     }
 }
 

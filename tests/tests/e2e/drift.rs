@@ -53,6 +53,27 @@ fn what_was_changed_by_hand_is_told_and_not_written_over_in_silence() -> Result<
     Ok(())
 }
 
+/// What Asterisk once said it had, it may have lost: by somebody's own reload, or by a command.
+#[test]
+fn what_asterisk_lost_comes_back_with_the_next_apply() -> Result<()> {
+    let system = System::start()?;
+    let base = [settings(""), extension("1001", ""), extension("1002", "")].concat();
+    system.apply(&base)?;
+    system.write("base.yaml", &base)?;
+    let apply = || system.pbxctl(&["apply", "-f", "base.yaml", "--yes"])?.expect(0);
+    assert!(apply()?.stdout.contains("Nothing to change"));
+
+    system.asterisk().cli("dialplan remove context pbx-hints")?;
+    let told = system.pbxctl(&["drift"])?.expect(2)?;
+    assert!(told.stdout.contains("context pbx-hints is not there"), "{told}");
+    assert!(told.stderr.contains("reloads all of it"), "{told}");
+    let again = apply()?;
+    assert!(!again.stdout.contains("Nothing to change"), "{again}");
+    system.pbxctl(&["drift"])?.expect(0)?;
+    assert!(apply()?.stdout.contains("Nothing to change"));
+    Ok(())
+}
+
 #[test]
 fn what_asterisk_was_told_by_hand_and_what_was_set_by_hand_is_told() -> Result<()> {
     let system = System::start()?;

@@ -178,6 +178,11 @@ async fn dialplan(
             continue;
         };
         let wants = meant(file.section_text(section));
+        if has.is_empty() && !wants.is_empty() {
+            let message = format!("context {} is not there", section.name);
+            found.rejections.push(Rejection::at("extensions.conf", file, section.line, message));
+            continue;
+        }
         let mut missing = wants.iter().filter(|(line, _)| !has.contains(line));
         if let Some(((extension, priority, application, _), at)) = missing.next() {
             let more = missing.count();
