@@ -6,6 +6,7 @@ mod check;
 mod daemon;
 mod files;
 mod interface;
+mod loaded;
 mod machine;
 mod who;
 
@@ -134,6 +135,9 @@ fn chain(
     };
 
     let alive = interface::look(app, checks, site, own, &console, manager.as_ref(), modules.as_ref())?;
+    if pbxd.health.as_ref().is_some_and(|health| health.asterisk.connected) {
+        loaded::look(app, checks)?;
+    }
     let asterisk = files::asterisk(site);
     files::revisions(checks, site, pbxd.health.as_ref(), pbxd.who.as_ref(), asterisk.as_ref());
     for (name, read) in &main {

@@ -71,6 +71,13 @@ fn what_asterisk_lost_comes_back_with_the_next_apply() -> Result<()> {
     assert!(!again.stdout.contains("Nothing to change"), "{again}");
     system.pbxctl(&["drift"])?.expect(0)?;
     assert!(apply()?.stdout.contains("Nothing to change"));
+
+    // Or by going back to what is live.
+    system.asterisk().cli("dialplan remove context pbx-hints")?;
+    system.pbxctl(&["drift"])?.expect(2)?;
+    let live = system.health()?.revision.context("a revision")?.to_string();
+    system.pbxctl(&["rollback", &live, "--yes"])?.expect(0)?;
+    system.pbxctl(&["drift"])?.expect(0)?;
     Ok(())
 }
 
