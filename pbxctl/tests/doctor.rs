@@ -188,8 +188,13 @@ fn what_setup_gives_is_enough_for_pbxd() {
         .finds("current", "ok", &["revision 1"])
         .finds("transports", "ok", &["udp", "tcp"])
         .finds("guarded", "ok", &[])
-        .finds("time-zones", "ok", &["Europe/Lisbon"]);
+        .finds("time-zones", "ok", &["Europe/Lisbon"])
+        .finds("as-applied", "ok", &["revision 1"]);
     system.lab.setup(&prepare).ended(0).says("Nothing to do.");
+
+    system.lab.asterisk.cli("dialplan remove context pbx-hints").unwrap();
+    let lost = ["context pbx-hints is not there", "pbxctl drift", "pbxctl rollback 1"];
+    system.doctor().ended(1).only(&["as-applied"]).finds("as-applied", "fail", &lost);
 }
 
 #[test]
