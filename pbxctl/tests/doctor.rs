@@ -390,14 +390,14 @@ fn asterisk_could_write_its_own_configuration() {
 fn a_module_is_not_loaded() {
     let asterisk = Asterisk::builder().prepare().unwrap();
     let text = fs::read_to_string(asterisk.etc().join("modules.conf")).unwrap();
-    asterisk.write("modules.conf", &format!("{text}noload = app_voicemail.so\n")).unwrap();
+    asterisk.write("modules.conf", &format!("{text}noload = func_devstate.so\n")).unwrap();
     let mut asterisk = asterisk;
     asterisk.start_again().unwrap();
     let lab = prepared(asterisk);
     doctor(&lab).ended(1).only(&["pbxd-socket", "modules"]).finds(
         "modules",
         "fail",
-        &["app_voicemail.so is not loaded", "of modules.conf keeps it out", "module load app_voicemail.so"],
+        &["func_devstate.so is not loaded", "of modules.conf keeps it out", "module load app_voicemail.so"],
     );
 }
 

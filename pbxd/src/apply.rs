@@ -386,7 +386,15 @@ impl Changing<'_> {
             return Ok(self.outcome(OutcomeResult::RolledBack, failures, &Verification::default()));
         }
         self.activate().await?;
-        let (mut rejections, verified) = match self.settle(&client, &self.live.tree, &self.planned.tree, "new").await {
+        let taken = async {
+            let (mut rejections, verified) = self.settle(&client, &self.live.tree, &self.planned.tree, "new").await?;
+            // What users have set by telephone since the last time that was proven is as it should be.
+            if rejections.is_empty() && self.proven {
+                rejections = deploy::pins(&client, &self.live.tree, &self.planned.tree).await?;
+            }
+            Ok::<_, AmiError>((rejections, verified))
+        };
+        let (mut rejections, verified) = match taken.await {
             Ok(settled) => settled,
             Err(error) => {
                 let lost = error.is_transient();

@@ -25,7 +25,7 @@ const fn module(name: &'static str, purpose: &'static str, has: &'static [&'stat
 }
 
 /// Without one of these, calls fail in every system.
-pub const NEEDED: [Module; 34] = [
+pub const NEEDED: [Module; 33] = [
     module("res_pjsip.so", "SIP", &[]),
     module("chan_pjsip.so", "SIP calls", &["PJSIP_DIAL_CONTACTS"]),
     module("res_pjsip_registrar.so", "registering telephones", &[]),
@@ -43,7 +43,6 @@ pub const NEEDED: [Module; 34] = [
     module("app_dial.so", "calling", &["Dial"]),
     module("app_stack.so", "the dialplan's subroutines", &["Gosub", "GosubIf", "Return", "LOCAL"]),
     module("app_exec.so", "the dialplan's conditions", &["ExecIf"]),
-    module("app_voicemail.so", "voicemail", &["VoiceMail", "VoiceMailMain"]),
     module("app_mixmonitor.so", "recording", &["MixMonitor"]),
     module("app_echo.so", "the echo test", &["Echo"]),
     module("func_callerid.so", "caller ids", &["CALLERID", "CONNECTEDLINE", "REDIRECTING"]),
@@ -67,13 +66,14 @@ pub const NEEDED: [Module; 34] = [
 ];
 
 /// Modules for what only some systems have: the line of pjsip.conf that asks for one.
-const OPTIONAL: [(&str, Module); 7] = [
+pub const OPTIONAL: [(&str, Module); 8] = [
     ("type = registration", module("res_pjsip_outbound_registration.so", "registering with carriers", &[])),
     ("webrtc = yes", module("res_srtp.so", "encrypted speech", &[])),
     ("webrtc = yes", module("res_pjsip_transport_websocket.so", "telephones in browsers", &[])),
     ("webrtc = yes", module("res_http_websocket.so", "telephones in browsers", &[])),
     ("media_encryption = sdes", module("res_srtp.so", "encrypted speech", &[])),
     ("subscribe_context = ", module("res_pjsip_exten_state.so", "lamps of other telephones", &[])),
+    ("mailboxes = ", module("app_voicemail.so", "voicemail", &["VoiceMail", "VoiceMailMain"])),
     ("mailboxes = ", module("res_pjsip_mwi.so", "the lamp for new messages", &[])),
 ];
 

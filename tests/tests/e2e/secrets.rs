@@ -49,6 +49,16 @@ fn a_password_is_changed_and_never_shown() -> Result<()> {
     let boxes = fs::read_to_string(system.asterisk().etc().join("pbx.d/current/voicemail.conf"))?;
     ensure!(boxes.contains("1001 => 482913,"), "{boxes}");
 
+    // One that its user has set by telephone goes before the file's: no success is told that is none.
+    let own = system.asterisk().spool().join("voicemail/pbx/1001/secret.conf");
+    fs::create_dir_all(own.parent().context("a folder")?)?;
+    fs::write(&own, "[general]\npassword=8642\n")?;
+    let kept = told(&system, &["extension", "passwd", "1001", "--pin", "--yes"], "777123\n")?.expect(4)?;
+    ensure!(kept.stderr.contains("keeps the PIN that its user has set by telephone"), "{kept}");
+    ensure!(kept.stderr.contains("is live again"), "{kept}");
+    fs::remove_file(&own)?;
+    told(&system, &["extension", "passwd", "1001", "--pin", "--yes"], "777123\n")?.expect(0)?;
+
     // What cannot be is refused, and nothing of it repeated.
     for (args, input, code, words) in [
         (&["1001", "--yes"][..], "mañana\n", 1, "letters without accents"),

@@ -23,8 +23,8 @@ pub use self::{
     },
     config::{Category, ConfigFile, GetConfig},
     core::{
-        Command, CommandOutput, CoreSettings, CoreStatus, Events, Filter, Loaded, ModuleCheck, Ping, Pong, Reload,
-        ReloadOutcome, Settings, Status,
+        Command, CommandOutput, CoreSettings, CoreStatus, Events, Filter, Getvar, Loaded, ModuleCheck, Ping, Pong,
+        Reload, ReloadOutcome, Settings, Status,
     },
     dialplan::{DialplanItem, ShowDialPlan},
     pjsip::{

@@ -24,7 +24,7 @@ pub use drift::Drifted;
 pub use preflight::preflight;
 pub use reload::{Reloaded, reload};
 pub use revisions::{FilesError, Revisions, Staged};
-pub use verify::{Verification, verify};
+pub use verify::{Verification, pins, verify};
 
 /// Something that Asterisk did not take as it was meant.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 
 use crate::ami::action::{
-    Command, PJSIPShowEndpoint, PJSIPShowRegistrationsOutbound, ShowDialPlan, VoicemailUsersList,
+    Command, Getvar, PJSIPShowEndpoint, PJSIPShowRegistrationsOutbound, ShowDialPlan, VoicemailUsersList,
 };
 use crate::ami::{Action, AmiError, Client, Message};
 use crate::config::{ConfigFile, ConfigTree, Section};
@@ -559,6 +559,45 @@ async fn voicemail(client: &Client, to: &ConfigTree, found: &mut Verification) -
         found.rejections.push(Rejection::general(format!("voicemail box {name} should be gone, and is still there")));
     }
     Ok(())
+}
+
+/// The PINs of boxes in a file: which box, what its PIN is, and in which line.
+fn boxes(tree: &ConfigTree) -> BTreeMap<&str, (String, usize)> {
+    let Some(file) = tree.file("voicemail.conf") else { return BTreeMap::new() };
+    let mut found = BTreeMap::new();
+    for section in file.sections() {
+        for (at, line) in file.section_text(section).lines().enumerate() {
+            if let Some((name, rest)) = line.split_once(" => ") {
+                let pin = rest.split(',').next().unwrap_or_default();
+                found.insert(name, (read(pin), section.line + at));
+            }
+        }
+    }
+    found
+}
+
+/// Reads back the PINs that change from one tree to another, after [`verify`]: one that its user has set by telephone is kept beside
+/// the messages, and goes before the file's. For a PIN that does not change, that is as it should be.
+pub async fn pins(client: &Client, from: &ConfigTree, to: &ConfigTree) -> Result<Vec<Rejection>, AmiError> {
+    let mut rejections = Vec::new();
+    let Some(file) = to.file("voicemail.conf") else { return Ok(rejections) };
+    let before = boxes(from);
+    let changed: Vec<(&str, (String, usize))> =
+        boxes(to).into_iter().filter(|(name, (pin, _))| before.get(name).is_none_or(|(was, _)| was != pin)).collect();
+    let questions = changed.iter().map(|(name, _)| Getvar(format!("VM_INFO({name}@pbx,password)"))).collect();
+    let mut answers = ask(client, questions);
+    let mut next = changed.iter();
+    while let (Some(answer), Some((name, (pin, line)))) = (answers.try_next().await?, next.next()) {
+        // A manager user that may not ask gets no answer.
+        if answer.is_ok_and(|has| has != *pin) {
+            let message = format!(
+                "voicemail box {name} keeps the PIN that its user has set by telephone, in voicemail/pbx/{name}/secret.conf under \
+                 Asterisk's spool folder; remove that file, and apply again"
+            );
+            rejections.push(Rejection::at("voicemail.conf", file, *line, message));
+        }
+    }
+    Ok(rejections)
 }
 
 async fn rtp(client: &Client, file: &ConfigFile, found: &mut Verification) -> Result<(), AmiError> {

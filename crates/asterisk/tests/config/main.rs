@@ -13,7 +13,7 @@ use std::path::Path;
 
 use pbx_asterisk::config::{ConfigTree, render};
 use pbx_asterisk::deploy::changed_sections;
-use pbx_asterisk::modules::NEEDED;
+use pbx_asterisk::modules::{NEEDED, OPTIONAL};
 use pbx_lab::samples;
 use pbx_manifest::kinds::Preset;
 use pbx_manifest::{Document, Source};
@@ -76,7 +76,8 @@ const CORE: [&str; 12] = [
 
 #[test]
 fn every_application_and_function_is_of_a_module_that_is_asked_for() {
-    let has = |word: &str| CORE.contains(&word) || NEEDED.iter().any(|module| module.has.contains(&word));
+    let modules: Vec<_> = NEEDED.into_iter().chain(OPTIONAL.map(|(_, module)| module)).collect();
+    let has = |word: &str| CORE.contains(&word) || modules.iter().any(|module| module.has.contains(&word));
     let built = build(small_office(), |_, _| "4711".into());
     let tree = render(&built.catalog, &built.secrets);
     let text = file(&tree, "extensions.conf").text();

@@ -207,6 +207,22 @@ impl Action for ModuleCheck {
     }
 }
 
+/// What a function of the dialplan says outside of any call, as `VM_INFO(1001@pbx,fullname)`.
+#[derive(Debug, Clone)]
+pub struct Getvar(pub String);
+
+impl Action for Getvar {
+    type Answer = String;
+
+    fn request(&self) -> Request {
+        Request::new("Getvar").header("Variable", &self.0)
+    }
+
+    fn read(&self, reply: Reply) -> Result<String, AmiError> {
+        Ok(reply.single()?.get("Value").unwrap_or_default().into_owned())
+    }
+}
+
 /// Which events this session gets from now on. No privilege needed.
 #[derive(Debug, Clone)]
 pub struct Events(pub EventMask);
