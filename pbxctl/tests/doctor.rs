@@ -397,7 +397,7 @@ fn a_module_is_not_loaded() {
     doctor(&lab).ended(1).only(&["pbxd-socket", "modules"]).finds(
         "modules",
         "fail",
-        &["func_devstate.so is not loaded", "of modules.conf keeps it out", "module load app_voicemail.so"],
+        &["func_devstate.so is not loaded", "of modules.conf keeps it out", "module load func_devstate.so"],
     );
 }
 
