@@ -3,7 +3,7 @@
 //! Standard output is the result, standard error the talk. A reader that goes away (`| head`) ends the writing and not the
 //! command, which still ends with its own exit code: an apply whose output nobody reads is still an apply.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::{Command, Stdio};
 
 use anstream::{AutoStream, ColorChoice};
@@ -187,14 +187,19 @@ impl Ui {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
 
-    /// Asks a question that is answered by yes or no; anything but a yes is a no.
+    /// Asks a question that is answered by a line, `y` or `yes`; anything else is a no.
     pub fn ask(&mut self, question: &str) -> Result<bool, Failure> {
         self.flush();
-        dialoguer::Confirm::new()
-            .with_prompt(question)
-            .default(false)
-            .interact_on(&Term::stderr())
-            .map_err(|error| Failure::failed("cancelled", format!("no answer: {error}")).help("nothing was changed"))
+        // Nobody is left to be asked where standard error is gone.
+        let _ = write!(std::io::stderr().lock(), "{question} [y/N] ");
+        let mut line = String::new();
+        let why = match std::io::stdin().lock().read_line(&mut line) {
+            Ok(0) => "the input has ended".to_owned(),
+            Ok(_) => return Ok(is_yes(&line)),
+            Err(error) => error.to_string(),
+        };
+        self.talk("");
+        Err(Failure::failed("cancelled", format!("no answer: {why}")).help("nothing was changed"))
     }
 
     /// Asks for a secret, twice, without showing it.
@@ -253,5 +258,25 @@ impl Ui {
             let _ = stdin.write_all(&self.buffer);
         }
         child.wait().is_ok()
+    }
+}
+
+/// Whether an answer is a yes: the whole word, for what is agreed to cannot always be taken back.
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_whole_word_is_a_yes() {
+        for yes in ["y\n", "Y\r\n", "yes\n", " Yes \n", "YES"] {
+            assert!(is_yes(yes), "{yes:?}");
+        }
+        for no in ["\n", "n\n", "maybe\n", "yess\n", "ye\n", "any\n", "y n\n", "yes, but not now\n", "j\n"] {
+            assert!(!is_yes(no), "{no:?}");
+        }
     }
 }

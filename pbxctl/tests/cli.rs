@@ -52,6 +52,48 @@ impl Place {
         self.shown(&child.wait_with_output().unwrap())
     }
 
+    /// What is seen on a terminal on which somebody types.
+    fn run_on_terminal(&self, line: &[&str], typed: &str) -> String {
+        let mut child = self.on_terminal(&mut self.command(line), typed);
+        let status = child.0.wait().unwrap();
+        format!("{}[exit {}]\n", child.1.join().unwrap(), status.code().unwrap())
+    }
+
+    /// Starts a command on a terminal; what it writes comes when everybody has left the terminal.
+    fn on_terminal(
+        &self,
+        command: &mut Command,
+        typed: &str,
+    ) -> (std::process::Child, std::thread::JoinHandle<String>) {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&ours).unwrap();
+        unlockpt(&ours).unwrap();
+        let name = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
+        let theirs = fs_err::OpenOptions::new().read(true).write(true).open(name).unwrap().into_parts().0;
+        let mut ours = std::fs::File::from(ours);
+        ours.write_all(typed.as_bytes()).unwrap();
+        let child = command
+            .stdin(theirs.try_clone().unwrap())
+            .stdout(theirs.try_clone().unwrap())
+            .stderr(theirs)
+            .spawn()
+            .unwrap();
+        // The command line that was built keeps its ends of the terminal open.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let place = self.folder.path().display().to_string();
+        let read = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            let mut buffer = [0; 4096];
+            // A terminal that everybody has left is an error, and not an end.
+            while let Ok(count @ 1..) = ours.read(&mut buffer) {
+                all.extend_from_slice(&buffer[..count]);
+            }
+            String::from_utf8_lossy(&all).replace("\r\n", "\n").replace(&place, "[PLACE]")
+        });
+        (child, read)
+    }
+
     fn shown(&self, output: &Output) -> String {
         shown(output).replace(&self.folder.path().display().to_string(), "[PLACE]")
     }
@@ -523,6 +565,27 @@ fn an_empty_plan_asks_nothing() {
     [exit 0]
     "
     );
+}
+
+#[test]
+fn only_a_whole_yes_is_a_yes() {
+    let place = Place::new();
+    place.write("good.yaml", GOOD);
+    let fake = Fake::start(&place, ALL);
+    let line = ["--color", "never", "--no-progress", "apply", "-f", "good.yaml"];
+    for no in ["maybe\n", "n\n", "\n", "yeah\n", "yes please\n"] {
+        let said = place.run_on_terminal(&line, no);
+        assert!(said.contains("Apply this plan? [y/N]") && said.contains("nothing was changed"), "{no:?}: {said}");
+        assert!(said.ends_with("[exit 1]\n"), "{no:?}: {said}");
+    }
+    let said = place.run_on_terminal(&line, "\u{4}");
+    assert!(said.contains("no answer") && said.ends_with("[exit 1]\n"), "{said}");
+    assert_eq!(fake.bodies("POST /v1/plans/p1/apply").len(), 0);
+    for (yes, count) in [("y\n", 1), ("yes\n", 2), ("Yes\n", 3)] {
+        let said = place.run_on_terminal(&line, yes);
+        assert!(said.contains("Applied revision 7") && said.ends_with("[exit 0]\n"), "{said}");
+        assert_eq!(fake.bodies("POST /v1/plans/p1/apply").len(), count);
+    }
 }
 
 #[test]
