@@ -142,6 +142,11 @@ pub(super) fn value<'r>(cell: &'r Cell<'_>, shape: Shape, span: Span) -> Result<
             Node { span, value: Value::Map(vec![(key, scalar("true", true))]) }
         }
         Shape::Secret if text.starts_with('{') => parts(text, span)?,
+        // A spreadsheet writes the first letter of a cell large: nobody means such a password.
+        Shape::Secret if let Some(form) = FORMS.iter().find(|form| form.eq_ignore_ascii_case(text)) => {
+            let message = format!("`{text}` would be the secret itself, and everybody could guess it");
+            return Err(Box::new(Diagnostic::error("value", message).help(format!("did you mean `{form}`?"))));
+        }
         // Of a secret, a space may be a part: what cannot be is said where it is used.
         Shape::Secret => scalar(&cell.text, false),
         Shape::Parts => parts(text, span)?,

@@ -36,7 +36,8 @@ pub fn mask(source: &mut Source) {
     for row in Rows::of(source).skip(layout.row + 1) {
         for cell in secrets.iter().filter_map(|at| row.cells.get(*at)) {
             let text = cell.text.trim();
-            if !text.is_empty() && !FORMS.contains(&text) && !text.starts_with('{') {
+            let form = FORMS.iter().any(|form| form.eq_ignore_ascii_case(text));
+            if !text.is_empty() && !form && !text.starts_with('{') {
                 covered.push(cell.bytes);
             }
         }

@@ -321,6 +321,19 @@ fn secrets_in_the_open_are_said_once_for_a_column() {
 }
 
 #[test]
+fn a_secrets_form_in_other_letters_is_no_secret() {
+    for (cell, form) in [("Generate", "generate"), (" GENERATE ", "generate"), ("Stored", "stored")] {
+        let parsed = read(&format!("kind,name,password\nExtension,1001,{cell}\nExtension,1002,{form}\n"));
+        let [found] = parsed.diagnostics.as_slice() else { panic!("{cell}: {:?}", parsed.diagnostics) };
+        assert!(found.is_error(), "{found:?}");
+        assert_eq!(found.help, [format!("did you mean `{form}`?")]);
+        assert_eq!(found.position.as_ref().unwrap().to_string(), "people.csv:2:3");
+        // The other row is read all the same.
+        assert_eq!(parsed.documents.len(), 1);
+    }
+}
+
+#[test]
 fn secrets_are_covered_and_nothing_moves() {
     let text = "kind,name,password,email\nExtension,1,hunter22,a@b.cc\nExtension,2,\"hunt\"\"er,é\n\",x\nExtension,3,generate,\n";
     let mut source = source(text);
