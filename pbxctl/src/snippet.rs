@@ -67,6 +67,7 @@ pub fn one(sources: &[Source], diagnostic: &Diagnostic, look: Look) -> String {
         let line = Line::around(&source.text, at.bytes, source.table.is_none())?;
         let hidden = source.table.is_none()
             && is_secret_path(&diagnostic.path)
+            && !line.names(&diagnostic.path)
             && !line.text[line.words.clone()].starts_with(['{', '"', '\'']);
         Some((at, if hidden { line.covered() } else { line }))
     });
@@ -143,6 +144,13 @@ impl Line {
         let words = "*".repeat(self.words.len());
         let text = [&self.text[..self.words.start], &words, &self.text[self.words.end..]].concat();
         Self { text, ..self }
+    }
+
+    /// Whether the words are the name of a field and not its value: a name is no secret.
+    fn names(&self, path: &str) -> bool {
+        let name = path.rsplit('.').next().unwrap_or_default();
+        let behind = self.text[self.words.end..].trim_start_matches(['"', '\'']).trim_start();
+        self.text[self.words.clone()].trim_matches(['"', '\'']) == name && behind.starts_with(':')
     }
 
     fn around(text: &str, (start, end): (usize, usize), yaml: bool) -> Option<Self> {

@@ -65,8 +65,11 @@ pub fn is_secret_path(path: &str) -> bool {
     path.rsplit('.').next().is_some_and(|name| names().contains(name))
 }
 
+/// What a secret's value is made of where it does not stand in the open: none of these words, nor what they lead to, is a secret.
+const REFERENCES: [&str; 4] = ["env", "file", "generate", "stored"];
+
 /// A line of YAML with the secrets covered that stand in it in the open, byte by byte. The line need not be right: whatever follows a
-/// secret's name and a colon, and is no form as `{ env: NAME }`, is covered.
+/// secret's name and a colon, and is no form as `{ env: NAME }`, is covered. Names of fields are no secrets.
 pub fn cover(line: &str) -> Cow<'_, str> {
     let mut bytes = line.as_bytes().to_vec();
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
@@ -80,7 +83,11 @@ pub fn cover(line: &str) -> Cow<'_, str> {
             let value = value[1..].trim_start();
             let from = line.len() - value.len();
             let length = match value.as_bytes().first() {
-                None | Some(b'{' | b'#') => continue,
+                None | Some(b'#') => continue,
+                Some(b'{') => {
+                    cover_parts(&mut bytes[from..], value);
+                    continue;
+                }
                 Some(quote @ (b'"' | b'\'')) => closing(value, *quote),
                 // A plain word ends with the map that it stands in, or with a remark.
                 Some(_) if line[..at].contains('{') => {
@@ -88,13 +95,47 @@ pub fn cover(line: &str) -> Cow<'_, str> {
                 }
                 Some(_) => value[..value.find(" #").unwrap_or(value.len())].trim_end().len(),
             };
-            bytes[from..from + length]
-                .iter_mut()
-                .filter(|byte| !matches!(byte, b'"' | b'\''))
-                .for_each(|byte| *byte = b'*');
+            fill(&mut bytes[from..from + length]);
         }
     }
     String::from_utf8(bytes).map_or(Cow::Borrowed(""), Cow::Owned)
+}
+
+/// Stars in the place of all but quotes.
+fn fill(bytes: &mut [u8]) {
+    bytes.iter_mut().filter(|byte| !matches!(byte, b'"' | b'\'')).for_each(|byte| *byte = b'*');
+}
+
+/// Covers a value with parts, as far as it is no reference: somebody may have put a secret into braces of their own making.
+fn cover_parts(bytes: &mut [u8], value: &str) {
+    let mut from = 1;
+    loop {
+        let part = &value[from..from + part(&value[from..])];
+        let (key, what) = part.split_once(':').unwrap_or(("", part));
+        let key = key.trim().trim_matches(['"', '\'']);
+        let known = REFERENCES.contains(&key) || REFERENCES.contains(&what.trim());
+        if !known && !matches!(what.trim(), "true" | "false") {
+            let lead = part.len() - what.trim_start().len();
+            fill(&mut bytes[from + lead..from + part.trim_end().len().max(lead)]);
+        }
+        from += part.len() + 1;
+        if value.as_bytes().get(from - 1) != Some(&b',') {
+            return;
+        }
+    }
+}
+
+/// How long a part of a map is.
+fn part(text: &str) -> usize {
+    let mut at = 0;
+    while at < text.len() {
+        at += match text.as_bytes()[at] {
+            b',' | b'}' => return at,
+            quote @ (b'"' | b'\'') => closing(&text[at..], quote),
+            _ => text[at..].chars().next().map_or(1, char::len_utf8),
+        };
+    }
+    text.len()
 }
 
 /// How long a quoted text is, with its quotes; all there is where it is not closed.
@@ -128,6 +169,16 @@ mod tests {
             ("{ \"password\": \"a\\\"b\", pin: '1234' }", "{ \"password\": \"**\"*\", pin: '****' }"),
             ("  password: \"not closed", "  password: \"**********"),
             ("  password: { env: ANA_PASSWORD }", "  password: { env: ANA_PASSWORD }"),
+            ("  password: { \"file\": a/b } # why", "  password: { \"file\": a/b } # why"),
+            ("  password: { generate: true }", "  password: { generate: true }"),
+            ("  password: { generate }", "  password: { generate }"),
+            ("  password: { value: hunter22 }", "  password: { value: ******** }"),
+            ("  password: { hunter22 }", "  password: { ******** }"),
+            ("  password: { genrate: true, mañana: 'a b' }", "  password: { genrate: true, mañana: '***' }"),
+            ("  password: { value: hunter22", "  password: { value: ********"),
+            ("{ password: { value: \"a},env:c\" }, email: a }", "{ password: { value: \"********\" }, email: a }"),
+            ("  password: {}", "  password: {}"),
+            ("spec: { password: , pin: }", "spec: { password: , pin: }"),
             ("  password:", "  password:"),
             ("  mypassword: shown", "  mypassword: shown"),
             ("  password : mañana", "  password : *******"),
