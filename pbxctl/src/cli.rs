@@ -65,6 +65,14 @@ impl Global {
     }
 }
 
+/// The name of a set.
+pub fn set(text: &str) -> Result<String, String> {
+    match text.parse::<pbx_manifest::Name>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("a set is named in lower-case letters, digits and `-`, as in `default`".into()),
+    }
+}
+
 /// A revision's number.
 pub fn revision(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "a revision is a number, as `pbxctl history` shows them".into())
@@ -74,6 +82,12 @@ pub fn revision(text: &str) -> Result<u64, String> {
 pub fn seconds(text: &str) -> Result<std::time::Duration, String> {
     let read = text.parse::<pbx_manifest::Duration>().map_err(|refused| refused.0.replace('\n', "; "))?;
     Ok(std::time::Duration::from_secs(read.seconds()))
+}
+
+/// A span of time of at least a second.
+pub fn some_seconds(text: &str) -> Result<std::time::Duration, String> {
+    let read = seconds(text)?;
+    if read.is_zero() { Err("at least a second, as in `5m`".into()) } else { Ok(read) }
 }
 
 /// When something is done.

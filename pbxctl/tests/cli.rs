@@ -203,6 +203,8 @@ fn wrong_usage_ends_with_64() {
         &["diff"],
         &["diff", "--to", "3"],
         &["apply"],
+        &["apply", "-f", "good.yaml", "--yes", "--confirm-within", "0s"],
+        &["plan", "-f", "good.yaml", "--set", "Bad Set"],
         &["history", "one"],
         &["explain", "extension.callForward.bussy"],
         &["explain", "extension.displayName.first"],

@@ -20,13 +20,28 @@ mod system;
 
 use std::process::ExitCode;
 
-use clap::CommandFactory;
+use clap::{CommandFactory, Parser};
 
 pub use config::Args;
 
 /// The command line, for man pages and completions.
 pub fn command() -> clap::Command {
     Args::command()
+}
+
+/// How wrong usage ends, as pbxctl's does: what clap would take means that differences exist.
+const USAGE: u8 = 64;
+
+/// Runs the command line that the process was started with.
+pub fn main() -> ExitCode {
+    match Args::try_parse() {
+        Ok(args) => run(args),
+        Err(error) => {
+            // Nobody is left to be told that standard error is gone.
+            let _ = error.print();
+            if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+        }
+    }
 }
 
 /// Runs the daemon until it is told to stop.

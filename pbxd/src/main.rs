@@ -2,13 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 /// A plan of thousands of objects is made of millions of small pieces, on one thread and freed on another: this allocator makes them
 /// faster than the system's, and gives their memory back.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    pbxd::run(pbxd::Args::parse())
+    pbxd::main()
 }

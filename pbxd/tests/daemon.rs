@@ -133,6 +133,17 @@ fn one_extension() -> PlanRequest {
 }
 
 #[test]
+fn wrong_usage_is_no_difference() {
+    let daemon = Daemon::new();
+    let code = |command: &mut Command| command.output().unwrap().status.code();
+    assert_eq!(code(daemon.command().arg("--chek-config")), Some(64));
+    assert_eq!(code(daemon.command().args(["--ami-port", "abc", "--check-config"])), Some(64));
+    assert_eq!(code(daemon.command().arg("--check-config").env("PBXD_AMI_PORT", "abc")), Some(64));
+    assert_eq!(code(daemon.command().arg("--help")), Some(0));
+    assert_eq!(code(daemon.command().arg("--version")), Some(0));
+}
+
+#[test]
 fn a_mistake_in_the_configuration_is_told_with_its_line() {
     let daemon = Daemon::new();
     let good = fs::read_to_string(daemon.path("pbxd.toml")).unwrap();

@@ -43,7 +43,7 @@ pub struct Apply {
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = crate::cli::seconds)]
     wait: Duration,
     /// Go back unless `pbxctl confirm` comes within this time, and at once where telephony gets worse
-    #[arg(long, value_name = "TIME", value_parser = crate::cli::seconds, conflicts_with = "no_reload")]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::some_seconds, conflicts_with = "no_reload")]
     confirm_within: Option<Duration>,
     /// Write the files without asking Asterisk: for building images
     #[arg(long)]
@@ -86,7 +86,7 @@ pub fn run(args: &Apply, app: &mut App) -> Result<Exit, Failure> {
             message: args.message.clone(),
             no_reload: args.no_reload,
             overwrite_drift: args.overwrite_drift,
-            confirm_within_seconds: args.confirm_within.map_or(0, |within| within.as_secs().max(1)),
+            confirm_within_seconds: args.confirm_within.map_or(0, |within| within.as_secs()),
             wait_seconds: until.saturating_duration_since(Instant::now()).as_secs(),
         };
         let how = How { yes, dry_run: false, output: args.output, diff: args.diff, verb: "Apply", request };

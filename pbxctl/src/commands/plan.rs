@@ -13,7 +13,7 @@ use crate::{deploy, input, planfile, secrets, show};
 #[derive(Debug, Clone, clap::Args)]
 pub struct Wish {
     /// The set that these manifests are: it owns the fields they name
-    #[arg(long, value_name = "NAME", default_value = "default")]
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = crate::cli::set)]
     set: String,
     /// Also delete what this set made earlier and no longer names
     #[arg(long)]
