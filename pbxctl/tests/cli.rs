@@ -664,6 +664,42 @@ fn an_edit_sends_only_what_was_changed() {
     assert!(said.contains("a secret's value is not set by `edit`"), "{said}");
 }
 
+/// An editor that nobody holds makes its mistake again and again.
+#[test]
+fn an_editor_that_mends_nothing_ends_the_edit() {
+    let place = Place::new();
+    let _fake = Fake::start(&place, ALL);
+    let edit = |editor: &str| {
+        place.write("editor", &format!("#!/bin/sh\necho x >> runs\n{editor}\n"));
+        let mut command = place.command(&["--color", "never", "edit", "extension/1001"]);
+        command.env("EDITOR", "sh ./editor");
+        let (mut child, said) = place.on_terminal(&mut command, "n\n");
+        let status = child.wait().unwrap();
+        let runs = fs_err::read_to_string(place.folder.path().join("runs")).unwrap().lines().count();
+        fs_err::remove_file(place.folder.path().join("runs")).unwrap();
+        (said.join().unwrap(), status.code(), runs)
+    };
+    for editor in [
+        // The words of the mistake are put above the text, and change with it.
+        "sed -i 's/displayName/dispName/' \"$1\"",
+        "sed -i -e 's/displayName/dispName/' -e '/^#!/d' \"$1\"",
+        "sed -i -e 's/displayName/dispName/' -e 's/ *$//' \"$1\"",
+    ] {
+        let (said, code, runs) = edit(editor);
+        assert_eq!((code, runs), (Some(1), 2), "{editor}: {said}");
+        assert!(said.contains("unknown field `dispName`"), "{said}");
+        let kept = said.split("your text is kept in ").nth(1).unwrap().lines().next().unwrap();
+        let text = fs_err::read_to_string(kept).unwrap();
+        assert!(text.contains("dispName: Ana Reyes") && !text.contains("#!"), "{text}");
+        fs_err::remove_file(kept).unwrap();
+    }
+    // Whoever mends it is asked as ever.
+    let (said, code, runs) =
+        edit("sed -i -e 's/displyName/displayName/' -e t -e 's/displayName: .*/displyName: Ana R./' \"$1\"");
+    assert_eq!((code, runs), (Some(1), 2), "{said}");
+    assert!(said.contains("Apply this plan?") && said.contains("cancelled"), "{said}");
+}
+
 /// A workbook with a sheet of people, one of notes and a hidden one.
 fn people(place: &Place) {
     let mut workbook = rust_xlsxwriter::Workbook::new();

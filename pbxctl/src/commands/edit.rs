@@ -23,7 +23,7 @@ use crate::{complete, input, nouns, objects, snippet};
 pub const BY_HAND: &str = "manual";
 
 /// What starts a line that was put there for the reader.
-const NOTE: &str = "#! ";
+const NOTE: &str = "#!";
 
 /// Change an object in an editor
 ///
@@ -56,6 +56,7 @@ pub fn run(args: &Edit, app: &mut App) -> Result<Exit, Failure> {
     let path = folder.path().join(format!("{}-{}.yaml", object.kind, object.name.digits()));
     let original = objects::manifest(&view)?;
     let mut text = original.clone();
+    let mut refused = None;
     loop {
         write(&path, &text)?;
         editor(&path)?;
@@ -65,8 +66,8 @@ pub fn run(args: &Edit, app: &mut App) -> Result<Exit, Failure> {
             app.ui.line("Nothing was changed.");
             return Ok(Exit::Done);
         }
-        // The same text with the same mistakes, saved again: there is no way on from here.
-        let given_up = text != original && edited == text;
+        // The same text, saved again with the same mistakes below whatever was said of them: there is no way on from here.
+        let given_up = refused.as_deref() == Some(cleaned.trim_end());
         let failure = match attempt(app, args, &view, &cleaned) {
             Ok(exit) => return Ok(exit),
             Err(failure) => failure,
@@ -79,6 +80,7 @@ pub fn run(args: &Edit, app: &mut App) -> Result<Exit, Failure> {
             });
         }
         text = format!("{}{cleaned}", comments(app, &failure));
+        refused = Some(cleaned.trim_end().to_owned());
     }
 }
 
@@ -150,9 +152,9 @@ fn comments(app: &App, failure: &Failure) -> String {
     let lines = lines.chain(failure.help.iter().map(|help| format!("help: {help}")));
     let mut text = String::new();
     for line in lines {
-        let _ = writeln!(text, "{NOTE}{line}");
+        let _ = writeln!(text, "{NOTE} {line}");
     }
-    let _ = writeln!(text, "{NOTE}Mend it and save, or save it as it is to give up. These lines go by themselves.");
+    let _ = writeln!(text, "{NOTE} Mend it and save, or save it as it is to give up. These lines go by themselves.");
     text
 }
 
