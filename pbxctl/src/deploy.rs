@@ -86,6 +86,9 @@ pub fn carry_out(app: &mut App, plan: &Plan, how: &How) -> Result<Exit, Failure>
     warnings(app, &plan.diagnostics);
     let json = how.output == Format::Json;
     if plan.is_empty() {
+        if !how.dry_run {
+            nothing_waits(app)?;
+        }
         if json {
             app.ui.json(&json!({ "plan": plan, "outcome": null }));
         } else {
@@ -122,6 +125,22 @@ pub fn carry_out(app: &mut App, plan: &Plan, how: &How) -> Result<Exit, Failure>
     }
     let outcome = follow(app, plan, &how.request)?;
     end(app, plan, &outcome, json)
+}
+
+/// Refuses to call something done that is there only until somebody does not confirm it.
+fn nothing_waits(app: &mut App) -> Result<(), Failure> {
+    let Some(waiting) = app.ask(async |client| client.health().await)?.unconfirmed else { return Ok(()) };
+    Err(Failure::new(
+        Exit::Conflict,
+        "busy",
+        format!(
+            "there is nothing to change, but revision {} by {} waits for its confirmation until {}",
+            waiting.revision,
+            waiting.by,
+            show::instant(waiting.until)
+        ),
+    )
+    .help("`pbxctl confirm` keeps it; without that, everything goes back to how it was before"))
 }
 
 /// Says how an apply ended.

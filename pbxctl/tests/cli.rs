@@ -455,6 +455,11 @@ const PLAN: &str = r#"{"id":"p1","base":6,"unchanged":12,
 
 const EMPTY_PLAN: &str = r#"{"id":"p2","base":7,"changes":[],"unchanged":14,"files":[],"reloads":[],"blast":{"effects":[]},"diagnostics":[]}"#;
 
+const HEALTH: &str = r#"{"version":"0.1.0","revision":7,"objects":14,"store":"sqlite","asterisk":{"connected":true,"address":"127.0.0.1:5038","configDir":"/etc/asterisk"},"you":"ana"}"#;
+
+const WAITING: &str = r#"{"version":"0.1.0","revision":7,"objects":14,"store":"sqlite","asterisk":{"connected":true,"address":"127.0.0.1:5038","configDir":"/etc/asterisk"},"you":"ana",
+"unconfirmed":{"revision":7,"base":6,"by":"ana","until":"2026-07-01T08:35:00Z"}}"#;
+
 const APPLIED: &str = r#"{"progress":{"step":"stage","what":"pjsip.conf","done":1,"total":2}}
 {"outcome":{"revision":7,"result":"applied","live":7,"verified":{"sipObjects":12,"contexts":4,"mailboxes":0},"changed":3,"milliseconds":812}}
 "#;
@@ -464,6 +469,11 @@ const ROLLED_BACK: &str = r#"{"progress":{"step":"verify","done":1,"total":2}}
 "#;
 
 const REVISION: &str = r#"{"id":7,"base":6,"at":"2026-07-01T08:30:00Z","actor":"ana","set":"default","source":{"files":["office/a.yaml"],"commit":"0123456789abcdef0123","dirty":true,"command":"pbxctl apply -f office"},"message":"Ana moves","state":"committed","created":1,"updated":1,"deleted":1,"live":true}"#;
+
+const REVISIONS: &str = r#"{"revisions":[
+{"id":3,"base":2,"at":"2026-07-01T08:35:00Z","actor":"pbxd","set":"manual","source":{},"message":"Back to revision 1: nobody confirmed it within 300 s","state":"committed","created":0,"updated":1,"deleted":0,"live":true},
+{"id":2,"base":1,"at":"2026-07-01T08:30:00Z","actor":"ana","set":"default","source":{},"state":"committed","detail":"gone back from in revision 3: nobody confirmed it within 300 s","created":0,"updated":1,"deleted":0,"live":false},
+{"id":1,"at":"2026-07-01T08:20:00Z","actor":"ana","set":"default","source":{},"state":"committed","detail":"confirmed by ana","created":2,"updated":0,"deleted":0,"live":false}]}"#;
 
 const ALL: &[(&str, u16, &str)] = &[
     ("GET /v1/objects/extension/1001", 200, ANA),
@@ -551,7 +561,7 @@ fn plans_and_their_outcomes() {
 fn an_empty_plan_asks_nothing() {
     let place = Place::new();
     place.write("good.yaml", GOOD);
-    let _fake = Fake::start(&place, &[("POST /v1/plans", 200, EMPTY_PLAN)]);
+    let _fake = Fake::start(&place, &[("POST /v1/plans", 200, EMPTY_PLAN), ("GET /v1/health", 200, HEALTH)]);
     assert_snapshot!(
         format!(
             "{}{}{}",
@@ -567,6 +577,26 @@ fn an_empty_plan_asks_nothing() {
     [exit 0]
     "
     );
+}
+
+#[test]
+fn what_waits_for_its_confirmation_is_not_done() {
+    let place = Place::new();
+    place.write("good.yaml", GOOD);
+    let fake = Fake::start(&place, &[("POST /v1/plans", 200, EMPTY_PLAN), ("GET /v1/health", 200, WAITING)]);
+    let apply = ["apply", "-f", "good.yaml", "--yes"];
+    assert_snapshot!(format!("{}{}", place.run(&apply), place.run(&[&apply[..], &["-o", "json"]].concat())));
+    assert_eq!(fake.bodies("POST /v1/plans HTTP").len(), 2);
+}
+
+#[test]
+fn a_revision_that_was_taken_back_is_not_called_applied() {
+    let place = Place::new();
+    let _fake = Fake::start(
+        &place,
+        &[("GET /v1/revisions?limit=20&before=1 ", 200, "{\"revisions\":[]}"), ("GET /v1/revisions", 200, REVISIONS)],
+    );
+    assert_snapshot!(format!("{}{}", place.run(&["history"]), place.run(&["history", "--before", "1"])));
 }
 
 #[test]

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use pbx_api::{
-    ApplyRequest, ConfirmRequest, Confirmed, ErrorBody, ErrorCode, Outcome, OutcomeResult, PlanRequest, Unconfirmed,
+    ApplyRequest, ConfirmRequest, Confirmed, ErrorBody, ErrorCode, GONE_BACK, Outcome, OutcomeResult, PlanRequest,
+    Unconfirmed,
 };
 use pbx_asterisk::ami::action::{PJSIPShowContacts, PJSIPShowRegistrationsOutbound};
 use pbx_asterisk::ami::{AmiError, Client};
@@ -255,7 +256,7 @@ async fn go_back(system: &Arc<System>, waiting: &Unconfirmed, why: &str, actor: 
     // When Asterisk is back, it is asked what it has.
     system.leave_unsettled(request.no_reload);
     if outcome.live != Some(waiting.revision) {
-        remark(system, waiting.revision, &format!("gone back from in revision {}: {why}", outcome.revision)).await;
+        remark(system, waiting.revision, &format!("{GONE_BACK}{}: {why}", outcome.revision)).await;
         forget(system);
         system.set_unconfirmed(None);
     }

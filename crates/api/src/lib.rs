@@ -13,7 +13,7 @@ pub use openapi::openapi;
 pub use route::{Method, Permission, ROUTES, Route, RouteId};
 pub use types::{
     ApplyRequest, AsteriskHealth, Blast, ConfirmRequest, Confirmed, Declared, Drift, DriftedFile, ErrorBody, ErrorCode,
-    Event, Failure, FileAction, FileChange, Health, ManualField, NewSecrets, ObjectHistory, ObjectList, ObjectVersion,
-    ObjectView, Outcome, OutcomeResult, PLAN_FORMAT, Plan, PlanRequest, Reload, RevisionChanges, RevisionList,
-    RevisionView, SavedPlan, SourceInfo, Step, Unconfirmed, Verified,
+    Event, Failure, FileAction, FileChange, GONE_BACK, Health, ManualField, NewSecrets, ObjectHistory, ObjectList,
+    ObjectVersion, ObjectView, Outcome, OutcomeResult, PLAN_FORMAT, Plan, PlanRequest, Reload, RevisionChanges,
+    RevisionList, RevisionView, SavedPlan, SourceInfo, Step, Unconfirmed, Verified,
 };

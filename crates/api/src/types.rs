@@ -441,6 +441,17 @@ pub struct RevisionView {
     pub live: bool,
 }
 
+/// How [`RevisionView::detail`] begins where the revision was applied and gone back from, for nobody confirmed it or telephony got
+/// worse; the number of the revision that went back follows.
+pub const GONE_BACK: &str = "gone back from in revision ";
+
+impl RevisionView {
+    /// Whether it was applied and gone back from.
+    pub fn taken_back(&self) -> bool {
+        self.detail.as_ref().is_some_and(|detail| detail.starts_with(GONE_BACK))
+    }
+}
+
 /// Revisions, newest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

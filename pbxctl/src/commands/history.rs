@@ -85,7 +85,10 @@ pub fn run(args: &History, app: &mut App) -> Result<Exit, Failure> {
                 app.ui.line(&revision.id.to_string());
             }
         }
-        _ if list.revisions.is_empty() => app.ui.talk("There is no revision yet; `pbxctl apply` makes the first one."),
+        _ if list.revisions.is_empty() => match args.before {
+            Some(before) => app.ui.talk(&format!("There is no revision before {before}.")),
+            None => app.ui.talk("There is no revision yet; `pbxctl apply` makes the first one."),
+        },
         _ => {
             app.ui.page();
             let mut headings = vec!["REVISION", "WHEN", "WHO", "CHANGES", "STATE", "MESSAGE"];
@@ -120,6 +123,7 @@ fn row(revision: &RevisionView, wide: bool) -> Vec<String> {
 fn state(revision: &RevisionView) -> String {
     match revision.state.as_str() {
         "committed" if revision.live => "live".into(),
+        "committed" if revision.taken_back() => "taken back".into(),
         "committed" => "applied".into(),
         "rolledBack" => "rolled back".into(),
         other => other.into(),

@@ -33,6 +33,8 @@ fn what_is_confirmed_stays_and_what_is_not_goes_back() -> Result<()> {
     assert_eq!(system.health()?.unconfirmed.map(|waiting| (waiting.revision, waiting.base)), Some((2, 1)));
     let refused = system.pbxctl(&["rollback", "1", "--yes"])?.expect(5)?;
     assert!(refused.stderr.contains("revision 2 by") && refused.stderr.contains("pbxctl confirm"), "{refused}");
+    let again = system.pbxctl(&["apply", "-f", "eva.yaml", "--yes"])?.expect(5)?;
+    assert!(again.stderr.contains("revision 2 by") && again.stderr.contains("waits"), "{again}");
     system.pbxctl(&["confirm", "7"])?.expect(1)?;
     let kept = system.pbxctl(&["confirm"])?.expect(0)?;
     assert!(kept.stdout.contains("Revision 2 stays."), "{kept}");
@@ -52,6 +54,9 @@ fn what_is_confirmed_stays_and_what_is_not_goes_back() -> Result<()> {
     until("the end to be told", SOON, || {
         Ok(system.pbxctl(&["history", "3"])?.stdout.contains("gone back from in revision 4").then_some(()))
     })?;
+    let history = system.pbxctl(&["history"])?.expect(0)?;
+    let third = history.stdout.lines().find(|line| line.starts_with("3 "));
+    assert!(third.is_some_and(|line| line.contains("taken back")), "{history}");
     system.pbxctl(&["drift", "--no-manual"])?.expect(0)?;
 
     // Somebody says no.
