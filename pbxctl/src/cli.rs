@@ -60,8 +60,13 @@ pub struct Global {
 impl Global {
     /// pbxd's socket: as named here, else by the environment, else the usual one.
     pub fn socket(&self) -> PathBuf {
+        self.named_socket().unwrap_or_else(|| "/run/pbxd/pbxd.sock".into())
+    }
+
+    /// pbxd's socket, where somebody has named one.
+    pub fn named_socket(&self) -> Option<PathBuf> {
         let named = self.socket.clone().or_else(|| std::env::var_os("PBXCTL_SOCKET").map(PathBuf::from));
-        named.filter(|path| !path.as_os_str().is_empty()).unwrap_or_else(|| "/run/pbxd/pbxd.sock".into())
+        named.filter(|path| !path.as_os_str().is_empty())
     }
 }
 

@@ -203,6 +203,26 @@ fn pbxd_is_down() {
     doctor(&lab).ended(6).only(&["pbxd-socket"]).finds("pbxd-socket", "fail", &["systemctl start pbxd"]);
 }
 
+/// What setup says to do next works as it is.
+#[test]
+fn the_socket_is_where_pbxds_configuration_says() {
+    let mut system = System { pbxd: None, lab: prepared(small()) };
+    let look = |lab: &Lab, more: &[&str]| {
+        let all = lab.command("doctor", &lab.console);
+        let words: Vec<_> = all.get_args().map(std::ffi::OsStr::to_owned).collect();
+        let at = words.iter().position(|word| word == "--socket").unwrap();
+        let mut command = Command::new(all.get_program());
+        command.args(&words[..at]).args(&words[at + 2..]).args(more).args(["-o", "json"]);
+        let ran = Ran::new(&command.env_remove("PBXCTL_SOCKET").stdin(Stdio::null()).output().unwrap());
+        Diagnosis { exit: ran.exit, document: serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{}", ran.all)) }
+    };
+    let socket = system.lab.folder.path().join("pbxd.sock").display().to_string();
+    look(&system.lab, &[]).ended(6).finds("pbxd-socket", "fail", &[&socket]);
+    system.start(&[]);
+    look(&system.lab, &[]).finds("pbxd-socket", "ok", &[&socket]);
+    look(&system.lab, &["--socket", "/nope.sock"]).ended(6).finds("pbxd-socket", "fail", &["/nope.sock"]);
+}
+
 #[test]
 fn pbxd_was_killed() {
     let lab = prepared(small());

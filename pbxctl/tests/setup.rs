@@ -247,6 +247,22 @@ fn what_is_in_the_way_is_told_before_anything_is_written() {
 }
 
 #[test]
+fn what_pbxd_could_not_start_with_is_refused_first() {
+    let lab = Lab::new(Asterisk::builder().prepare().unwrap());
+    let before = lab.state();
+    lab.setup(&["--yes", "--store", "foo"]).ended(64).says("sqlite://").says("nothing was changed");
+    lab.setup(&["--yes", "--store", "mysql://pbxd:hush@db/pbx"]).ended(64).hides("hush");
+    lab.setup(&["--dry-run", "--pbxd-user", "nosuch"]).ended(64).says("there is no user `nosuch`");
+    assert_eq!((lab.state(), lab.toml().exists()), (before, false));
+
+    let other = "postgres://pbxd:hush@db.example/pbx";
+    lab.setup(&["--yes"]).ended(0).hides("another store");
+    lab.setup(&["--yes", "--store", other]).ended(0).says("names another store than `--store`").hides("hush");
+    assert!(fs::read_to_string(lab.toml()).unwrap().contains("store = \"sqlite:///var/lib/pbxd/pbxd.db\""));
+    lab.setup(&["--yes", "--store", "sqlite:///var/lib/pbxd/pbxd.db"]).ended(0).hides("another store");
+}
+
+#[test]
 fn includes_that_came_twice_come_once() {
     let lab = Lab::new(Asterisk::builder().start().unwrap());
     lab.setup(&["--yes"]).ended(0);

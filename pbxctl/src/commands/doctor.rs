@@ -54,8 +54,13 @@ pub struct Doctor {
 /// Runs it.
 pub fn run(args: &Doctor, app: &mut App) -> Result<Exit, Failure> {
     let mut checks = Checks::default();
+    let read = Daemon::read(&args.place.pbxd_config);
+    // pbxd listens where its configuration says, unless somebody means another one.
+    if let (None, Ok(Some(own))) = (app.global.named_socket(), &read) {
+        app.global.socket.clone_from(&own.socket);
+    }
     let pbxd = daemon::look(app, &mut checks)?;
-    let own = match Daemon::read(&args.place.pbxd_config) {
+    let own = match read {
         Ok(None) if pbxd.health.is_none() => {
             checks
                 .fail("pbxd-config", format!("there is no {}", args.place.pbxd_config.display()))

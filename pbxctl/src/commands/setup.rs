@@ -53,15 +53,15 @@ pub struct Setup {
     /// Show what would change, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Where pbxd keeps what it knows: sqlite:///PATH or postgres://USER@HOST/DATABASE
-    #[arg(long, default_value = "sqlite:///var/lib/pbxd/pbxd.db", value_name = "URL")]
-    store: String,
+    /// Where pbxd keeps what it knows: sqlite:///PATH or postgres://USER@HOST/DATABASE [default: sqlite:///var/lib/pbxd/pbxd.db]
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
     /// The key that pbxd encrypts secrets with; pbxd makes it
     #[arg(long, default_value = "/var/lib/pbxd/key", value_name = "FILE")]
     key_file: PathBuf,
-    /// The user that pbxd runs as
-    #[arg(long, default_value = "pbxd", value_name = "NAME")]
-    pbxd_user: String,
+    /// The user that pbxd runs as [default: pbxd]
+    #[arg(long, value_name = "NAME")]
+    pbxd_user: Option<String>,
     /// The form of the result
     #[arg(short, long, value_parser = formats(&["table", "json"]), default_value = "table", value_name = "FORM")]
     output: Format,
@@ -80,6 +80,10 @@ pub fn run(args: &Setup, app: &mut App) -> Result<Exit, Failure> {
     if !args.consent.yes && !args.dry_run && !app.ui.can_ask() {
         return Err(Failure::usage("there is no terminal to ask on, and `--yes` was not given")
             .help("`pbxctl setup --dry-run` shows what would change; then add `--yes`"));
+    }
+    if let Some(why) = args.store.as_deref().and_then(daemon::store_error) {
+        return Err(Failure::usage(format!("`--store`: {why}; nothing was changed"))
+            .help("as in `sqlite:///var/lib/pbxd/pbxd.db` or `postgres://pbxd@localhost/pbxd`"));
     }
     let site = Site::open(&args.place)?;
     let console = Console::new(&args.place);

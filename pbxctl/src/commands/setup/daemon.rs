@@ -8,6 +8,36 @@ use pbx_asterisk::ami::Options;
 use super::site::unreadable;
 use crate::failure::Failure;
 
+/// Where pbxd keeps what it knows unless somebody says otherwise.
+pub const STORE: &str = "sqlite:///var/lib/pbxd/pbxd.db";
+
+/// Why pbxd would refuse a store's URL, as far as that shows without the database's own library. The URL is not repeated: it may
+/// hold a password.
+pub fn store_error(url: &str) -> Option<&'static str> {
+    let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
+    let behind = rest.strip_prefix("//");
+    match scheme {
+        _ if rest.is_empty() => Some("this is no URL: it begins with sqlite:// or postgres://"),
+        "sqlite" => {
+            let path = behind.unwrap_or(rest);
+            if !path.starts_with('/') {
+                return Some("the path of a SQLite file is absolute, with three slashes in all");
+            }
+            if path.ends_with('/') {
+                return Some("it names a folder, and not a file");
+            }
+            path.contains(['?', '#', '%']).then_some("the path of a SQLite file has no ?, # or % in it")
+        }
+        "postgres" | "postgresql" => {
+            let place = behind.unwrap_or(rest).split(['/', '?', '#']).next().unwrap_or_default();
+            let host = place.rsplit('@').next().unwrap_or_default();
+            let port = host.rsplit(']').next().unwrap_or_default().split_once(':').map_or("", |(_, port)| port);
+            (!port.is_empty() && port.parse::<u16>().is_err()).then_some("the port is no number that a port can have")
+        }
+        _ => Some("it begins with sqlite:// or postgres://, and with nothing else"),
+    }
+}
+
 /// What of pbxd's configuration matters here.
 #[derive(Clone)]
 pub struct Daemon {
@@ -15,6 +45,8 @@ pub struct Daemon {
     pub path: PathBuf,
     /// What is in it.
     pub text: String,
+    /// pbxd's socket, where it names one.
+    pub socket: Option<PathBuf>,
     /// Where the manager interface is.
     pub host: String,
     /// Its port.
@@ -75,6 +107,7 @@ impl Daemon {
         let port = value("ami", "port").and_then(toml::Value::as_integer).and_then(|port| u16::try_from(port).ok());
         Ok(Self {
             path: path.to_owned(),
+            socket: word("", "socket").map(PathBuf::from),
             host: or("ami", "host", "127.0.0.1"),
             port: port.unwrap_or(5038),
             username: or("ami", "username", "pbxd"),
@@ -82,7 +115,7 @@ impl Daemon {
             secret_file,
             config_dir: or("asterisk", "config_dir", "/etc/asterisk").into(),
             log_dir: or("asterisk", "log_dir", "/var/log/asterisk").into(),
-            store: or("", "store", "sqlite:///var/lib/pbxd/pbxd.db"),
+            store: or("", "store", STORE),
             tls: value("ami", "tls").and_then(toml::Value::as_bool).unwrap_or(false),
             text,
         })
@@ -188,6 +221,32 @@ mod tests {
         let own = Daemon::parse(Path::new("pbxd.toml"), new.text()).unwrap();
         assert_eq!((own.port, own.username.as_str(), own.secret.as_deref()), (5039, "pbxd", Some("s")));
         assert_eq!(own.config_dir, Path::new("/etc/a\"b"));
+    }
+
+    #[test]
+    fn what_pbxd_refuses_is_refused_before_it_is_written() {
+        for url in [
+            STORE,
+            "sqlite:/a.db",
+            "postgres://pbxd@db.example:5433/pbx",
+            "postgres://pbxd:a:b@[::1]:5432/pbx",
+            "postgresql://db.example/pbx?sslmode=require",
+            "postgres:///pbx",
+            "foo",
+            "sqlite",
+            "sqlite://pbxd.db",
+            "sqlite:///var/lib/",
+            "sqlite:///a.db?mode=ro",
+            "mysql://pbxd@db.example/pbx",
+            "/var/lib/pbxd.db",
+            "postgres",
+            "postgres:pbx",
+            "postgres://pbxd@db.example:54x33/pbx",
+            "",
+        ] {
+            let pbxd = url.parse::<pbx_store::Location>();
+            assert_eq!(store_error(url).is_some(), pbxd.is_err(), "{url}: {:?}", store_error(url));
+        }
     }
 
     #[test]

@@ -41,11 +41,11 @@ impl Where {
     pub fn next(&self) -> String {
         let is = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if is(&self.pbxd_config) == is(Path::new(PBXD_CONFIG)) {
-            return "Next: `sudo systemctl enable --now pbxd`, then `pbxctl doctor`.".to_owned();
+            return "Next: `sudo systemctl enable --now pbxd`, then `sudo pbxctl doctor`.".to_owned();
         }
         let path = self.pbxd_config.display();
         format!(
-            "Next: `sudo pbxd --config {path}`, then `pbxctl doctor --pbxd-config {path}`; pbxd's systemd unit reads {PBXD_CONFIG}, \
+            "Next: `sudo pbxd --config {path}`, then `sudo pbxctl doctor --pbxd-config {path}`; pbxd's systemd unit reads {PBXD_CONFIG}, \
              and not this file."
         )
     }

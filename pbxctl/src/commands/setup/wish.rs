@@ -181,7 +181,20 @@ pub fn wish(args: &Setup, socket: &Path, site: &Site) -> Result<Wish, Failure> {
     };
 
     let daemon = Daemon::read(&args.place.pbxd_config)?;
-    let account = site::user(&args.pbxd_user);
+    let account = account(args.pbxd_user.as_deref())?;
+    if let (Some(own), Some(wanted)) = (&daemon, &args.store)
+        && own.store != *wanted
+    {
+        // Neither is shown: either may hold a password.
+        maker.findings.push(Finding {
+            file: own.path.display().to_string(),
+            line: None,
+            message: "it names another store than `--store` does, and keeps it".into(),
+            help: "to change it: stop pbxd, write the other one into the file, and start pbxd; nothing moves by itself"
+                .into(),
+            blocks: false,
+        });
+    }
     let (options, reload_manager, user, host, port) = manager(&mut maker, daemon.as_ref())?;
     let folders = pbxd_config(&mut maker, args, socket, daemon, &user, (&host, port), account)?;
     // Those that let pbxd in come last here and first there: an include must never be without its file, and pbxd's own
@@ -227,6 +240,16 @@ pub fn wish(args: &Setup, socket: &Path, site: &Site) -> Result<Wish, Failure> {
         reload_manager,
         options,
     })
+}
+
+/// The user and the group that pbxd runs as; the usual one need not be there yet.
+fn account(named: Option<&str>) -> Result<Option<(u32, u32)>, Failure> {
+    let Some(name) = named else { return Ok(site::user("pbxd")) };
+    match site::user(name) {
+        Some(account) => Ok(Some(account)),
+        None => Err(Failure::usage(format!("`--pbxd-user`: there is no user `{name}`; nothing was changed"))
+            .help(format!("make it first: `sudo useradd --system {name}`"))),
+    }
 }
 
 /// Whether the folder of revisions, as far as it is there, belongs to a user.
@@ -332,7 +355,7 @@ fn pbxd_config(
         }
         let new = daemon::New {
             socket,
-            store: &args.store,
+            store: args.store.as_deref().unwrap_or(daemon::STORE),
             key_file: &args.key_file,
             config_dir: etc,
             log_dir: &maker.site.dirs.log,
