@@ -203,6 +203,40 @@ fn pbxd_is_down() {
     doctor(&lab).ended(6).only(&["pbxd-socket"]).finds("pbxd-socket", "fail", &["systemctl start pbxd"]);
 }
 
+#[test]
+fn what_is_not_there_is_said_and_nothing_is_made() {
+    let lab = prepared(small());
+    let folder = lab.folder.path();
+    // Asterisk's program makes its folder to run in before it finds nobody to talk to.
+    fs::create_dir_all(folder.join("bin")).unwrap();
+    let program = folder.join("bin/asterisk");
+    fs::write(&program, format!("#!/bin/sh\nmkdir -p {}/made\nexit 1\n", folder.display())).unwrap();
+    fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let conf = folder.join("asterisk.conf");
+    let look = |conf: &Path, toml: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pbxctl"));
+        command.args(["doctor", "-o", "json", "--asterisk-conf"]).arg(conf).arg("--pbxd-config").arg(toml);
+        command.arg("--socket").arg(folder.join("pbxd.sock")).env_clear();
+        command.env("PATH", format!("{}:/usr/bin:/bin", folder.join("bin").display())).stdin(Stdio::null());
+        let ran = Ran::new(&command.output().unwrap());
+        assert!(!folder.join("made").exists(), "{}", ran.all);
+        assert!(!ran.all.contains("Asterisk runs as root"), "{}", ran.all);
+        Diagnosis { exit: ran.exit, document: serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{}", ran.all)) }
+    };
+    look(&folder.join("nope.conf"), &lab.toml()).ended(1).finds("asterisk-conf", "fail", &["there is no", "nope.conf"]);
+    // A description of folders in which nobody runs.
+    let own = fs::read_to_string(lab.asterisk.etc().join("asterisk.conf")).unwrap();
+    let run = own.lines().find(|line| line.starts_with("astrundir")).unwrap();
+    fs::write(&conf, own.replace(run, &format!("astrundir => {}/nobody", folder.display()))).unwrap();
+    let toml = folder.join("nope.toml");
+    let found = look(&conf, &toml)
+        .ended(1)
+        .finds("pbxd-config", "fail", &["there is no", "nope.toml"])
+        .finds("manager-login", "skip", &["there is no", "nope.toml"])
+        .finds("asterisk", "skip", &["could not be asked: there is no", "nobody"]);
+    assert!(!found.document.to_string().contains("run it with"), "{:#}", found.document);
+}
+
 /// What setup says to do next works as it is.
 #[test]
 fn the_socket_is_where_pbxds_configuration_says() {

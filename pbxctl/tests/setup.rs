@@ -262,6 +262,55 @@ fn what_pbxd_could_not_start_with_is_refused_first() {
     lab.setup(&["--yes", "--store", "sqlite:///var/lib/pbxd/pbxd.db"]).ended(0).hides("another store");
 }
 
+/// A copy of a configuration, whose console leads to the Asterisk of the original.
+#[test]
+fn a_copy_of_the_configuration_is_not_what_asterisk_reads() {
+    let lab = Lab::new(Asterisk::builder().start().unwrap());
+    let copy = lab.folder.path().join("copy");
+    fs::create_dir_all(&copy).unwrap();
+    for entry in fs::read_dir(lab.asterisk.etc()).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
+        fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
+    }
+    let etc = lab.asterisk.etc().display().to_string();
+    let text = lab.read("asterisk.conf");
+    let run = text.lines().find(|line| line.starts_with("astrundir")).unwrap().to_owned();
+    let conf = text.replace(&etc, &copy.display().to_string());
+    assert_ne!(conf, text);
+    fs::write(copy.join("asterisk.conf"), &conf).unwrap();
+    let files = || {
+        let mut all: Vec<_> =
+            fs::read_dir(&copy).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
+        all.sort();
+        all
+    };
+    let before = files();
+    let there = format!("--asterisk-conf={}/asterisk.conf", copy.display());
+    let run_with = |verb: &str, more: &[&str]| {
+        let console = lab.console.replace(&etc, &copy.display().to_string());
+        let mut all = lab.command(verb, &console);
+        let words: Vec<_> = all.get_args().map(std::ffi::OsStr::to_owned).collect();
+        let at = words.iter().position(|word| word == "--asterisk-conf").unwrap();
+        all = Command::new(all.get_program());
+        all.args(&words[..at]).args(&words[at + 2..]).arg(&there).args(more);
+        Ran::new(&all.stdin(Stdio::null()).output().unwrap())
+    };
+    let words = format!("reads its configuration in {etc}, and not in {}", copy.display());
+    let cure = format!("--asterisk-conf {etc}/asterisk.conf");
+    run_with("setup", &["--dry-run"]).ended(1).says(&words).says("nothing was changed").says(&cure);
+    run_with("setup", &["--yes"]).ended(1).says(&words);
+    run_with("doctor", &[]).ended(1).says(&words);
+    assert_eq!((files(), lab.toml().exists()), (before.clone(), false));
+
+    // Its console leads nowhere, its manager.conf to the same Asterisk.
+    fs::create_dir_all(lab.folder.path().join("nobody")).unwrap();
+    let nobody = format!("astrundir => {}/nobody", lab.folder.path().display());
+    fs::write(copy.join("asterisk.conf"), conf.replace(&run, &nobody)).unwrap();
+    let before = files();
+    run_with("setup", &["--yes"]).ended(4).says(&words).says("everything was put back").says(&cure);
+    assert_eq!((files(), lab.toml().exists()), (before, false));
+    lab.setup(&["--yes"]).ended(0).says("reads all four files");
+}
+
 #[test]
 fn includes_that_came_twice_come_once() {
     let lab = Lab::new(Asterisk::builder().start().unwrap());

@@ -20,7 +20,6 @@ use pbx_asterisk::setup::{Own, Tree};
 use pbx_manifest::Kind;
 use serde_json::json;
 
-use super::setup::console::Console;
 use super::setup::daemon::Daemon;
 use super::setup::site::{Site, Where};
 use crate::app::App;
@@ -121,7 +120,14 @@ fn chain(
     pbxd: &Pbxd,
     own: Option<&Daemon>,
 ) -> Result<(), Failure> {
-    let console = Console::new(&args.place);
+    if site.described.is_none() {
+        checks
+            .fail(
+                "asterisk-conf",
+                format!("there is no {}: where Asterisk's folders are is a guess", args.place.asterisk_conf.display()),
+            )
+            .help("the right one is named with `--asterisk-conf FILE`");
+    }
     let mut read = |name: &str| match site.tree(name) {
         Ok(tree) => Ok(tree),
         Err(failure) => {
@@ -139,7 +145,7 @@ fn chain(
         main.iter().find(|(name, _)| *name == wanted).and_then(|(_, tree)| tree.as_ref().ok().and_then(Option::as_ref))
     };
 
-    let alive = interface::look(app, checks, site, own, &console, manager.as_ref(), modules.as_ref())?;
+    let alive = interface::look(app, checks, site, &args.place, own, manager.as_ref(), modules.as_ref())?;
     if pbxd.health.as_ref().is_some_and(|health| health.asterisk.connected) {
         loaded::look(app, checks)?;
     }

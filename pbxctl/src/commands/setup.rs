@@ -86,8 +86,14 @@ pub fn run(args: &Setup, app: &mut App) -> Result<Exit, Failure> {
             .help("as in `sqlite:///var/lib/pbxd/pbxd.db` or `postgres://pbxd@localhost/pbxd`"));
     }
     let site = Site::open(&args.place)?;
-    let console = Console::new(&args.place);
+    let console = Console::new(&args.place, &site.dirs);
     console.refuse_wrong()?;
+    if let Ok(settings) = console.ask("core show settings")
+        && let Some(other) = site.elsewhere(&settings)
+    {
+        let doubt = Doubt::Elsewhere { other, described: site.described.clone().unwrap_or_default() };
+        return Err(Failure::failed("otherAsterisk", format!("{doubt}; nothing was changed")).help(doubt.cure()));
+    }
     let _alone = alone(&site)?;
     let socket = app.global.socket();
     let wish = wish::wish(args, &socket, &site)?;
@@ -195,12 +201,12 @@ fn nothing(app: &mut App, args: &Setup, site: &Site, wish: &Wish, console: &Cons
     if args.dry_run {
         return Ok(outcome);
     }
-    match app.wait(prove::prove(&wish.options))? {
+    match app.wait(prove::prove(&wish.options, site))? {
         Ok(proof) => outcome.proof = Some(proof),
         Err(Doubt::Ami(
             AmiError::AuthFailed { .. } | AmiError::Unreachable { .. } | AmiError::PermissionDenied { .. },
         )) => match console.ask("manager reload") {
-            Ok(_) => match app.wait(prove::prove(&wish.options))? {
+            Ok(_) => match app.wait(prove::prove(&wish.options, site))? {
                 Ok(proof) => {
                     outcome.notes.push("Asterisk had not read its manager.conf yet, and has now.".into());
                     outcome.proof = Some(proof);
@@ -219,6 +225,7 @@ fn doubted(doubt: &Doubt, site: &Site) -> Failure {
     let failure = Failure::failed("notProven", format!("the files are prepared, but {doubt}"));
     match doubt {
         Doubt::Ami(_) => failure.help("`pbxctl doctor` looks for the reason"),
+        Doubt::Elsewhere { .. } => failure.help(doubt.cure()),
         Doubt::File { name, .. } => failure.help(format!("Asterisk's log says which line of {name}: {}", log(site))),
     }
 }
@@ -255,7 +262,7 @@ fn carry_out(app: &mut App, site: &Site, wish: &Wish, console: &Console) -> Resu
         outcome.notes.push(by_hand(&silence, console));
         return Ok(outcome);
     }
-    let mut proof = app.wait(prove::prove(&wish.options))?;
+    let mut proof = app.wait(prove::prove(&wish.options, site))?;
     if let Err(Doubt::Ami(AmiError::AuthFailed { .. } | AmiError::Unreachable { .. })) = &proof
         && !wish.reload_manager
     {
@@ -264,7 +271,7 @@ fn carry_out(app: &mut App, site: &Site, wish: &Wish, console: &Console) -> Resu
             outcome.notes.push(by_hand(&silence, console));
             return Ok(outcome);
         }
-        proof = app.wait(prove::prove(&wish.options))?;
+        proof = app.wait(prove::prove(&wish.options, site))?;
     }
     match proof {
         Ok(proof) => outcome.proof = Some(proof),
@@ -273,8 +280,13 @@ fn carry_out(app: &mut App, site: &Site, wish: &Wish, console: &Console) -> Resu
             if matches!(doubt, Doubt::Ami(AmiError::AuthFailed { .. })) {
                 failure = failure.help("`deny`, `permit` and `acl` of that user must let this machine in");
             }
-            failure = failure.help(format!("Asterisk's log says more: {}", log(site)));
-            return Err(put_back(&outcome.written, made, console, failure, true));
+            failure = match doubt {
+                Doubt::Elsewhere { .. } => failure.help(doubt.cure()),
+                _ => failure.help(format!("Asterisk's log says more: {}", log(site))),
+            };
+            // Another Asterisk than that of these files has nothing to read again.
+            let reload = !matches!(doubt, Doubt::Elsewhere { .. });
+            return Err(put_back(&outcome.written, made, console, failure, reload));
         }
     }
     Ok(outcome)

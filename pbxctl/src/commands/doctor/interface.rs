@@ -1,19 +1,21 @@
 //! Asterisk itself, asked as pbxd asks it; by its console where that is not possible.
 
+use std::path::Path;
+
 use pbx_asterisk::ami::action::{Command, CoreSettings, ModuleCheck, VoicemailUsersList};
 use pbx_asterisk::ami::{AmiError, Client};
 use pbx_asterisk::config::FILES;
 use pbx_asterisk::modules::{self, Module, NEEDED};
 use pbx_asterisk::setup::{Manager, Tree, WRITE, missing_classes};
 
-use super::check::Checks;
+use super::check::{Checks, NOT_FOR_THIS_USER};
 use super::daemon::{cure, unreachable};
 use crate::app::App;
 use crate::commands::setup;
 use crate::commands::setup::console::{Console, Silence};
 use crate::commands::setup::daemon::Daemon;
-use crate::commands::setup::prove::parses;
-use crate::commands::setup::site::Site;
+use crate::commands::setup::prove::{Doubt, parses};
+use crate::commands::setup::site::{self, Site, Where};
 use crate::failure::Failure;
 
 /// Looks at Asterisk.
@@ -21,15 +23,16 @@ pub fn look(
     app: &mut App,
     checks: &mut Checks,
     site: &Site,
+    place: &Where,
     daemon: Option<&Daemon>,
-    console: &Console,
     manager: Option<&Tree>,
     modules: Option<&Tree>,
 ) -> Result<bool, Failure> {
+    let console = &Console::new(place, &site.dirs);
     let uptime = console.ask("core show uptime");
     let client = match daemon.and_then(Daemon::options) {
         None => {
-            checks.skip("manager-login", "pbxd's configuration is not here or not for this user: run it with `sudo`");
+            checks.skip("manager-login", no_way_in(daemon, &place.pbxd_config));
             None
         }
         Some(options) => match app.wait(Client::connect(&options))? {
@@ -52,10 +55,12 @@ pub fn look(
     if let Err(silence) = &uptime {
         let (Silence::NotRunnable(why) | Silence::NoAsterisk(why)) = silence;
         // Its console is root's, and its program lies where the search path of others does not lead.
-        let cure = if rustix::process::geteuid().is_root() { "" } else { "; run it with `sudo`" };
+        let cure =
+            if rustix::process::geteuid().is_root() || !console.may_answer() { "" } else { "; run it with `sudo`" };
         checks.skip("asterisk", format!("could not be asked: {why}{cure}"));
         return Ok(alive);
     }
+    elsewhere(checks, site, &console.ask("core show settings").unwrap_or_default());
     version(checks, &console.ask("core show version").unwrap_or_default());
     let mut missing = Vec::new();
     let needed = needed(site);
@@ -67,6 +72,27 @@ pub fn look(
     }
     told(checks, needed.len(), &missing, console, modules);
     Ok(alive)
+}
+
+/// Looks whether the Asterisk that answers is the one whose files are looked at.
+fn elsewhere(checks: &mut Checks, site: &Site, settings: &str) {
+    let Some(other) = site.elsewhere(settings) else { return };
+    let described = site.described.clone().unwrap_or_default();
+    let doubt = Doubt::Elsewhere { other, described };
+    checks.fail("asterisk-conf", doubt.to_string()).help(doubt.cure());
+}
+
+/// Why pbxd's way in is not tried.
+fn no_way_in(daemon: Option<&Daemon>, path: &Path) -> String {
+    match daemon {
+        None if site::is_gone(path) => format!("there is no {}, which says how pbxd comes in", path.display()),
+        None if site::is_hidden(path) => NOT_FOR_THIS_USER.to_owned(),
+        None => format!("{} cannot be read, which says how pbxd comes in", path.display()),
+        Some(daemon) if daemon.tls => {
+            "by TLS, which is not tried here; pbxd-to-asterisk says whether it works".to_owned()
+        }
+        Some(daemon) => format!("{} has no secret of the manager user", daemon.path.display()),
+    }
 }
 
 fn no_login(checks: &mut Checks, error: &AmiError, uptime: &Result<String, Silence>, addr: &str) {
@@ -108,8 +134,10 @@ async fn by_manager(
         }
         _ => true,
     };
-    if client.call(&Command("core show uptime".into())).await.is_err_and(|error| denied(&error)) {
-        lacks.push("command");
+    match client.call(&Command("core show settings".into())).await {
+        Ok(answer) => elsewhere(checks, site, &answer.lines.join("\n")),
+        Err(error) if denied(&error) => lacks.push("command"),
+        Err(_) => {}
     }
     if client.call(&VoicemailUsersList).await.is_err_and(|error| denied(&error)) {
         lacks.push("reporting");

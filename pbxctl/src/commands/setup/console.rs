@@ -2,7 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use super::site::Where;
+use pbx_asterisk::setup::Directories;
+
+use super::site::{self, Where};
 use crate::failure::Failure;
 
 /// Why the console gave no answer.
@@ -23,11 +25,13 @@ pub struct Console {
     words: Vec<String>,
     /// The command line named it.
     named: bool,
+    /// Why there is nobody to ask. Where no Asterisk runs, its program makes a folder to run in before it finds out.
+    nobody: Option<String>,
 }
 
 impl Console {
-    /// As the command line says.
-    pub fn new(place: &Where) -> Self {
+    /// As the command line says, for the Asterisk of some folders.
+    pub fn new(place: &Where, dirs: &Directories) -> Self {
         let words = match &place.asterisk_command {
             Some(command) => command.split_whitespace().map(str::to_owned).collect(),
             None if place.asterisk_conf.to_str() == Some("/etc/asterisk/asterisk.conf") => vec!["asterisk".to_owned()],
@@ -37,7 +41,11 @@ impl Console {
                 .chain([place.asterisk_conf.display().to_string()])
                 .collect(),
         };
-        Self { words, named: place.asterisk_command.is_some() }
+        // A command that was named may lead to where other paths hold.
+        let named = place.asterisk_command.is_some();
+        let needed = [place.asterisk_conf.as_path(), dirs.run.as_path()];
+        let gone = needed.into_iter().filter(|_| !named).find(|path| site::is_gone(path));
+        Self { words, named, nobody: gone.map(|path| format!("there is no {}", path.display())) }
     }
 
     /// Refuses a command that was named and calls no console of Asterisk's. An Asterisk that does not run is none of its fault.
@@ -63,6 +71,11 @@ impl Console {
             .help("leave `--asterisk-command` out where `asterisk` is in its usual place"))
     }
 
+    /// Whether there may be somebody to ask.
+    pub fn may_answer(&self) -> bool {
+        self.nobody.is_none()
+    }
+
     /// How somebody runs a command by hand.
     pub fn by_hand(&self, command: &str) -> String {
         format!("sudo {} -rx '{command}'", self.words.join(" "))
@@ -73,6 +86,9 @@ impl Console {
         let Some((program, words)) = self.words.split_first() else {
             return Err(Silence::NotRunnable("no command is named".into()));
         };
+        if let Some(why) = &self.nobody {
+            return Err(Silence::NoAsterisk(why.clone()));
+        }
         let run = Command::new(program)
             .args(words)
             .args(["-rx", command])

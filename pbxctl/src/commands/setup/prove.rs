@@ -1,11 +1,14 @@
 //! Proof that Asterisk lets pbxd in and reads the files.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pbx_asterisk::ami::action::{Command, CoreSettings, GetConfig, ModuleCheck};
 use pbx_asterisk::ami::{AmiError, Client, Options};
 use pbx_asterisk::config::FILES;
 use serde::Serialize;
+
+use super::site::Site;
 
 /// What was proven.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -31,6 +34,28 @@ pub enum Doubt {
         /// Asterisk's words.
         words: String,
     },
+    /// It answers, and is another Asterisk than the one of these files.
+    Elsewhere {
+        /// The configuration folder that it reads.
+        other: PathBuf,
+        /// The one that `asterisk.conf` names.
+        described: PathBuf,
+    },
+}
+
+impl Doubt {
+    /// What to do about an Asterisk that is another one.
+    pub fn cure(&self) -> String {
+        match self {
+            Self::Elsewhere { other, .. } => {
+                format!(
+                    "name the `asterisk.conf` that it runs with: `--asterisk-conf {}`",
+                    other.join("asterisk.conf").display()
+                )
+            }
+            Self::Ami(_) | Self::File { .. } => "`pbxctl doctor` looks for the reason".to_owned(),
+        }
+    }
 }
 
 impl std::fmt::Display for Doubt {
@@ -38,6 +63,12 @@ impl std::fmt::Display for Doubt {
         match self {
             Self::Ami(error) => error.fmt(f),
             Self::File { name, words } => write!(f, "Asterisk does not read {name}: {words}"),
+            Self::Elsewhere { other, described } => write!(
+                f,
+                "the Asterisk that answers reads its configuration in {}, and not in {}",
+                other.display(),
+                described.display()
+            ),
         }
     }
 }
@@ -59,13 +90,16 @@ pub async fn parses(client: &Client, name: &str) -> Result<Option<String>, AmiEr
     }
 }
 
-/// Logs in, and has every main file read.
-pub async fn prove(options: &Options) -> Result<Proof, Doubt> {
+/// Logs in, and has every main file read, by the Asterisk that these are the files of.
+pub async fn prove(options: &Options, site: &Site) -> Result<Proof, Doubt> {
     let (client, _) = Client::connect(options).await?;
     client.wait_fully_booted(Duration::from_mins(1)).await?;
     let mut proof = Proof { address: options.addr.clone(), ..Proof::default() };
     proof.version = client.call(&CoreSettings).await?.asterisk_version;
-    client.call(&Command("core show uptime".into())).await?;
+    let settings = client.call(&Command("core show settings".into())).await?.lines.join("\n");
+    if let Some(other) = site.elsewhere(&settings) {
+        return Err(Doubt::Elsewhere { other, described: site.described.clone().unwrap_or_default() });
+    }
     for (name, module) in FILES {
         if let Some(words) = parses(&client, name).await? {
             return Err(Doubt::File { name, words });

@@ -56,6 +56,8 @@ impl Where {
 pub struct Site {
     /// All of them.
     pub dirs: Directories,
+    /// The configuration folder as its `asterisk.conf` says, in its own words; nothing where that is not there.
+    pub described: Option<PathBuf>,
 }
 
 impl Site {
@@ -73,8 +75,10 @@ impl Site {
                 .help("one that lives elsewhere is named with `--asterisk-conf FILE`"));
         }
         let folder = place.asterisk_conf.parent().unwrap_or(Path::new("/")).to_owned();
+        let there = read.is_some();
         let tree = Tree::read("asterisk.conf", read.unwrap_or_default(), &mut |name| find(&folder, name))?;
         let mut dirs = Directories::of(&tree);
+        let described = there.then(|| dirs.etc.clone());
         if let Some(dir) = &place.config_dir {
             dirs.etc.clone_from(dir);
         }
@@ -87,7 +91,16 @@ impl Site {
             return Err(Failure::failed("noAsterisk", format!("{} is not a folder", dirs.etc.display()))
                 .help("Asterisk's configuration folder is named with `--config-dir DIR`"));
         }
-        Ok(Self { dirs })
+        Ok(Self { dirs, described })
+    }
+
+    /// The configuration folder of the Asterisk that answers with these settings (`core show settings`), where it is another one
+    /// than this `asterisk.conf` says: whoever names a copy of the file reaches the Asterisk of the original all the same.
+    pub fn elsewhere(&self, settings: &str) -> Option<PathBuf> {
+        let described = self.described.as_ref()?;
+        let said = settings.lines().find_map(|line| line.trim().strip_prefix("Configuration directory:"))?.trim();
+        let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        (!said.is_empty() && real(Path::new(said)) != real(described)).then(|| said.into())
     }
 
     /// The path of a file below the configuration folder.
@@ -110,6 +123,16 @@ impl Site {
         let meta = fs::metadata(&self.dirs.etc).map_err(|error| unreadable(&error))?;
         Ok((meta.uid(), meta.gid()))
     }
+}
+
+/// Whether there is nothing at a path, as far as this user sees.
+pub fn is_gone(path: &Path) -> bool {
+    fs::metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// Whether a file is not for this user.
+pub fn is_hidden(path: &Path) -> bool {
+    fs::File::open(path).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 /// A file that cannot be read.
