@@ -67,8 +67,18 @@ pub fn kind(word: &str) -> Result<Kind, Failure> {
 
 fn name(kind: Kind, word: &str) -> Result<Name, Failure> {
     let name: Name = word.parse().map_err(|refused: pbx_manifest::Refused| refused_usage(&refused.to_string()))?;
+    if kind == Kind::Extension && is_range(word) {
+        return Err(Failure::usage(format!("`{word}` is a range, and this takes extensions one by one"))
+            .help("ranges are for `pbxctl extension enable`, `disable`, `set`, `passwd` and `delete`; `-l team=sales` chooses by label"));
+    }
     kind.check_name(&name).map_err(|refused| refused_usage(&refused.to_string()))?;
     Ok(name)
+}
+
+/// Whether a word means all numbers from one to another, as `1000-1999`.
+fn is_range(word: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    word.split_once('-').is_some_and(|(from, to)| number(from) && number(to))
 }
 
 fn object(word: &str) -> Result<ObjectRef, Failure> {
@@ -126,6 +136,9 @@ mod tests {
         assert_eq!(said("extenions"), ("`extenions` is not a kind".into(), vec!["did you mean `extensions`?".into()]));
         assert_eq!(said("1001").1, ["an extension is named `extension/1001`, a number of yours `did/1001`"]);
         assert_eq!(said("ext ana").0, "`ana` cannot be an extension's number");
+        let range = said("ext 1000-1003");
+        assert!(range.0.starts_with("`1000-1003` is a range") && range.1[0].contains("`pbxctl extension"), "{range:?}");
+        assert_eq!(said("extension/1000-1003"), range);
         assert!(said("ext/1001 1002").0.starts_with("`1002` names no object"));
         assert!(said("").0.starts_with("what of?"));
         assert!(objects(&words("ext")).unwrap_err().message.starts_with("which extension?"));

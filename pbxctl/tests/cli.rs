@@ -197,6 +197,7 @@ fn wrong_usage_ends_with_64() {
         &["get"],
         &["get", "extenions"],
         &["get", "ext", "ana"],
+        &["get", "ext", "1000-1003"],
         &["get", "ext", "-o", "xml"],
         &["get", "ext", "-l", "team"],
         &["describe", "ext"],
@@ -277,6 +278,17 @@ fn warnings_pass_unless_strict() {
         place.run(&["validate", "-f", "a.yaml"]),
         place.run(&["validate", "-f", "a.yaml", "--strict"])
     ));
+}
+
+#[test]
+fn without_asterisk_it_says_where_one_comes_from() {
+    let place = Place::new();
+    let nowhere = ["--asterisk-conf", "none/asterisk.conf", "--pbxd-config", "none.toml"];
+    for verb in [&["setup", "--yes"][..], &["doctor"]] {
+        let said = place.run(&[verb, &nowhere].concat());
+        assert!(said.contains("there is no Asterisk here: none/asterisk.conf does not exist"), "{said}");
+        assert!(said.contains("Debian 12 has none") && !said.contains("apt install asterisk"), "{said}");
+    }
 }
 
 #[test]
@@ -860,6 +872,7 @@ fn many_extensions_change_in_one_plan() {
         &["extension", "set", "1001", "password=hunter22", "email=a@b.cc"],
         &["extension", "set", "1001", "email=a@b.cc", "email=b@b.cc", "labels.Team=x"],
         &["extension", "set", "1001", "password=hunter22", "ringTimeout=30"],
+        &["extension", "set", "1001", "name=4000"],
         &["extension", "set", "1001"],
         &["extension", "set", "email=a@b.cc"],
         &["extension", "set", "1001", "webrtc=maybe"],

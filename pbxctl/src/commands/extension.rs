@@ -244,6 +244,14 @@ fn in_words(found: Diagnostic, pairs: &[(&str, &str)]) -> Diagnostic {
             found.label = None;
             found.help = vec!["`pbxctl extension passwd` asks for it, or makes one".into()];
         }
+        // The number's own column is the first.
+        "repeated-column" if field == "name" => {
+            found.message = "an extension's number is not set like a field".into();
+            found.label = None;
+            found.help = vec![
+                "to give it another one, apply a manifest with the new `name` and the old one as `renamedFrom`".into(),
+            ];
+        }
         "repeated-column" => {
             found.message = format!("the field `{field}` is given twice");
             found.help = vec!["name it once".into()];

@@ -214,7 +214,9 @@ fn told(checks: &mut Checks, needed: usize, missing: &[Module], console: &Consol
             check.help(format!("line {} of modules.conf keeps it out (`noload`): remove it", entry.place.line));
         }
         check.help(format!("then load it: `{}`", console.by_hand(&format!("module load {module}"))));
-        check.help("if that fails: is its file there? `sudo apt install asterisk-modules`");
+        check.help(
+            "if that fails: is its file there? Debian's packages have it in `asterisk-modules`; built from source, `make menuselect` chooses it",
+        );
     }
 }
 
@@ -234,7 +236,7 @@ fn version(checks: &mut Checks, text: &str) {
         _ => {
             checks
                 .fail("asterisk-version", format!("{shown} is not Asterisk 22, which pbxd is made for"))
-                .help("install Asterisk 22, the long-term release");
+                .help(format!("install Asterisk 22, the long-term release: {}", site::WHENCE));
         }
     }
 }

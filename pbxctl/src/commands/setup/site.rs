@@ -11,6 +11,10 @@ use crate::failure::{Exit, Failure};
 /// The configuration that pbxd reads where nothing else is said, as its systemd unit does.
 const PBXD_CONFIG: &str = "/etc/pbxd/pbxd.toml";
 
+/// Where Asterisk comes from.
+pub const WHENCE: &str = "`apt-cache policy asterisk` shows whether this system has a package of version 22 (Debian's sid has one, \
+     Debian 12 has none); otherwise it is built from its source, which is at downloads.asterisk.org";
+
 /// Where things are, where that is not where they usually are.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Where things are")]
@@ -71,7 +75,7 @@ impl Site {
         if read.is_none() && place.config_dir.is_none() {
             let what = format!("there is no Asterisk here: {} does not exist", place.asterisk_conf.display());
             return Err(Failure::failed("noAsterisk", what)
-                .help("install it first: `sudo apt install asterisk`")
+                .help(format!("install it first: {WHENCE}"))
                 .help("one that lives elsewhere is named with `--asterisk-conf FILE`"));
         }
         let folder = place.asterisk_conf.parent().unwrap_or(Path::new("/")).to_owned();
