@@ -302,11 +302,11 @@ fn raw(daemon: &Daemon, method: &str, path: &str, headers: &str, body: &str) -> 
     let mut stream = UnixStream::connect(daemon.path("pbxd.sock")).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     let length = body.len();
-    write!(
-        stream,
+    // In one piece: pbxd may close once it has heard enough to refuse.
+    let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
-    )
-    .unwrap();
+    );
+    stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
