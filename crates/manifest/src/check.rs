@@ -167,14 +167,35 @@ pub(crate) fn check_among(catalog: &Catalog, lost: &[Option<String>]) -> Vec<Dia
     found
 }
 
+/// What a dialled number means: an object, or a service by the field of its code.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Meaning {
+    Object(ObjectRef),
+    Service(&'static str),
+}
+
+impl std::fmt::Display for Meaning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Object(object) => write!(f, "{object}"),
+            Self::Service(field) => write!(f, "the code of `{field}`"),
+        }
+    }
+}
+
 /// What a phone dials must mean one thing: extensions, group numbers, feature codes and emergency numbers.
 fn numbers(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
-    let mut taken: HashMap<&str, ObjectRef> =
-        catalog.extensions.keys().map(|name| (name.as_str(), ObjectRef::new(Kind::Extension, name.clone()))).collect();
+    // The codes hold where no object names them, too.
+    let settings = catalog.settings();
+    let mut taken: HashMap<&str, Meaning> = catalog
+        .extensions
+        .keys()
+        .map(|name| (name.as_str(), Meaning::Object(ObjectRef::new(Kind::Extension, name.clone()))))
+        .collect();
     for (name, group) in &catalog.groups {
         let Some(number) = &group.spec.number else { continue };
         let this = ObjectRef::new(Kind::ExtensionGroup, name.clone());
-        if let Some(other) = taken.insert(number.as_str(), this.clone()) {
+        if let Some(other) = taken.insert(number.as_str(), Meaning::Object(this.clone())) {
             found.push(
                 Diagnostic::error("number-taken", format!("`{number}` is already {other}"))
                     .at(this, "spec.number")
@@ -182,15 +203,18 @@ fn numbers(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
             );
         }
     }
-    if let Some((name, settings)) = catalog.settings.iter().next() {
-        for (field, code) in settings.spec.feature_codes.all() {
-            if let Some(other) = taken.get(code.as_str()) {
-                found.push(
-                    Diagnostic::error("number-taken", format!("the code `{code}` is already {other}"))
-                        .at(ObjectRef::new(Kind::Settings, name.clone()), format!("spec.featureCodes.{field}"))
-                        .help("choose a code that starts with `*`"),
-                );
+    for (field, code) in settings.feature_codes.all() {
+        match (taken.get(code.as_str()), catalog.settings.keys().next()) {
+            (None, _) => {
+                taken.insert(code.as_str(), Meaning::Service(field));
             }
+            (Some(other @ Meaning::Object(_)), Some(name)) => found.push(
+                Diagnostic::error("number-taken", format!("the code `{code}` is already {other}"))
+                    .at(ObjectRef::new(Kind::Settings, name.clone()), format!("spec.featureCodes.{field}"))
+                    .help("choose a code that starts with `*`"),
+            ),
+            // Two services with one code are told of the settings by themselves.
+            _ => {}
         }
     }
     for (name, route) in catalog.routes.iter().filter(|(_, route)| route.spec.emergency) {
@@ -203,10 +227,19 @@ fn numbers(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
                 taken.get(pattern.as_str())
             };
             if let Some(other) = clash {
+                let help = match other {
+                    Meaning::Object(_) => {
+                        format!("give {other} another number: an emergency call must never ring a desk")
+                    }
+                    Meaning::Service(field) => format!(
+                        "choose another `featureCodes.{field}` in Settings, one that starts with `*`: an emergency call must never \
+                         end at a service"
+                    ),
+                };
                 found.push(
                     Diagnostic::error("number-taken", format!("the emergency number `{pattern}` is also {other}"))
                         .at(ObjectRef::new(Kind::OutboundRoute, name.clone()), format!("spec.patterns[{at}]"))
-                        .help(format!("give {other} another number: an emergency call must never ring a desk")),
+                        .help(help),
                 );
             }
         }

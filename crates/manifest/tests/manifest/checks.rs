@@ -226,3 +226,12 @@ proptest! {
         prop_assert_eq!(office.at(instant, &zone) == ScheduleState::Open, meant, "{}", wall);
     }
 }
+
+#[test]
+fn codes_that_hold_by_default_are_no_emergency_numbers() {
+    let all = found(&[
+        ("carrier", "c", json!({ "hosts": ["10.0.0.1"] })),
+        ("route", "e", json!({ "patterns": ["_*4X", "*97", "112"], "carriers": ["c"], "emergency": true })),
+    ]);
+    assert_eq!(all, ["number-taken route/e spec.patterns[0]", "number-taken route/e spec.patterns[1]"]);
+}
