@@ -320,12 +320,16 @@ impl Writer<'_> {
             } else {
                 steps.push(format!("GotoIf($[\"${{PBX_INSIST}}\"=\"yes\"]?next{at})"));
             }
+            // What an earlier one has said must not be taken for what this one says.
+            steps.push(format!("(call{at})HangupCauseClear()"));
             steps.push(format!(
-                "(call{at})Dial(PJSIP/{id}/{},180,${{PBX_LIMIT}}${{PBX_TOUCH}})",
+                "Dial(PJSIP/{id}/{},180,${{PBX_LIMIT}}${{PBX_TOUCH}})",
                 carrier_uri(carrier, "${ARG1}", host)
             ));
             steps.push("Set(PBX_STATUS=${DIALSTATUS})".into());
             steps.push("GotoIf($[\"${PBX_STATUS}\"!=\"CHANUNAVAIL\" & \"${PBX_STATUS}\"!=\"CONGESTION\"]?done)".into());
+            steps.push("Gosub(pbx-global,s,1)".into());
+            steps.push("GotoIf($[\"${GOSUB_RETVAL}\"=\"yes\"]?done)".into());
             steps.push(format!("(next{at})NoOp()"));
         }
         steps.push("Return()".into());
@@ -646,6 +650,18 @@ impl Writer<'_> {
         file.line(" same => n,Set(CALLERID(name)=${PBX_OWN_NAME})");
         file.line(" same => n,Set(CALLERID(name-valid)=${PBX_OWN_NAME_VALID})");
         file.line(" same => n,Return()");
+        // Gosub(pbx-global,s,1): returns `yes` where the called has refused by a 6xx, which holds wherever else the number is called:
+        // `PBX_STATUS` then says so. The cause alone does not tell: a carrier that refuses by 403 has the cause of a 603.
+        file.context("pbx-global");
+        file.exten("s", &["Set(LOCAL(channel)=${HANGUPCAUSE_KEYS()})".into()]);
+        file.line(" same => n,Set(LOCAL(channel)=${SHIFT(channel)})");
+        file.line(" same => n,GotoIf($[\"${channel}\"=\"\"]?no)");
+        file.line(" same => n,Set(LOCAL(said)=${HANGUPCAUSE(${channel},tech)})");
+        file.line(" same => n,GotoIf($[\"${said:0:5}\"=\"SIP 6\"]?yes)");
+        file.line(" same => n(no),Return(no)");
+        // 604, a number that exists nowhere, has the cause 1.
+        file.line(" same => n(yes),Set(PBX_STATUS=${IF($[\"${HANGUPCAUSE}\"=\"1\"]?unknown:BUSY)})");
+        file.line(" same => n,Return(yes)");
         // Where messages between telephones end: without a context of their own, Asterisk would send them through the dialplan of calls.
         file.context(MESSAGES);
         // Gosub(pbx-record,s,1): records the call from its answer on, once.
