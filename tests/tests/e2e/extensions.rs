@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use fs_err as fs;
+use pbx_asterisk::ami::{self, EventMask, Options, Request};
 use pbx_lab::{Behaviour, Caller, Outcome, Place, Sound, Uas, tone, until};
 use pbx_tests::{SOON, System, carrier, did, extension, settings};
 
@@ -237,6 +238,100 @@ fn calls_are_recorded_where_they_shall_be() -> Result<()> {
     holds(1, 700)?;
     say("1001", 900)?.call("1002", system.ip())?.expect_answer()?;
     holds(2, 900)
+}
+
+/// As if a telephone that was called pressed keys: SIPp's answering side has none.
+fn press(system: &System, number: &str, keys: &str) -> Result<()> {
+    let channel = until(&format!("a bridged channel of {number}"), SOON, || {
+        let all = system.asterisk().cli("core show channels concise")?;
+        let own = all.lines().filter_map(|line| line.split('!').next());
+        let Some(name) = own.into_iter().find(|name| name.starts_with(&format!("PJSIP/{number}-"))) else {
+            return Ok(None);
+        };
+        let shown = system.asterisk().cli(&format!("core show channel {name}"))?;
+        Ok((!shown.contains("Not bridged")).then(|| name.to_owned()))
+    })?;
+    let address = format!("{}:{}", system.ip(), system.asterisk().ports().ami);
+    let options = Options { events: EventMask::Off, ..Options::new(address, "pbxd", system.asterisk().secret()) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (client, _events) = ami::Client::connect(&options).await?;
+        for key in keys.chars() {
+            let press = Request::new("PlayDTMF")
+                .header("Channel", channel.as_str())
+                .header("Digit", key.to_string())
+                .header("Receive", "true");
+            client.send(press).await?;
+        }
+        Ok(())
+    })
+}
+
+/// A group's call is its member's: recorded where that one's calls are, by whichever of them answers.
+#[test]
+fn calls_through_a_group_are_recorded_as_its_members_are() -> Result<()> {
+    let place = Place::take()?;
+    let system = System::start()?;
+    let group = |name: &str, number: &str, members: &str| {
+        format!(
+            "---\nkind: ExtensionGroup\nmetadata: {{ name: {name} }}\nspec: {{ number: \"{number}\", members: [{members}] }}\n"
+        )
+    };
+    system.apply(
+        &[
+            settings(", featureCodes: { record: \"*1\" }"),
+            extension("1001", ", record: always"),
+            extension("1002", ""),
+            extension("1003", ", record: onDemand"),
+            extension("1004", ", record: always"),
+            carrier("main", place.ip(), ""),
+            group("recorded", "601", "\"1001\", \"1005\""),
+            group("plain", "602", "\"1002\", \"1006\""),
+            group("asked", "603", "\"1003\""),
+            // None of them has a telephone.
+            ["1005", "1006"].map(|number| extension(number, ", record: always")).concat(),
+            did("+351210001001", "destination: group/recorded"),
+            did("+351210001002", "destination: group/plain"),
+        ]
+        .concat(),
+    )?;
+    let _phones = ["1001", "1002", "1003"]
+        .map(|number| system.phone(number, &answers()))
+        .into_iter()
+        .collect::<Result<Vec<_>>>()?;
+    let heard = |pitch: u32| -> Result<usize> {
+        let folder = system.asterisk().spool().join("monitor/pbx");
+        if !folder.exists() {
+            return Ok(0);
+        }
+        let files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<PathBuf>>>()?;
+        Ok(files.iter().filter(|path| Sound::read(path).is_ok_and(|sound| sound.has_tone(pitch))).count())
+    };
+    let recorded = |pitch: u32| {
+        until(&format!("a recording with {pitch} Hz"), SOON, || Ok((heard(pitch)? > 0).then_some(())))?;
+        heard(pitch)
+    };
+    let mut outside = Caller::at(place).from("+351911111111").say(tone(500, 1_500));
+    outside.call("+351210001002", system.ip())?.expect_answer()?;
+    outside = outside.say(tone(700, 1_500));
+    outside.call("+351210001001", system.ip())?.expect_answer()?;
+    assert_eq!((recorded(700)?, heard(500)?), (1, 0));
+    // Where both ends are recorded, one recording is enough.
+    system.caller("1004")?.say(tone(900, 1_500)).call("601", system.ip())?.expect_answer()?;
+    assert_eq!(recorded(900)?, 1);
+    // A member who may record on demand does so here as well.
+    let on_demand = || -> Result<bool> {
+        let entries = fs::read_dir(system.asterisk().spool().join("monitor"))?;
+        let files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+        Ok(files.iter().any(|path| path.is_file() && Sound::read(path).is_ok_and(|sound| sound.has_tone(1_100))))
+    };
+    let caller = system.caller("1002")?.say(tone(1_100, 6_000));
+    let mut talking = caller.start("603", system.ip())?;
+    talking.wait_answered(SOON)?;
+    assert!(!on_demand()?);
+    press(&system, "1003", "*1")?;
+    talking.wait()?.expect_answer()?;
+    until("a recording on demand", SOON, || Ok(on_demand()?.then_some(())))
 }
 
 #[test]

@@ -614,11 +614,23 @@ impl Writer<'_> {
         file.line(" same => n,Set(LOCAL(targets)=${targets}${IF($[\"${targets}\"=\"\"]?:&)}${target})");
         file.line(" same => n,Goto(next)");
         file.line(" same => n(ring),GotoIf($[\"${targets}\"=\"\"]?gone)");
-        file.line(" same => n,Dial(${targets},${ARG2},${PBX_TOUCH})");
+        // Whoever answers decides about the recording: who that is, nobody knows before.
+        file.line(" same => n,Dial(${targets},${ARG2},xU(pbx-member^${PBX_RECORDING})${PBX_TOUCH})");
         file.line(" same => n,Set(PBX_STATUS=${DIALSTATUS})");
         file.line(" same => n,Return()");
         file.line(" same => n(gone),Set(PBX_STATUS=CHANUNAVAIL)");
         file.line(" same => n,Return()");
+        // Gosub(pbx-member,s,1(recording)), on the channel of the member that answers: records the call by that member's own wish,
+        // unless it is recorded already. `Dial` lets every member record on demand; those who may not have no code for it.
+        file.context("pbx-member");
+        file.exten(
+            "s",
+            &[
+                "GosubIf($[\"${PBX_RECORD}\"=\"always\" & \"${ARG1}\"=\"\"]?pbx-record,s,1)".into(),
+                "ExecIf($[\"${PBX_RECORD}\"!=\"onDemand\"]?Set(FEATUREMAP(automixmon)=))".into(),
+                "Return()".into(),
+            ],
+        );
         // Gosub(pbx-pass,s,1): counts what a call has tried. Calls that are sent round in circles of telephones that are busy or away
         // would keep Asterisk busy without end.
         file.context("pbx-pass");
