@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use pbx_lab::{Behaviour, Outcome, Phone, Place, RangCall};
-use pbx_tests::{SOON, System, extension, settings};
+use pbx_lab::{Behaviour, Caller, Outcome, Phone, Place, RangCall, Uas};
+use pbx_tests::{SOON, System, carrier, did, extension, settings};
 
 use crate::hostile::Liar;
 
@@ -133,6 +133,48 @@ fn a_member_answers_and_those_who_cannot_are_passed_over() -> Result<()> {
     caller.call("600", system.ip())?.expect_answer()?;
     assert_eq!(second.wait_decided(2, SOON)?[1].outcome, Outcome::Rejected(486));
     assert_eq!((undisturbed.calls()?.len(), third.calls()?.len()), (0, 3));
+    Ok(())
+}
+
+/// A group's prefix is for its members: whoever comes after the group is shown the caller, or the prefix of a group of its own.
+#[test]
+fn a_prefix_ends_with_its_group() -> Result<()> {
+    let (inside, outside) = (Place::take()?, Place::take()?);
+    let system = System::start()?;
+    let group = |name: &str, number: &str, strategy: &str, prefix: &str, failover: &str| {
+        group(name, number, strategy, "\"1001\"", &format!(", displayName: {prefix}"))
+            .replace("extension/1009", failover)
+    };
+    system.apply(
+        &[
+            settings(""),
+            extension("1001", ""),
+            extension("1010", ", displayName: Ana Reyes"),
+            group("sales", "600", "ringAll", "Sales", "group/help"),
+            group("help", "601", "roundRobin", "Help", "external/912345678"),
+            carrier("in", inside.ip(), ""),
+            carrier("out", outside.ip(), ""),
+            did("+351210001000", "carrier: in, destination: group/sales"),
+            "---\nkind: OutboundRoute\nmetadata: { name: all }\nspec: { patterns: [_9XXXXXXXX], carriers: [out] }\n"
+                .to_owned(),
+        ]
+        .concat(),
+    )?;
+    let member = system.phone("1001", &Behaviour::Ignore)?;
+    let line = Uas::listen(outside, &Behaviour::answer_after(Duration::ZERO))?;
+    let shown = |call: &RangCall| call.from_name.clone();
+    system.caller("1010")?.call("600", system.ip())?.expect_answer()?;
+    let rung = member.wait_decided(2, SOON)?;
+    assert_eq!(shown(&rung[0]).as_deref(), Some("Sales: Ana Reyes"));
+    assert_eq!(shown(&rung[1]).as_deref(), Some("Help: Ana Reyes"));
+    assert_eq!(shown(&line.wait_decided(1, SOON)?[0]).as_deref(), Some("Ana Reyes"));
+    // Of a caller without a name the number is shown, and no name is made of it.
+    Caller::at(inside).from("+351911111111").call("+351210001000", system.ip())?.expect_answer()?;
+    let rung = member.wait_decided(4, SOON)?;
+    assert_eq!(shown(&rung[2]).as_deref(), Some("Sales: +351911111111"));
+    assert_eq!(shown(&rung[3]).as_deref(), Some("Help: +351911111111"));
+    let taken = line.wait_decided(2, SOON)?.remove(1);
+    assert_eq!((taken.from.as_str(), taken.from_name), ("+351911111111", None));
     Ok(())
 }
 

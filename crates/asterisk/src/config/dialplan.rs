@@ -143,6 +143,8 @@ impl Writer<'_> {
                 ANY,
                 &[
                     "Set(PBX_NUMBER=${FILTER(0-9*#+,${EXTEN})})".into(),
+                    // A member has transferred the caller.
+                    "GosubIf($[\"${PBX_PREFIXED}\"=\"yes\"]?pbx-bare,s,1)".into(),
                     "GosubIf($[\"${PBX_RECORD}\"=\"always\"]?pbx-record,s,1)".into(),
                     "Set(PBX_TOUCH=${IF($[\"${PBX_RECORD}\"=\"onDemand\"]?X)})".into(),
                     format!(
@@ -495,12 +497,18 @@ impl Writer<'_> {
                 continue;
             };
             let seconds = timeout.seconds();
+            let mut leave = Vec::new();
             if let Some(prefix) = prefix {
+                steps.push("Set(PBX_BARE_NAME=${CALLERID(name)})".into());
+                steps.push("Set(PBX_BARE_NAME_VALID=${CALLERID(name-valid)})".into());
+                steps.push("Set(PBX_PREFIXED=yes)".into());
+                leave.push("Gosub(pbx-bare,s,1)".to_owned());
                 // A caller without a name is shown by number behind it.
                 steps.push(format!(
                     "Set(CALLERID(name)={prefix}: ${{IF($[${{LEN(${{CALLERID(name)}})}}=0]?${{CALLERID(num)}}:${{CALLERID(name)}})}})"
                 ));
             }
+            leave.push(format!("Goto({last})"));
             let together = |members: &[Name]| {
                 let names = members.iter().map(ToString::to_string).collect::<Vec<_>>().join("&");
                 format!("Gosub(pbx-ring-many,s,1({names},{seconds}))")
@@ -528,12 +536,14 @@ impl Writer<'_> {
                 self.file.line(format_args!(" same => n,Set(PBX_TURN=$[(${{PBX_TURN}} + 1) % {}])", members.len()));
                 self.file.line(" same => n,Set(PBX_LEFT=$[${PBX_LEFT} + 1])");
                 self.file.line(format_args!(" same => n,GotoIf($[${{PBX_LEFT}} < {}]?next)", members.len()));
-                self.file.line(format_args!(" same => n,Goto({last})"));
+                for step in &leave {
+                    self.file.line(format_args!(" same => n,{step}"));
+                }
                 for (at, member) in members.iter().enumerate() {
                     self.file.exten(&format!("m{at}"), &[together(std::slice::from_ref(member)), "Return()".into()]);
                 }
             } else {
-                steps.push(format!("Goto({last})"));
+                steps.extend(leave);
                 self.file.exten("s", &steps);
             }
         }
@@ -639,6 +649,17 @@ impl Writer<'_> {
             &[
                 "Set(PBX_PASSES=$[0${PBX_PASSES} + 1])".into(),
                 "GotoIf($[${PBX_PASSES} > 100]?pbx-hangup,congestion,1)".into(),
+                "Return()".into(),
+            ],
+        );
+        // Gosub(pbx-bare,s,1): a call that leaves a group has its caller's own name again, without the group's prefix.
+        file.context("pbx-bare");
+        file.exten(
+            "s",
+            &[
+                "Set(CALLERID(name)=${PBX_BARE_NAME})".into(),
+                "Set(CALLERID(name-valid)=${PBX_BARE_NAME_VALID})".into(),
+                "Set(PBX_PREFIXED=)".into(),
                 "Return()".into(),
             ],
         );
