@@ -6,6 +6,7 @@ use crate::dest::Destination;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::document::{Label, refusal};
 use crate::kind::{Catalog, Kind, ObjectRef};
+use crate::kinds::Carrier;
 use crate::text::{Name, Network, Pattern, Refused};
 
 /// Collects findings about one object after another.
@@ -260,29 +261,50 @@ fn did_digits(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// A call from an address must belong to one carrier.
+/// A call from an address must belong to one carrier. Of two carriers, the first address that both have is told.
 fn carrier_addresses(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
     let mut seen: Vec<(Network, &Name)> = Vec::new();
     for (name, carrier) in catalog.carriers.iter().filter(|(_, carrier)| carrier.spec.enabled) {
-        for (at, network) in carrier.spec.sources().into_iter().enumerate() {
-            if let Some((other, owner)) = seen.iter().find(|(other, owner)| *owner != name && other.overlaps(&network))
-            {
-                let path = if carrier.spec.addresses.is_empty() {
-                    "spec.hosts".to_owned()
-                } else {
-                    format!("spec.addresses[{at}]")
-                };
-                found.push(
-                    Diagnostic::error("address-taken", format!("`{network}` overlaps `{other}` of carrier/{owner}"))
-                        .at(ObjectRef::new(Kind::Carrier, name.clone()), path)
-                        .help(
-                            "a call's carrier is known by the address it comes from; keep the address at one of them",
-                        ),
-                );
+        let sources = carrier.spec.sources();
+        let mut told: Vec<&Name> = Vec::new();
+        for (at, network) in sources.iter().enumerate() {
+            for (theirs, owner) in seen.iter().filter(|(theirs, _)| theirs.overlaps(network)) {
+                if told.contains(owner) {
+                    continue;
+                }
+                told.push(owner);
+                found.push(shared_address(name, &carrier.spec, at, owner, &catalog.carriers[*owner].spec, *theirs));
             }
-            seen.push((network, name));
         }
+        seen.extend(sources.into_iter().map(|network| (network, name)));
     }
+}
+
+/// What is said of a carrier's source that overlaps one of another carrier.
+fn shared_address(name: &Name, own: &Carrier, at: usize, owner: &Name, other: &Carrier, theirs: Network) -> Diagnostic {
+    let network = &own.sources()[at];
+    let (known, theirs_known) = (!own.preset_addresses().is_empty(), !other.preset_addresses().is_empty());
+    let message = match own.preset {
+        Some(preset) if known && theirs_known && own.preset == other.preset => {
+            format!("the calls of carrier/{owner} come from the addresses of preset `{}` too", preset.word())
+        }
+        _ => format!("`{network}` overlaps `{theirs}` of carrier/{owner}"),
+    };
+    let path = match (known, own.addresses.is_empty()) {
+        (true, _) => "spec.preset".to_owned(),
+        (false, true) => "spec.hosts".to_owned(),
+        (false, false) => format!("spec.addresses[{at}]"),
+    };
+    let apart = "set `direction: outbound` at one of them, or make one carrier of both, with several `hosts`";
+    let help = match (known, theirs_known) {
+        (false, false) => {
+            "a call's carrier is known by the address it comes from; keep the address at one of them".to_owned()
+        }
+        (true, true) => format!("a call's carrier is known by the address it comes from: {apart}"),
+        (false, true) => format!("carrier/{owner} has it from its preset: leave it out here, or {apart}"),
+        (true, false) => format!("this carrier has it from its preset: leave it out of carrier/{owner}, or {apart}"),
+    };
+    Diagnostic::error("address-taken", message).at(ObjectRef::new(Kind::Carrier, name.clone()), path).help(help)
 }
 
 /// Which route is tried first must be said, not guessed.

@@ -256,13 +256,27 @@ impl Carrier {
         if !self.addresses.is_empty() {
             return self.addresses.clone();
         }
-        let preset = self.preset.map_or_else(Vec::new, |preset| preset.facts(self).addresses);
+        let preset = self.preset_addresses();
         if !preset.is_empty() {
             return preset;
         }
         let mut own: Vec<Network> = self.hosts.iter().filter_map(|host| host.host.as_str().parse().ok()).collect();
         own.dedup();
         own
+    }
+
+    /// The addresses that its preset fills in; none where it names its own, or where the preset knows none.
+    pub(crate) fn preset_addresses(&self) -> Vec<Network> {
+        let preset = self.preset.filter(|_| self.addresses.is_empty());
+        preset.map_or_else(Vec::new, |preset| preset.facts(self).addresses)
+    }
+
+    /// Hosts whose calls nothing knows as this carrier's: names, where other hosts' addresses are all that it is known by.
+    fn unknown_hosts(&self) -> impl Iterator<Item = (usize, &Endpoint)> {
+        let by_hosts = self.addresses.is_empty() && self.preset_addresses().is_empty() && self.registers().is_none();
+        let some = by_hosts && !self.sources().is_empty();
+        let names = move |host: &Endpoint| some && host.host.as_str().parse::<Network>().is_err();
+        self.hosts.iter().enumerate().filter(move |(_, host)| names(host))
     }
 
     /// How SIP travels.
@@ -385,6 +399,21 @@ impl Spec for Carrier {
                     "nothing tells which calls are this carrier's: it has neither addresses nor a registration",
                 )
                 .help("add `addresses: [203.0.113.10]` or `registration`, or set `direction: outbound`"),
+            );
+        }
+        for (at, host) in self.unknown_hosts() {
+            let known = self.sources().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            checker.add(
+                &format!("spec.hosts[{at}]"),
+                Diagnostic::warning(
+                    "unknown-host",
+                    format!("calls from `{}` are not known as this carrier's: it is a name", host.host),
+                )
+                .labelled("calls go out to it only")
+                .help(format!(
+                    "a call's carrier is known by the address it comes from: add the host's own, as in \
+                         `addresses: [{known}, …]`, or set `direction: outbound`"
+                )),
             );
         }
         for (at, network) in self.addresses.iter().enumerate() {

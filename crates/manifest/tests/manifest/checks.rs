@@ -235,3 +235,73 @@ fn codes_that_hold_by_default_are_no_emergency_numbers() {
     ]);
     assert_eq!(all, ["number-taken route/e spec.patterns[0]", "number-taken route/e spec.patterns[1]"]);
 }
+
+#[test]
+fn hosts_that_are_names_are_no_places_that_calls_come_from() {
+    let hosts = json!(["192.0.2.1", "sip2.example.com", "sip3.example.com"]);
+    let account = json!({ "username": "acme", "password": { "env": "P" } });
+    let carrier = |more: Json| {
+        let mut spec = json!({ "hosts": hosts });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        found(&[("carrier", "c", spec)])
+    };
+    let told = ["unknown-host carrier/c spec.hosts[1]", "unknown-host carrier/c spec.hosts[2]"];
+    assert_eq!(carrier(json!({})), told);
+    assert_eq!(carrier(json!({ "preset": "generic-ip" })), told);
+    // Known otherwise, or none of them expected.
+    for more in [
+        json!({ "addresses": ["192.0.2.0/24"] }),
+        json!({ "direction": "outbound" }),
+        json!({ "preset": "telnyx" }),
+        json!({ "registration": account }),
+    ] {
+        assert_eq!(carrier(more.clone()), [""; 0], "{more}");
+    }
+}
+
+#[test]
+fn two_carriers_with_the_same_addresses_are_one_mistake() {
+    let twilio = |more: Json| {
+        let mut spec =
+            json!({ "preset": "twilio", "authentication": { "username": "acme", "password": { "env": "P" } } });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec
+    };
+    let found = |manifests: &[(&str, &str, Json)]| -> Vec<(String, String)> {
+        let found = check(&catalog(manifests));
+        found
+            .into_iter()
+            .map(|found| (format!("{} {}", found.object.unwrap(), found.path), found.help[0].clone()))
+            .collect()
+    };
+    let told = |manifests: &[(&str, &str, Json)], place: &str, help: &str| {
+        let all = found(manifests);
+        assert!(all.len() == 1 && all[0].0 == place && all[0].1.contains(help), "{all:?}");
+    };
+    let apart = "set `direction: outbound` at one of them, or make one carrier of both";
+    told(
+        &[("carrier", "a", twilio(json!({}))), ("carrier", "b", twilio(json!({ "region": "dublin" })))],
+        "carrier/b spec.preset",
+        apart,
+    );
+    // What the help says, helps.
+    assert_eq!(
+        found(&[("carrier", "a", twilio(json!({}))), ("carrier", "b", twilio(json!({ "direction": "outbound" })))]),
+        []
+    );
+    let own = json!({ "hosts": ["10.0.0.1"], "addresses": ["10.0.0.1", "54.172.60.1", "54.172.60.2"] });
+    told(
+        &[("carrier", "a", twilio(json!({}))), ("carrier", "b", own.clone())],
+        "carrier/b spec.addresses[1]",
+        "leave it out here",
+    );
+    told(
+        &[("carrier", "a", own), ("carrier", "b", twilio(json!({})))],
+        "carrier/b spec.preset",
+        "leave it out of carrier/a",
+    );
+    // Of three, each pair.
+    let three = ["a", "b", "c"].map(|name| ("carrier", name, twilio(json!({}))));
+    let places: Vec<String> = found(&three).into_iter().map(|(place, _)| place).collect();
+    assert_eq!(places, ["carrier/b spec.preset", "carrier/c spec.preset", "carrier/c spec.preset"]);
+}
