@@ -118,7 +118,7 @@ macro_rules! with_shared_fields {
             #[serde(default, skip_serializing_if = "Option::is_none")]
             #[schemars(range(min = 1, max = 100))]
             pub max_calls: Option<u32>,
-            /// The transport a telephone must use. Default: any.
+            /// What calls to the telephone are sent by. It may register and call by any. Default: what it has registered by.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub transport: Option<Transport>,
             /// Whether a browser may register: WebSocket, ICE, DTLS-SRTP. Default: no.
@@ -227,7 +227,7 @@ pub struct Phone<'c> {
     pub max_contacts: u32,
     /// How many calls at once before it is busy.
     pub max_calls: u32,
-    /// The transport it must use, if one.
+    /// What calls to it are sent by, if not what it has registered by.
     pub transport: Option<Transport>,
     /// Whether it is a browser.
     pub webrtc: bool,
