@@ -535,3 +535,29 @@ async fn who_may_not_apply_cannot_guess_secrets() {
     let mut new = PlanRequest { new_secrets: vec![asked], ..PlanRequest::default() };
     assert_eq!(unseen(&place.live, &mut new).unwrap_err().code, ErrorCode::NotAllowed);
 }
+
+#[tokio::test]
+async fn whose_telephones_are_turned_off_or_on_is_told() {
+    let mut place = Place::new().await;
+    let all = |enabled: [bool; 3]| {
+        let one = |(at, enabled)| declared(&format!("extension/{}", 1000 + at), json!({ "enabled": enabled }), &[]);
+        wants(enabled.into_iter().enumerate().map(one).collect())
+    };
+    let effects = async |place: &Place, request| place.plan(request).await.unwrap().view.blast.effects;
+    place.apply(all([true; 3])).await;
+    let off = all([true, false, false]);
+    assert_eq!(effects(&place, off.clone()).await, ["2 telephones can no longer register or be called"]);
+    place.apply(off).await;
+    let on = all([true, true, false]);
+    assert_eq!(effects(&place, on).await, ["1 telephone can register and be called again"]);
+    // Nobody can miss what was off already: not its deletion, nor another name, nor another password.
+    let gone = PlanRequest { allow_deletes: Some(2), ..deletes(&["extension/1000", "extension/1002"]) };
+    assert_eq!(effects(&place, gone).await, ["1 telephone can no longer register"]);
+    let mut renamed = declared(
+        "extension/1009",
+        json!({ "enabled": false, "password": { "env": "P" } }),
+        &[("password", "another-secret")],
+    );
+    renamed.declaration.renamed_from = Some("1002".parse().unwrap());
+    assert_eq!(effects(&place, wants(vec![renamed])).await, [""; 0]);
+}

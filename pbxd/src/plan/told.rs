@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use pbx_api::{FileAction, FileChange, Reload};
 use pbx_asterisk::config::ConfigTree;
 use pbx_asterisk::deploy::ChangedSection;
-use pbx_manifest::{Action, Catalog, Kind, ObjectChange};
+use pbx_manifest::{Action, Catalog, Kind, Name, ObjectChange};
 use similar::TextDiff;
 
 /// How long the smallest diff of a section is looked for, before a larger one will do: of voicemail's one section, all lines may
@@ -90,24 +90,47 @@ pub(super) fn effects(
             .map(|change| change.object.name.as_str())
             .collect()
     };
-    let extensions = gone(Kind::Extension).len();
-    if extensions > 0 {
-        effects.push(format!("{} can no longer register", count(extensions, "telephone", "telephones")));
+    // What is turned off has no telephone: its owner has noticed already.
+    let works = |catalog: &Catalog, name: &Name| catalog.enabled(Kind::Extension, name.as_str()) == Some(true);
+    let phones = |wanted: fn(Action, bool, bool) -> bool| -> Vec<&ObjectChange> {
+        let wanted = |change: &&ObjectChange| {
+            let old = change.renamed_from.as_ref().unwrap_or(&change.object);
+            wanted(change.action, works(before, &old.name), works(after, &change.object.name))
+        };
+        changes.iter().filter(|change| change.object.kind == Kind::Extension).filter(wanted).collect()
+    };
+    for (changed, what) in [
+        (phones(|action, worked, _| action == Action::Delete && worked), "can no longer register"),
+        (
+            phones(|action, worked, works| action == Action::Update && worked && !works),
+            "can no longer register or be called",
+        ),
+        (
+            phones(|action, worked, works| action == Action::Update && !worked && works),
+            "can register and be called again",
+        ),
+    ] {
+        if !changed.is_empty() {
+            effects.push(format!("{} {what}", count(changed.len(), "telephone", "telephones")));
+        }
     }
-    let renamed: Vec<&ObjectChange> = changes
+    let staying = phones(|_, worked, works| worked && works);
+    let moved: Vec<&str> = staying
         .iter()
-        .filter(|change| change.object.kind == Kind::Extension && change.renamed_from.is_some())
+        .filter(|change| change.renamed_from.is_some())
+        .map(|change| change.object.name.as_str())
         .collect();
-    if !renamed.is_empty() {
+    if !moved.is_empty() {
         effects.push(format!(
             "{} must register with another name, and the same password: {}",
-            count(renamed.len(), "telephone", "telephones"),
-            some(renamed.iter().map(|change| change.object.name.as_str()))
+            count(moved.len(), "telephone", "telephones"),
+            some(moved.iter().copied())
         ));
     }
-    let boxes: Vec<&str> = renamed
+    let boxes: Vec<&str> = changes
         .iter()
         .filter_map(|change| change.renamed_from.as_ref())
+        .filter(|old| old.kind == Kind::Extension)
         .filter(|old| before.phone(&old.name).is_some_and(|phone| phone.voicemail))
         .map(|old| old.name.as_str())
         .collect();
@@ -118,9 +141,8 @@ pub(super) fn effects(
     if !dids.is_empty() {
         effects.push(format!("calls to {} reach nobody any more", some(dids.iter().copied())));
     }
-    let passwords: Vec<&str> = changes
+    let passwords: Vec<&str> = staying
         .iter()
-        .filter(|change| change.object.kind == Kind::Extension && change.action == Action::Update)
         .filter(|change| change.fields.iter().any(|field| field.secret && field.path == "spec.password"))
         .map(|change| change.object.name.as_str())
         .collect();
