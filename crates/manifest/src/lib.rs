@@ -40,4 +40,4 @@ pub use text::{
     Codec, DisplayName, Duration, Email, Endpoint, FeatureCode, FilePath, Host, Name, Network, Number, Pattern,
     Permission, Place, Prefix, Refused, Text, TimeZone,
 };
-pub use time::{Date, Days, Hours};
+pub use time::{Date, Days, Hours, YearDay};

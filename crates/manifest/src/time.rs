@@ -142,7 +142,10 @@ impl FromStr for Date {
     fn from_str(text: &str) -> Result<Self, Refused> {
         match (text.len(), text.parse()) {
             (10, Ok(date)) => Ok(Self(date)),
-            _ => refuse(format!("`{}` is not a date", text.escape_debug()), "year, month and day, as in `2026-12-25`"),
+            _ => refuse(
+                format!("`{}` is not a date", text.escape_debug()),
+                "year, month and day, as in `2026-12-25`; a day of every year is `yearly: 12-25`",
+            ),
         }
     }
 }
@@ -154,3 +157,38 @@ impl fmt::Display for Date {
 }
 
 text_value!(Date, "Date", "a date", { "format": "date", "examples": ["2026-12-25"] });
+
+/// A day that every year has: `12-25`. The 29th of February comes in leap years alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct YearDay {
+    /// 1 to 12.
+    pub month: i8,
+    /// 1 to 31, as many as the month has.
+    pub day: i8,
+}
+
+impl YearDay {
+    /// Whether a date is that day of its year.
+    pub fn contains(self, date: CivilDate) -> bool {
+        (self.month, self.day) == (date.month(), date.day())
+    }
+}
+
+impl FromStr for YearDay {
+    type Err = Refused;
+    fn from_str(text: &str) -> Result<Self, Refused> {
+        // Any leap year will do: it has every day.
+        match (text.len(), format!("2000-{text}").parse::<CivilDate>()) {
+            (5, Ok(date)) => Ok(Self { month: date.month(), day: date.day() }),
+            _ => refuse(format!("`{}` is not a day of the year", text.escape_debug()), "month and day, as in `12-25`"),
+        }
+    }
+}
+
+impl fmt::Display for YearDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}-{:02}", self.month, self.day)
+    }
+}
+
+text_value!(YearDay, "YearDay", "a day of the year", { "pattern": "^[0-9]{2}-[0-9]{2}$", "examples": ["12-25"] });

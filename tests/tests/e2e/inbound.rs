@@ -15,6 +15,7 @@ spec:
     - { days: mon-fri, hours: [\"09:00-13:00\", \"14:00-18:00\"] }
   closed:
     - { date: 2026-12-25, name: Christmas }
+    - { yearly: 01-01, name: New Year }
 ";
 
 const LINE: &str = "+351210001000";
@@ -95,6 +96,19 @@ fn a_holiday_is_closed_all_day_and_callers_win_over_it() -> Result<()> {
     let caller = Caller::at(place).from("+351910000000");
     assert_eq!(rings(&system, &phones, &caller)?, CLOSED);
     rules_hold(&system, &phones, caller)
+}
+
+#[test]
+fn a_holiday_of_every_year_is_closed_in_any() -> Result<()> {
+    // Both are Fridays, in the middle of the hours.
+    for (clock, expected) in [("2027-01-01 10:00:00", CLOSED), ("2032-01-02 10:00:00", OPEN)] {
+        let place = Place::take()?;
+        let system = System::builder().clock(clock).start()?;
+        system.apply(&office(place.ip()))?;
+        let phones = phones(&system)?;
+        assert_eq!(rings(&system, &phones, &Caller::at(place).from("+351910000000"))?, expected, "{clock}");
+    }
+    Ok(())
 }
 
 #[test]

@@ -355,8 +355,11 @@ impl Writer<'_> {
         let mut steps = Vec::new();
         if !schedule.closed.is_empty() {
             steps.push(format!("Set(LOCAL(today)=${{STRFTIME(,{zone},%Y-%m-%d)}})"));
-            steps
-                .extend(schedule.closed.iter().map(|day| format!("GotoIf($[\"${{today}}\"=\"{}\"]?closed)", day.date)));
+            for day in &schedule.closed {
+                steps.extend(day.date.map(|date| format!("GotoIf($[\"${{today}}\"=\"{date}\"]?closed)")));
+                // Without the year.
+                steps.extend(day.yearly.map(|day| format!("GotoIf($[\"${{today:5}}\"=\"{day}\"]?closed)")));
+            }
         }
         for open in &schedule.open {
             for (first, last) in open.days.runs() {

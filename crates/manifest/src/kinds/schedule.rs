@@ -9,7 +9,7 @@ use crate::check::{Checker, repeated};
 use crate::diagnostic::Diagnostic;
 use crate::kind::Spec;
 use crate::text::{Name, Text, TimeZone};
-use crate::time::{Date, Days, Hours};
+use crate::time::{Date, Days, Hours, YearDay};
 
 /// How many stretches of open hours a day may have: one begins every half an hour.
 const MOST_HOURS: usize = 48;
@@ -24,15 +24,27 @@ pub struct OpenHours {
     pub hours: Vec<Hours>,
 }
 
-/// A day that is closed whatever the week says.
+/// A day that is closed whatever the week says: either a date, or a day of every year.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["date"] }, { "required": ["yearly"] }]))]
 pub struct ClosedDay {
-    /// Which day.
-    pub date: Date,
+    /// Once: year, month and day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<Date>,
+    /// Every year: month and day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub yearly: Option<YearDay>,
     /// What it is called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Text>,
+}
+
+impl ClosedDay {
+    /// Whether a date is that day.
+    pub fn contains(&self, date: jiff::civil::Date) -> bool {
+        self.date.is_some_and(|own| own.0 == date) || self.yearly.is_some_and(|own| own.contains(date))
+    }
 }
 
 /// Opening hours by weekday in a time zone, with holidays.
@@ -71,12 +83,17 @@ impl Schedule {
             return ScheduleState::Open;
         }
         let local = instant.to_zoned(zone.rules());
-        let open = !self.closed.iter().any(|day| day.date.0 == local.date())
+        let open = !self.closed.iter().any(|day| day.contains(local.date()))
             && self.open.iter().any(|hours| {
                 hours.days.contains(local.weekday()) && hours.hours.iter().any(|hours| hours.contains(local.time()))
             });
         if open { ScheduleState::Open } else { ScheduleState::Closed }
     }
+}
+
+fn twice(checker: &mut Checker<'_>, path: &str, day: &dyn std::fmt::Display) {
+    let warning = Diagnostic::warning("repeated", format!("`{day}` is given twice"));
+    checker.add(path, warning.help("remove one of them"));
 }
 
 impl Spec for Schedule {
@@ -109,12 +126,25 @@ impl Spec for Schedule {
                 }
             }
         }
-        for at in repeated(self.closed.iter().map(|day| day.date.0)) {
-            checker.add(
-                &format!("spec.closed[{at}].date"),
-                Diagnostic::warning("repeated", format!("`{}` is given twice", self.closed[at].date))
-                    .help("remove one of them"),
-            );
+        for (at, day) in self.closed.iter().enumerate() {
+            let wrong = match (day.date, day.yearly) {
+                (Some(_), None) | (None, Some(_)) => continue,
+                (Some(_), Some(_)) => Diagnostic::error("conflict", "`date` and `yearly` are both given").help(
+                    "keep `yearly` if it is closed every year, else `date`; days of their own are items of their own",
+                ),
+                (None, None) => Diagnostic::error("missing-field", "which day is closed?")
+                    .help("add `date: 2026-12-25`, or `yearly: 12-25` for every year"),
+            };
+            checker.add(&format!("spec.closed[{at}]"), wrong);
+        }
+        let days = self.closed.iter().enumerate();
+        let dates: Vec<(usize, Date)> = days.clone().filter_map(|(at, day)| Some((at, day.date?))).collect();
+        let yearly: Vec<(usize, YearDay)> = days.filter_map(|(at, day)| Some((at, day.yearly?))).collect();
+        for (at, date) in repeated(dates.iter().map(|(_, date)| date)).into_iter().map(|at| dates[at]) {
+            twice(checker, &format!("spec.closed[{at}].date"), &date);
+        }
+        for (at, day) in repeated(yearly.iter().map(|(_, day)| day)).into_iter().map(|at| yearly[at]) {
+            twice(checker, &format!("spec.closed[{at}].yearly"), &day);
         }
     }
 

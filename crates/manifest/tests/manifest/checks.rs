@@ -305,3 +305,24 @@ fn two_carriers_with_the_same_addresses_are_one_mistake() {
     let places: Vec<String> = found(&three).into_iter().map(|(place, _)| place).collect();
     assert_eq!(places, ["carrier/b spec.preset", "carrier/c spec.preset", "carrier/c spec.preset"]);
 }
+
+#[test]
+fn a_day_of_every_year_is_closed_every_year() {
+    let office = schedule(json!({
+        "open": [{ "days": "daily", "hours": ["00:00-24:00"] }], "closed": [{ "yearly": "01-01" }, { "yearly": "02-29" }, { "date": "2026-06-04" }]
+    }));
+    for closed in ["2026-01-01T00:00:00Z", "2031-01-01T23:59:59Z", "2028-02-29T12:00:00Z", "2026-06-04T12:00:00Z"] {
+        assert!(!open(&office, "UTC", closed), "{closed}");
+    }
+    for day in [
+        "2026-01-02T00:00:00Z",
+        "2026-12-31T23:59:59Z",
+        "2027-02-28T12:00:00Z",
+        "2027-03-01T12:00:00Z",
+        "2027-06-04T12:00:00Z",
+    ] {
+        assert!(open(&office, "UTC", day), "{day}");
+    }
+    // The day is that of the zone.
+    assert!(!open(&office, "America/Los_Angeles", "2027-01-02T07:00:00Z"));
+}

@@ -29,6 +29,8 @@ fn every_field_that_takes_text_is_found() {
         "did spec.callers[0].from",
         "schedule spec.open[0].hours[0]",
         "schedule spec.closed[0].name",
+        "schedule spec.closed[0].date",
+        "schedule spec.closed[0].yearly",
         "settings spec.ice.turn[0].server",
         "settings spec.transports.tls.privateKey",
     ] {

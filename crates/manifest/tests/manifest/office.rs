@@ -239,7 +239,12 @@ impl Office {
             let days = self.dice.of(&["mon-fri", "sat", "fri-mon", "daily", "mon,wed,sun"]);
             spec.insert("open".into(), json!([{ "days": days, "hours": ["00:00-09:30", "10:00-24:00"] }]));
             self.maybe(&mut spec, 2, "timeZone", |_| json!("Europe/Berlin"));
-            self.maybe(&mut spec, 2, "closed", |o| json!([{ "date": "2026-12-25", "name": o.text() }]));
+            self.maybe(
+                &mut spec,
+                2,
+                "closed",
+                |o| json!([{ "date": "2026-12-25", "name": o.text() }, { "yearly": "02-29" }]),
+            );
             self.maybe(&mut spec, 4, "enabled", |_| json!(false));
             self.add("Schedule", name, &spec);
         }

@@ -110,7 +110,16 @@ impl<'s> Walk<'s> {
         }
     }
 
+    /// Fields of an object of which exactly one must be there.
+    fn either(schema: &Json) -> Vec<&str> {
+        let forms = schema["oneOf"].as_array().into_iter().flatten().filter(|_| schema["properties"].is_object());
+        forms.filter_map(|form| form["required"][0].as_str()).collect()
+    }
+
     fn alternatives(&self, schema: &'s Json) -> Option<Vec<&'s Json>> {
+        if !Self::either(schema).is_empty() {
+            return None;
+        }
         let any = ["anyOf", "oneOf", "allOf"].iter().find_map(|word| schema[*word].as_array())?;
         Some(any.iter().map(|one| self.resolve(one)).filter(|one| one["type"] != "null").collect())
     }
@@ -131,7 +140,9 @@ impl<'s> Walk<'s> {
         }
         if Self::is(schema, "object") {
             let required = schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str);
-            let fields = required.map(|field| (field.to_owned(), self.example(&schema["properties"][field])));
+            let fields = required
+                .chain(Self::either(schema).first().copied())
+                .map(|field| (field.to_owned(), self.example(&schema["properties"][field])));
             return Json::Object(fields.collect());
         }
         if Self::is(schema, "array") {
@@ -183,6 +194,8 @@ impl<'s> Walk<'s> {
             for (field, inner) in fields.chain(free) {
                 for (path, good, value) in self.strings(inner, own.get(field).unwrap_or(&Json::Null)) {
                     let mut whole: Map<String, Json> = own.as_object().cloned().unwrap_or_default();
+                    let either = Self::either(schema);
+                    whole.retain(|other, _| !(either.contains(&field) && either.contains(&other.as_str())));
                     whole.insert(field.to_owned(), value);
                     found.push((format!(".{field}{path}"), good, Json::Object(whole)));
                 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use jiff::civil::{Time, Weekday};
 use pbx_manifest::{
     Caller, Date, Days, Destination, DisplayName, Duration, Email, Endpoint, FeatureCode, FilePath, Host, Hours, Name,
-    Network, Number, ObjectRef, Pattern, Prefix, Text, TimeZone,
+    Network, Number, ObjectRef, Pattern, Prefix, Text, TimeZone, YearDay,
 };
 use proptest::prelude::*;
 
@@ -107,6 +107,19 @@ fn what_is_refused() {
         "09:00-10:00-11:00",
     ]);
     refused::<Days>(&["", "monday", "mon-", "mon,,tue", "Mon", "mon-tue-wed"]);
+    refused::<YearDay>(&[
+        "",
+        "02-30",
+        "13-01",
+        "12-32",
+        "00-01",
+        "1-1",
+        "1225",
+        "12/25",
+        "2026-12-25",
+        "+1-01",
+        "12-é",
+    ]);
     refused::<Date>(&["", "2026-02-29", "2026-1-1", "26-01-01", "2026-12-25T00", "20261225"]);
     refused::<TimeZone>(&["", "Lisbon", "Europe/Nowhere", "europe lisbon", "UTC;x", "Etc/Unknown"]);
     refused::<ObjectRef>(&["", "extension", "extension/", "extension/A", "thing/1"]);
@@ -146,6 +159,7 @@ fn what_is_read_is_what_was_written() {
     assert_eq!(round::<Caller>("_+3519X.").to_string(), "_3519X.");
     assert_eq!(round::<Hours>("9:00-24:00").to_string(), "09:00-24:00");
     assert_eq!(round::<Date>("2026-12-25").to_string(), "2026-12-25");
+    assert_eq!(round::<YearDay>("02-29").to_string(), "02-29");
     assert_eq!(round::<TimeZone>("Europe/Lisbon").to_string(), "Europe/Lisbon");
     // A name that Asterisk's zoneinfo has in another case would be UTC there.
     assert_eq!(round::<TimeZone>("europe/lisbon").to_string(), "Europe/Lisbon");
