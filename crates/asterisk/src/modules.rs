@@ -52,7 +52,7 @@ pub const NEEDED: [Module; 33] = [
     module("func_dialplan.so", "finding extensions", &["DIALPLAN_EXISTS"]),
     module("func_global.so", "the dialplan's memory", &["GLOBAL", "SHARED"]),
     module("func_groupcount.so", "limits of carriers' channels", &["GROUP", "GROUP_COUNT"]),
-    module("func_hangupcause.so", "why a call was refused", &["HANGUPCAUSE", "HANGUPCAUSE_KEYS"]),
+    module("func_hangupcause.so", "why a call was refused", &["HANGUPCAUSE", "HANGUPCAUSE_KEYS", "HangupCauseClear"]),
     module("func_logic.so", "the dialplan's conditions", &["IF", "ISNULL", "SET", "EXISTS"]),
     module("func_pjsip_aor.so", "calling telephones", &["PJSIP_AOR"]),
     module("func_pjsip_contact.so", "calling telephones", &["PJSIP_CONTACT"]),

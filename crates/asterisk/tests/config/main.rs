@@ -59,7 +59,7 @@ fn the_small_office_leads_everywhere() {
 }
 
 /// Asterisk itself has these; all else that a dialplan calls comes from a module that is asked for before.
-const CORE: [&str; 12] = [
+const CORE: [&str; 13] = [
     "Set",
     "Goto",
     "GotoIf",
@@ -87,7 +87,10 @@ fn every_application_and_function_is_of_a_module_that_is_asked_for() {
             let word = line[..at].rsplit(|c: char| !c.is_ascii_alphabetic() && c != '_').next().unwrap_or_default();
             let before = line[..at - word.len()].chars().next_back();
             // A function after `${` or in `Set(`, an application after its priority; other brackets are of options and expressions.
-            if word.len() > 1 && matches!(before, Some('{' | ',' | '(')) {
+            if word.len() > 1
+                && word.starts_with(|c: char| c.is_ascii_uppercase())
+                && matches!(before, Some('{' | ',' | '('))
+            {
                 seen.insert(word.to_owned());
             }
         }
