@@ -72,6 +72,7 @@ const CORE: [&str; 13] = [
     "Ringing",
     "Progress",
     "Wait",
+    "FEATUREMAP",
 ];
 
 #[test]
