@@ -101,21 +101,24 @@ fn what_the_called_says_is_no_reason_to_try_another_carrier() -> Result<()> {
     let other = Uas::listen(second, &answers())?;
     system.caller("1001")?.call("912345678", system.ip())?.expect_code(486)?;
     assert_eq!((busy.wait_decided(1, SOON)?.len(), other.calls()?.len()), (1, 0));
+    // A call for help may be answered at another desk.
+    system.caller("1001")?.call("112", system.ip())?.expect_answer()?;
+    assert_eq!((busy.wait_decided(2, SOON)?.len(), other.wait_decided(1, SOON)?.len()), (2, 1));
     // Nobody is rung again who has declined, and what exists nowhere is not looked for elsewhere.
     let declined = Uas::listen(busy.close(), &Behaviour::reject(603))?;
     system.caller("1001")?.call("912345678", system.ip())?.expect_code(486)?;
-    assert_eq!((declined.wait_decided(1, SOON)?.len(), other.calls()?.len()), (1, 0));
+    assert_eq!((declined.wait_decided(1, SOON)?.len(), other.calls()?.len()), (1, 1));
     let nowhere = Uas::listen(declined.close(), &Behaviour::reject(604))?;
     system.caller("1001")?.call("912345678", system.ip())?.expect_code(404)?;
-    assert_eq!((nowhere.wait_decided(1, SOON)?.len(), other.calls()?.len()), (1, 0));
+    assert_eq!((nowhere.wait_decided(1, SOON)?.len(), other.calls()?.len()), (1, 1));
     // A carrier that does not want the call says nothing of the called.
     let refusing = Uas::listen(nowhere.close(), &Behaviour::reject(403))?;
     system.caller("1001")?.call("912345678", system.ip())?.expect_answer()?;
-    assert_eq!((refusing.wait_decided(1, SOON)?.len(), other.wait_decided(1, SOON)?.len()), (1, 1));
+    assert_eq!((refusing.wait_decided(1, SOON)?.len(), other.wait_decided(2, SOON)?.len()), (1, 2));
     // A number that one carrier does not know may be known to the next; what none of them knows is unknown.
     let unknown = Uas::listen(refusing.close(), &Behaviour::reject(404))?;
     system.caller("1001")?.call("912345678", system.ip())?.expect_answer()?;
-    assert_eq!((unknown.wait_decided(1, SOON)?.len(), other.wait_decided(2, SOON)?.len()), (1, 2));
+    assert_eq!((unknown.wait_decided(1, SOON)?.len(), other.wait_decided(3, SOON)?.len()), (1, 3));
     // The last word counts, not the first.
     let declined = Uas::listen(other.close(), &Behaviour::reject(603))?;
     system.caller("1001")?.call("912345678", system.ip())?.expect_code(486)?;

@@ -785,15 +785,26 @@ fn tries<'t>(list: impl Iterator<Item = (&'t Name, &'t str, bool)>) -> Vec<Strin
     // Two rounds: the second calls hosts that the first has passed over.
     let mut steps: Vec<String> = vec!["Set(PBX_INSIST=)".into(), "Set(PBX_PASSED=)".into()];
     steps.push("(round)Set(PBX_STATUS=CHANUNAVAIL)".into());
+    let ended =
+        "GotoIf($[\"${PBX_STATUS}\"!=\"CHANUNAVAIL\" & \"${PBX_STATUS}\"!=\"CONGESTION\"]?pbx-hangup,${PBX_STATUS},1)";
+    let mut insists = false;
     for (carrier, number, emergency) in list {
-        let emergency = if emergency { "yes" } else { "no" };
-        steps.push(format!("Gosub({},s,1({number},{emergency}))", hashed_name("pbx-to-", carrier)));
-        steps.push("GotoIf($[\"${PBX_STATUS}\"!=\"CHANUNAVAIL\" & \"${PBX_STATUS}\"!=\"CONGESTION\"]?pbx-hangup,${PBX_STATUS},1)".into());
+        let word = if emergency { "yes" } else { "no" };
+        steps.push(format!("Gosub({},s,1({number},{word}))", hashed_name("pbx-to-", carrier)));
+        // A call for help that is busy or refused here is made by the next carrier: it may reach another desk.
+        if !emergency {
+            steps.push(ended.into());
+        }
+        insists |= emergency;
     }
     steps.push("GotoIf($[\"${PBX_PASSED}\"=\"\" | \"${PBX_INSIST}\"=\"yes\"]?last)".into());
     steps.push("Set(PBX_INSIST=yes)".into());
     steps.push("Goto(round)".into());
-    steps.push("(last)GotoIf($[\"${HANGUPCAUSE}\"=\"1\" | \"${HANGUPCAUSE}\"=\"22\" | \"${HANGUPCAUSE}\"=\"28\"]?pbx-hangup,unknown,1)".into());
+    steps.push("(last)NoOp()".into());
+    if insists {
+        steps.push(ended.into());
+    }
+    steps.push("GotoIf($[\"${HANGUPCAUSE}\"=\"1\" | \"${HANGUPCAUSE}\"=\"22\" | \"${HANGUPCAUSE}\"=\"28\"]?pbx-hangup,unknown,1)".into());
     steps.push("Goto(pbx-hangup,CONGESTION,1)".into());
     steps
 }
