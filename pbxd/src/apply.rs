@@ -467,31 +467,46 @@ impl Changing<'_> {
         // What Asterisk has is only known when it has said so; else everything counts as changed.
         let nothing = ConfigTree::empty();
         let from = if self.proven { from } else { &nothing };
-        let modules = if self.proven { to.reloads(from) } else { pbx_asterisk::config::FILES.to_vec() };
-        let total = modules.len();
         let config = self.system.config();
-        let log_dir = Some(config.asterisk.log_dir.as_path()).filter(|dir| dir.is_dir());
-        let (tag, limit) = (format!("{}-{tag}", self.id), config.asterisk.patience());
-        let mut done = 0;
-        let reloaded = deploy::reload(client, &modules, log_dir, &tag, limit, |module| {
+        let tag = format!("{}-{tag}", self.id);
+        let caught = deploy::Complaints::catch(client, &config.asterisk.log_dir, &tag).await?;
+        let taken = self.reload_and_verify(client, from, to).await;
+        let (mut rejections, verified) = match taken {
+            Ok(taken) => taken,
+            Err(error) => {
+                caught.ignore(client).await;
+                return Err(error);
+            }
+        };
+        deploy::attribute(&mut rejections, &caught.heard(client).await?, &changed_sections(from, to));
+        Ok((rejections, verified))
+    }
+
+    async fn reload_and_verify(
+        &self,
+        client: &Client,
+        from: &ConfigTree,
+        to: &ConfigTree,
+    ) -> Result<(Vec<Rejection>, Verification), AmiError> {
+        let modules = if self.proven { to.reloads(from) } else { pbx_asterisk::config::FILES.to_vec() };
+        let (total, mut done) = (modules.len(), 0);
+        let limit = self.system.config().asterisk.patience();
+        let rejection = deploy::reload(client, &modules, limit, |module| {
             tell(self.listener, Step::Reload, module, done, total);
             done += 1;
         })
         .await?;
-        let mut rejections = reloaded.rejections;
-        let mut verified = Verification::default();
-        if rejections.is_empty() {
-            tell(self.listener, Step::Verify, "", 0, 0);
-            verified = deploy::verify(client, from, to, |done, total| {
-                if done % 200 == 0 {
-                    tell(self.listener, Step::Verify, "", done, total);
-                }
-            })
-            .await?;
-            rejections.clone_from(&verified.rejections);
+        if let Some(rejection) = rejection {
+            return Ok((vec![rejection], Verification::default()));
         }
-        deploy::attribute(&mut rejections, &reloaded.log, &changed_sections(from, to));
-        Ok((rejections, verified))
+        tell(self.listener, Step::Verify, "", 0, 0);
+        let mut verified = deploy::verify(client, from, to, |done, total| {
+            if done % 200 == 0 {
+                tell(self.listener, Step::Verify, "", done, total);
+            }
+        })
+        .await?;
+        Ok((std::mem::take(&mut verified.rejections), verified))
     }
 
     /// Back to the revision that was live, proven like the way there.

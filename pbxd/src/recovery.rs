@@ -173,9 +173,7 @@ async fn settle(system: &Arc<System>, compared: bool, starting: bool) -> anyhow:
 async fn prove(system: &System, client: &Client, starting: bool) -> anyhow::Result<()> {
     let (live, config) = (system.live(), system.config());
     let Some(id) = live.revision else { return Ok(()) };
-    let log_dir = Some(config.asterisk.log_dir.as_path()).filter(|dir| dir.is_dir());
-    let reloaded = deploy::reload(client, &FILES, log_dir, "again", config.asterisk.patience(), |_| {}).await?;
-    if let Some(rejection) = reloaded.rejections.first() {
+    if let Some(rejection) = deploy::reload(client, &FILES, config.asterisk.patience(), |_| {}).await? {
         anyhow::bail!("{}: {}", rejection.message, rejection.asterisk.join("; "));
     }
     let verified = deploy::verify(client, &ConfigTree::empty(), &live.tree, |_, _| {}).await?;

@@ -1,11 +1,11 @@
 //! Getting a configuration into Asterisk, and proof that it is there.
 //!
 //! The steps, in the order in which they are taken: [`Revisions::stage`] writes a new folder, [`preflight`] has Asterisk's own
-//! parser read it, [`Revisions::activate`] switches to it by one rename, [`reload`] reloads the modules whose files changed with
-//! Asterisk's warnings caught meanwhile, and [`verify`] reads back what Asterisk now has and compares it with what was meant:
+//! parser read it, [`Revisions::activate`] switches to it by one rename, [`reload`] reloads the modules whose files changed, and [`verify`] reads back what Asterisk now has and compares it with what was meant:
 //! Asterisk answers success even when it rejected an object.
 
 mod changed;
+mod complaints;
 mod drift;
 mod preflight;
 mod reload;
@@ -20,9 +20,10 @@ use crate::ami::AmiError;
 use crate::config::ConfigFile;
 
 pub use changed::{ChangedSection, changed_sections};
+pub use complaints::Complaints;
 pub use drift::Drifted;
 pub use preflight::preflight;
-pub use reload::{Reloaded, reload};
+pub use reload::reload;
 pub use revisions::{FilesError, Revisions, Staged};
 pub use verify::{Verification, pins, verify};
 

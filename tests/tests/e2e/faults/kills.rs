@@ -24,7 +24,7 @@ const STEPS: [(&str, &str, &str, u32); 16] = [
     ("the link is switched", "?rename,renameat,renameat2", "pbx.d/.current.next", 1),
     ("the switch is flushed", "fsync", "pbx.d", 2),
     ("the reload begins", "?unlink,unlinkat", "log/pbxd-{id}-new.log", 1),
-    ("the reload has ended", "?open,openat", "log/pbxd-{id}-new.log", 1),
+    ("all is read back", "?open,openat", "log/pbxd-{id}-new.log", 1),
     ("the revision is kept", "fsync,fdatasync", "pbxd.db-wal", 3),
     ("what is proven is said", "?rename,renameat,renameat2", "pbx.d/.proven.next", 1),
 ];
@@ -105,14 +105,15 @@ fn pbxd_killed_at_any_instant() -> Result<()> {
 }
 
 /// What pbxd says to Asterisk when a step begins, in the order of the steps.
-pub(super) const WORDS: [&str; 7] = [
+pub(super) const WORDS: [&str; 8] = [
     "Action: GetConfig",
     "config show help",
     "logger add channel",
     "Action: Reload",
-    "logger remove channel",
     "Action: ShowDialPlan",
     "Action: PJSIPShowEndpoint",
+    "Action: Hangup",
+    "logger remove channel",
 ];
 
 #[test]

@@ -1,0 +1,100 @@
+//! Asterisk's warnings and errors while it takes a configuration, caught by a log of its own for that moment.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fs_err as fs;
+use tokio::time::Instant;
+
+use crate::ami::action::{Command, Hangup};
+use crate::ami::{AmiError, Client};
+
+/// How long Asterisk's log may take to be written. Its own thread writes it, behind everything that was logged before.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
+/// How long until it is asked again, and between two looks.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(3);
+
+/// A log of Asterisk's, as long as complaints are caught.
+#[derive(Debug)]
+pub struct Complaints {
+    name: String,
+    path: PathBuf,
+}
+
+impl Complaints {
+    /// Catches what Asterisk logs as a warning or an error from now on. `log_dir` is its log folder; where it is not, nothing is heard.
+    /// One of [`heard`](Self::heard) and [`ignore`](Self::ignore) ends it: a log that nobody reads must not grow.
+    pub async fn catch(client: &Client, log_dir: &Path, tag: &str) -> Result<Self, AmiError> {
+        let name = format!("pbxd-{tag}.log");
+        let path = log_dir.join(&name);
+        let _ = fs::remove_file(&path);
+        client.call(&Command(format!("logger add channel {name} notice,warning,error"))).await?;
+        Ok(Self { name, path })
+    }
+
+    /// All of what was logged, and the end of it.
+    ///
+    /// What Asterisk logs is written by a thread of its own, some time later, and is lost when the log is removed before (`logger.c`,
+    /// `logger_thread`). So something is logged last, and waited for: that a channel of the log's name cannot be hung up (`manager.c`,
+    /// `ast_manager_hangup_helper`), which is a mere notice to whoever reads the other logs.
+    pub async fn heard(self, client: &Client) -> Result<Vec<String>, AmiError> {
+        let heard = self.wait(client).await;
+        let ended = self.end(client).await;
+        let text = heard?;
+        ended?;
+        Ok(text.lines().map(plain).filter(|line| !line.contains(" NOTICE[")).collect())
+    }
+
+    async fn wait(&self, client: &Client) -> Result<String, AmiError> {
+        let last = Hangup { channel: self.name.clone(), cause: None };
+        let begun = Instant::now();
+        loop {
+            // Again and again: of very many messages at once, Asterisk drops notices.
+            client.call(&last).await?;
+            let asked = Instant::now();
+            while asked.elapsed() < ASK_AGAIN {
+                let Ok(bytes) = fs::read(&self.path) else { return Ok(String::new()) };
+                let text = String::from_utf8_lossy(&bytes);
+                if text.contains(&self.name) || begun.elapsed() > WRITTEN_WITHIN {
+                    return Ok(text.into_owned());
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    /// The end of it, without a look at what was logged.
+    pub async fn ignore(self, client: &Client) {
+        let _ = self.end(client).await;
+    }
+
+    async fn end(&self, client: &Client) -> Result<(), AmiError> {
+        let removed = client.call(&Command(format!("logger remove channel {}", self.name))).await;
+        let _ = fs::remove_file(&self.path);
+        removed.map(drop)
+    }
+}
+
+/// A logged line without its colours.
+fn plain(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once('\u{1b}') {
+        out.push_str(before);
+        rest = after.split_once('m').map_or("", |(_, rest)| rest);
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn colours_go() {
+        assert_eq!(plain("\u{1b}[1;31mERROR\u{1b}[0m[12]: sorcery.c"), "ERROR[12]: sorcery.c");
+        assert_eq!(plain("nothing"), "nothing");
+    }
+}
