@@ -10,7 +10,7 @@ use pbx_asterisk::config::{Secrets, render};
 use pbx_manifest::{AnySpec, Diagnostic, Parsed, Source, check, locate, parse};
 use pbx_routing::CallGraph;
 
-#[allow(dead_code, reason = "the reader says more than is asked here")]
+#[expect(dead_code, reason = "the reader says more than is asked here")]
 #[path = "../../crates/asterisk/tests/config/conf.rs"]
 mod conf;
 

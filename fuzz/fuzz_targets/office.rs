@@ -7,10 +7,10 @@ use pbx_asterisk::config::render;
 
 #[path = "../../crates/asterisk/tests/config/conf.rs"]
 mod conf;
-#[allow(dead_code, reason = "offices of a seed are for the tests")]
+#[expect(dead_code, reason = "offices of a seed are for the tests")]
 #[path = "../../crates/asterisk/tests/config/meant.rs"]
 mod meant;
-#[allow(dead_code, reason = "offices of a seed are for the tests")]
+#[expect(dead_code, reason = "offices of a seed are for the tests")]
 #[path = "../../crates/manifest/tests/manifest/office.rs"]
 mod office;
 

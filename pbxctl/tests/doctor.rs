@@ -268,6 +268,23 @@ fn pbxd_was_killed() {
     );
 }
 
+/// Asks as a user without any rights, who has the program where everybody may run it.
+fn by_a_stranger(lab: &Lab, console: &str) -> Ran {
+    let copy = lab.folder.path().join("pbxctl");
+    if !copy.exists() {
+        fs::copy(env!("CARGO_BIN_EXE_pbxctl"), &copy).unwrap();
+    }
+    let own = lab.command("doctor", console);
+    let output = Command::new("setpriv")
+        .args(["--reuid", "64998", "--regid", "64998", "--clear-groups", "--"])
+        .arg(&copy)
+        .args(own.get_args())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    Ran::new(&output)
+}
+
 #[test]
 fn the_socket_is_not_for_this_user() {
     if !rustix::process::geteuid().is_root() {
@@ -277,17 +294,7 @@ fn the_socket_is_not_for_this_user() {
     let socket = lab.folder.path().join("pbxd.sock");
     let _listener = UnixListener::bind(&socket).unwrap();
     fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o660)).unwrap();
-    let copy = lab.folder.path().join("pbxctl");
-    fs::copy(env!("CARGO_BIN_EXE_pbxctl"), &copy).unwrap();
-    let own = lab.command("doctor", &lab.console);
-    let output = Command::new("setpriv")
-        .args(["--reuid", "64998", "--regid", "64998", "--clear-groups", "--"])
-        .arg(&copy)
-        .args(own.get_args())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    Ran::new(&output).ended(1).says("may not use").says("usermod -aG root $USER");
+    by_a_stranger(&lab, &lab.console).ended(1).says("may not use").says("usermod -aG root $USER");
 }
 
 #[test]
@@ -296,8 +303,6 @@ fn what_is_for_root_alone_is_skipped_with_a_word_of_sudo() {
         return;
     }
     let system = System::new();
-    let copy = system.lab.folder.path().join("pbxctl");
-    fs::copy(env!("CARGO_BIN_EXE_pbxctl"), &copy).unwrap();
     fs::set_permissions(system.lab.folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let socket = system.lab.folder.path().join("pbxd.sock");
     fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666)).unwrap();
@@ -307,17 +312,7 @@ fn what_is_for_root_alone_is_skipped_with_a_word_of_sudo() {
         mode(path, 0o755);
     }
     mode(&system.etc("asterisk.conf"), 0o644);
-    let doctor = |console: &str| {
-        let own = system.lab.command("doctor", console);
-        let output = Command::new("setpriv")
-            .args(["--reuid", "64998", "--regid", "64998", "--clear-groups", "--"])
-            .arg(&copy)
-            .args(own.get_args())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        Ran::new(&output).hides("install").says("sudo")
-    };
+    let doctor = |console: &str| by_a_stranger(&system.lab, console).hides("install").says("sudo");
     // A program that may not be run; then the folders one by one, from within.
     let command = system.lab.folder.path().join("asterisk");
     fs::write(&command, "").unwrap();

@@ -79,7 +79,8 @@ pub struct Explanation {
     pub fields: Vec<Field>,
 }
 
-/// Explains `spec` of a kind, or a field below it (`callForward.busy`), or one of `metadata` (`metadata.labels`). `Err` names the fields there are at the first unknown step.
+/// Explains `spec` of a kind, or a field below it (`callForward.busy`), or one of `metadata` (`metadata.labels`). `Err` names the fields
+/// there are at the first unknown step.
 pub fn explain(kind: Kind, path: &str) -> Result<Explanation, Vec<String>> {
     let schema = schema(kind);
     let definitions = &schema["$defs"];

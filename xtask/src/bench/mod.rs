@@ -11,9 +11,11 @@ use bytes::BytesMut;
 use clap::Args;
 use fs_err as fs;
 use pbx_asterisk::ami::{Codec, Limits};
-use pbx_asterisk::config::{Secrets, render};
+use pbx_asterisk::config::{ConfigTree, Secrets, render};
+use pbx_asterisk::deploy::changed_sections;
 use pbx_lab::ensure_packages;
-use pbx_manifest::{Source, check, parse};
+use pbx_manifest::{Source, parse};
+use pbx_routing::{CallGraph, check_system};
 use tokio_util::codec::Decoder as _;
 
 use crate::project::{self, say};
@@ -127,11 +129,16 @@ fn office(count: u32) -> String {
 fn manifests(count: u32, table: &mut String) -> Result<()> {
     let sources = [Source::new("bench.yaml", office(count))];
     let (reading, parsed) = best(|| parse(&sources));
-    let (checking, found) = best(|| check(&parsed.catalog()));
+    let (checking, found) = best(|| {
+        let catalog = parsed.catalog();
+        check_system(&catalog, &CallGraph::new(&catalog))
+    });
     ensure!(!parsed.diagnostics.iter().chain(&found).any(pbx_manifest::Diagnostic::is_error), "a wrong manifest");
     let catalog = parsed.catalog();
     let secrets = Secrets::default();
     let (rendering, tree) = best(|| render(&catalog, &secrets));
+    let differs = |from: &ConfigTree| changed_sections(from, &tree).len();
+    ensure!(differs(&tree.clone()) == 0 && differs(&ConfigTree::empty()) > count as usize, "what differs is not told");
     let bytes: usize = tree.files().map(|(_, file)| file.text().len()).sum();
 
     if Command::new("python3")

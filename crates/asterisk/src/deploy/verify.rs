@@ -8,9 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 
-use crate::ami::action::{
-    Command, Getvar, PJSIPShowEndpoint, PJSIPShowRegistrationsOutbound, ShowDialPlan, VoicemailUsersList,
-};
+use crate::ami::action::{Command, PJSIPShowEndpoint, PJSIPShowRegistrationsOutbound, ShowDialPlan};
 use crate::ami::{Action, AmiError, Client, Message};
 use crate::config::{ConfigFile, ConfigTree, Section};
 use crate::sockets::{self, Listening};
@@ -19,6 +17,9 @@ use super::{ChangedSection, Rejection, changed_sections};
 
 #[cfg(test)]
 mod tests;
+mod voicemail;
+
+pub use self::voicemail::pins;
 
 /// What was compared, and what is not as it was meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,7 +79,7 @@ pub async fn verify(
     dialplan(client, &contexts, &mut found, &mut progress).await?;
     sip(client, to, &sections, &mut found, &mut progress).await?;
     if changed.iter().any(|change| change.file == "voicemail.conf") {
-        voicemail(client, to, &mut found).await?;
+        voicemail::boxes(client, to, &mut found).await?;
     }
     if let Some(file) = to.file("rtp.conf").filter(|_| changed.iter().any(|change| change.file == "rtp.conf")) {
         rtp(client, file, &mut found).await?;
@@ -513,91 +514,6 @@ async fn transports(
         }
     }
     Ok(())
-}
-
-async fn voicemail(client: &Client, to: &ConfigTree, found: &mut Verification) -> Result<(), AmiError> {
-    let Some(file) = to.file("voicemail.conf") else { return Ok(()) };
-    // Name and address of each box; nothing of either where only the command lists boxes, which cuts them.
-    let has: HashMap<String, Option<(String, String)>> = match client.call(&VoicemailUsersList).await {
-        Ok(users) => users
-            .into_iter()
-            .filter(|user| user.context == "pbx")
-            .map(|user| (user.mailbox, Some((user.full_name, user.email.unwrap_or_default()))))
-            .collect(),
-        // Where a second build of voicemail declined to load after the first, it took the first one's actions with it.
-        Err(AmiError::Refused { .. }) => client
-            .call(&Command("voicemail show users for pbx".into()))
-            .await?
-            .lines
-            .iter()
-            .filter_map(|line| {
-                let mut words = line.split_whitespace();
-                (words.next() == Some("pbx")).then(|| words.next().map(|name| (name.to_owned(), None))).flatten()
-            })
-            .collect(),
-        Err(error) => return Err(error),
-    };
-    let mut wanted = BTreeSet::new();
-    for section in file.sections() {
-        for (at, line) in file.section_text(section).lines().enumerate() {
-            let Some((name, rest)) = line.split_once(" => ") else { continue };
-            let mut fields = rest.split(',').skip(1);
-            let meant = (read(fields.next().unwrap_or_default()), fields.next().unwrap_or_default().to_owned());
-            wanted.insert(name.to_owned());
-            found.mailboxes += 1;
-            let problem = match has.get(name) {
-                None => format!("voicemail box {name} is not there"),
-                Some(Some(there)) if *there != meant => {
-                    format!("voicemail box {name} is of `{}`, {}", there.0, there.1)
-                }
-                Some(_) => continue,
-            };
-            found.rejections.push(Rejection::at("voicemail.conf", file, section.line + at, problem));
-        }
-    }
-    for name in has.keys().filter(|name| !wanted.contains(*name)) {
-        found.rejections.push(Rejection::general(format!("voicemail box {name} should be gone, and is still there")));
-    }
-    Ok(())
-}
-
-/// The PINs of boxes in a file: which box, what its PIN is, and in which line.
-fn boxes(tree: &ConfigTree) -> BTreeMap<&str, (String, usize)> {
-    let Some(file) = tree.file("voicemail.conf") else { return BTreeMap::new() };
-    let mut found = BTreeMap::new();
-    for section in file.sections() {
-        for (at, line) in file.section_text(section).lines().enumerate() {
-            if let Some((name, rest)) = line.split_once(" => ") {
-                let pin = rest.split(',').next().unwrap_or_default();
-                found.insert(name, (read(pin), section.line + at));
-            }
-        }
-    }
-    found
-}
-
-/// Reads back the PINs that change from one tree to another, after [`verify`]: one that its user has set by telephone is kept beside
-/// the messages, and goes before the file's. For a PIN that does not change, that is as it should be.
-pub async fn pins(client: &Client, from: &ConfigTree, to: &ConfigTree) -> Result<Vec<Rejection>, AmiError> {
-    let mut rejections = Vec::new();
-    let Some(file) = to.file("voicemail.conf") else { return Ok(rejections) };
-    let before = boxes(from);
-    let changed: Vec<(&str, (String, usize))> =
-        boxes(to).into_iter().filter(|(name, (pin, _))| before.get(name).is_none_or(|(was, _)| was != pin)).collect();
-    let questions = changed.iter().map(|(name, _)| Getvar(format!("VM_INFO({name}@pbx,password)"))).collect();
-    let mut answers = ask(client, questions);
-    let mut next = changed.iter();
-    while let (Some(answer), Some((name, (pin, line)))) = (answers.try_next().await?, next.next()) {
-        // A manager user that may not ask gets no answer.
-        if answer.is_ok_and(|has| has != *pin) {
-            let message = format!(
-                "voicemail box {name} keeps the PIN that its user has set by telephone, in voicemail/pbx/{name}/secret.conf under \
-                 Asterisk's spool folder; remove that file, and apply again"
-            );
-            rejections.push(Rejection::at("voicemail.conf", file, *line, message));
-        }
-    }
-    Ok(rejections)
 }
 
 async fn rtp(client: &Client, file: &ConfigFile, found: &mut Verification) -> Result<(), AmiError> {

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use pbx_asterisk::config::{ConfigTree, render};
+use pbx_asterisk::config::render;
 use pbx_asterisk::deploy::changed_sections;
 use pbx_asterisk::modules::{NEEDED, OPTIONAL};
 use pbx_lab::samples;
@@ -225,51 +225,4 @@ proptest! {
         let fresh = all.iter().filter(|(_, before, _)| before.is_none()).count();
         prop_assert_eq!(old + fresh, new + gone);
     }
-}
-
-/// How long a large system takes: `cargo test --release -p pbx-asterisk --test config -- --ignored --nocapture`.
-#[test]
-#[ignore = "measures"]
-fn a_hundred_thousand_objects() {
-    let size: usize = std::env::var("OBJECTS").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000);
-    let mut text = String::from(
-        "apiVersion: pbx/v1\nkind: ExtensionProfile\nmetadata: { name: desk }\nspec: { permissions: [internal, national], voicemail: { enabled: true } }\n---\nkind: Carrier\nmetadata: { name: main }\nspec: { hosts: [10.0.0.1] }\n---\nkind: OutboundRoute\nmetadata: { name: national }\nspec: { patterns: [_9X.], carriers: [main] }\n",
-    );
-    for at in 0..size {
-        let name = 1_000_000 + at;
-        let _ = write!(
-            text,
-            "---\nkind: Extension\nmetadata: {{ name: \"{name}\" }}\nspec:\n  displayName: Person {at}\n  email: p{at}@example.com\n  profile: desk\n"
-        );
-        if at % 10 == 0 {
-            let _ = write!(
-                text,
-                "---\nkind: Did\nmetadata: {{ name: \"+3512{name}\" }}\nspec: {{ carrier: main, destination: extension/{name} }}\n"
-            );
-        }
-    }
-    let mut last = std::time::Instant::now();
-    let mut lap = |what: &str| {
-        println!("{what:>20} {:>6} ms", last.elapsed().as_millis());
-        last = std::time::Instant::now();
-    };
-    let parsed = pbx_manifest::parse(&[Source::new("large.yaml", text)]);
-    assert!(parsed.diagnostics.is_empty());
-    lap("parse");
-    let built = build(parsed.documents, |_, _| "4711".into());
-    lap("catalog");
-    let found = pbx_manifest::check(&built.catalog);
-    assert!(found.is_empty());
-    lap("check");
-    let graph = pbx_routing::CallGraph::new(&built.catalog);
-    lap("graph");
-    assert!(pbx_routing::check(&graph).is_empty());
-    lap("circles");
-    let tree = render(&built.catalog, &built.secrets);
-    lap("render (with graph)");
-    let empty = ConfigTree::empty();
-    let count = changed_sections(&empty, &tree).len();
-    lap("changed, all new");
-    assert!(changed_sections(&tree, &tree.clone()).is_empty() && count > size);
-    lap("changed, none");
 }

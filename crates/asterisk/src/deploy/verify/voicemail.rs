@@ -1,0 +1,98 @@
+//! Voicemail boxes, read back.
+
+use std::collections::{BTreeSet, HashMap};
+
+use futures_util::stream::TryStreamExt;
+
+use super::{Rejection, Verification, ask, read};
+use crate::ami::action::{Command, Getvar, VoicemailUsersList};
+use crate::ami::{AmiError, Client};
+use crate::config::{ConfigFile, ConfigTree};
+
+/// A box as its line means it: `NAME => PIN,full name,address,…`.
+struct Line<'t> {
+    name: &'t str,
+    pin: String,
+    full_name: String,
+    email: &'t str,
+    /// Where it stands, from 1.
+    at: usize,
+}
+
+/// The boxes of a file.
+fn lines(file: &ConfigFile) -> impl Iterator<Item = Line<'_>> {
+    file.sections().iter().flat_map(move |section| {
+        file.section_text(section).lines().enumerate().filter_map(move |(at, line)| {
+            let (name, rest) = line.split_once(" => ")?;
+            let mut fields = rest.split(',');
+            let mut next = || fields.next().unwrap_or_default();
+            Some(Line { name, pin: read(next()), full_name: read(next()), email: next(), at: section.line + at })
+        })
+    })
+}
+
+/// Reads back every box: there is no asking for one.
+pub(super) async fn boxes(client: &Client, to: &ConfigTree, found: &mut Verification) -> Result<(), AmiError> {
+    let Some(file) = to.file("voicemail.conf") else { return Ok(()) };
+    // Name and address of each box; nothing of either where only the command lists boxes, which cuts them.
+    let has: HashMap<String, Option<(String, String)>> = match client.call(&VoicemailUsersList).await {
+        Ok(users) => users
+            .into_iter()
+            .filter(|user| user.context == "pbx")
+            .map(|user| (user.mailbox, Some((user.full_name, user.email.unwrap_or_default()))))
+            .collect(),
+        // Where a second build of voicemail declined to load after the first, it took the first one's actions with it.
+        Err(AmiError::Refused { .. }) => client
+            .call(&Command("voicemail show users for pbx".into()))
+            .await?
+            .lines
+            .iter()
+            .filter_map(|line| {
+                let mut words = line.split_whitespace();
+                (words.next() == Some("pbx")).then(|| words.next().map(|name| (name.to_owned(), None))).flatten()
+            })
+            .collect(),
+        Err(error) => return Err(error),
+    };
+    let mut wanted = BTreeSet::new();
+    for one in lines(file) {
+        wanted.insert(one.name);
+        found.mailboxes += 1;
+        let problem = match has.get(one.name) {
+            None => format!("voicemail box {} is not there", one.name),
+            Some(Some((name, email))) if *name != one.full_name || email != one.email => {
+                format!("voicemail box {} is of `{name}`, {email}", one.name)
+            }
+            Some(_) => continue,
+        };
+        found.rejections.push(Rejection::at("voicemail.conf", file, one.at, problem));
+    }
+    for name in has.keys().filter(|name| !wanted.contains(name.as_str())) {
+        found.rejections.push(Rejection::general(format!("voicemail box {name} should be gone, and is still there")));
+    }
+    Ok(())
+}
+
+/// Reads back the PINs that change from one tree to another, after [`verify`]: one that its user has set by telephone is kept beside
+/// the messages, and goes before the file's. For a PIN that does not change, that is as it should be.
+pub async fn pins(client: &Client, from: &ConfigTree, to: &ConfigTree) -> Result<Vec<Rejection>, AmiError> {
+    let mut rejections = Vec::new();
+    let Some(file) = to.file("voicemail.conf") else { return Ok(rejections) };
+    let before: HashMap<&str, String> =
+        from.file("voicemail.conf").into_iter().flat_map(lines).map(|one| (one.name, one.pin)).collect();
+    let changed: Vec<Line<'_>> = lines(file).filter(|one| before.get(one.name) != Some(&one.pin)).collect();
+    let questions = changed.iter().map(|one| Getvar(format!("VM_INFO({}@pbx,password)", one.name))).collect();
+    let mut answers = ask(client, questions);
+    let mut next = changed.iter();
+    while let (Some(answer), Some(Line { name, pin, at, .. })) = (answers.try_next().await?, next.next()) {
+        // A manager user that may not ask gets no answer.
+        if answer.is_ok_and(|has| has != *pin) {
+            let message = format!(
+                "voicemail box {name} keeps the PIN that its user has set by telephone, in voicemail/pbx/{name}/secret.conf under \
+                 Asterisk's spool folder; remove that file, and apply again"
+            );
+            rejections.push(Rejection::at("voicemail.conf", file, *at, message));
+        }
+    }
+    Ok(rejections)
+}
