@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 
 use pbx_api::{ApplyRequest, ErrorBody, ErrorCode, Event, Failure, Outcome, OutcomeResult, Step, Verified};
 use pbx_asterisk::ami::{AmiError, Client};
-use pbx_asterisk::config::ConfigTree;
-use pbx_asterisk::deploy::{self, Rejection, Revisions, Verification, changed_sections};
+use pbx_asterisk::config::{ConfigTree, FILES};
+use pbx_asterisk::deploy::{
+    self, ChangedSection, FilesError, ReadBack, Rejection, Revisions, Verification, all_sections, changed_sections,
+};
 use pbx_manifest::Action;
 use pbx_store::{Change, NewRevision, RevisionId, Secret, SecretChange, SecretId, State, StoreError};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::confirm;
@@ -133,7 +136,7 @@ pub(crate) async fn carry_out(
 
 /// Asterisk reads what is written only through lines that `setup` puts into its main files.
 fn missing_include(config_dir: &Path) -> Option<ErrorBody> {
-    let missing: Vec<&str> = pbx_asterisk::config::FILES
+    let missing: Vec<&str> = FILES
         .into_iter()
         .map(|(name, _)| name)
         .filter(|name| {
@@ -388,8 +391,8 @@ impl Changing<'_> {
         self.activate().await?;
         let taken = async {
             let (mut rejections, verified) = self.settle(&client, &self.live.tree, &self.planned.tree, "new").await?;
-            // What users have set by telephone since the last time that was proven is as it should be.
-            if rejections.is_empty() && self.proven {
+            // What users have set by telephone is as it should be, but for the PINs that change.
+            if rejections.is_empty() {
                 rejections = deploy::pins(&client, &self.live.tree, &self.planned.tree).await?;
             }
             Ok::<_, AmiError>((rejections, verified))
@@ -465,48 +468,73 @@ impl Changing<'_> {
         tag: &str,
     ) -> Result<(Vec<Rejection>, Verification), AmiError> {
         // What Asterisk has is only known when it has said so; else everything counts as changed.
-        let nothing = ConfigTree::empty();
-        let from = if self.proven { from } else { &nothing };
+        let changed = if self.proven { changed_sections(from, to) } else { all_sections(from, to) };
         let config = self.system.config();
         let tag = format!("{}-{tag}", self.id);
         let caught = deploy::Complaints::catch(client, &config.asterisk.log_dir, &tag).await?;
-        let taken = self.reload_and_verify(client, from, to).await;
-        let (mut rejections, verified) = match taken {
+        let modules = if self.proven { to.reloads(from) } else { FILES.to_vec() };
+        let (mut rejections, verified) = match self.reload_and_verify(client, &modules, &changed, to).await {
             Ok(taken) => taken,
             Err(error) => {
                 caught.ignore(client).await;
                 return Err(error);
             }
         };
-        deploy::attribute(&mut rejections, &caught.heard(client).await?, &changed_sections(from, to));
+        deploy::attribute(&mut rejections, &caught.heard(client).await?, &changed);
         Ok((rejections, verified))
     }
 
     async fn reload_and_verify(
         &self,
         client: &Client,
-        from: &ConfigTree,
+        modules: &[(&'static str, &'static str)],
+        changed: &[ChangedSection<'_>],
         to: &ConfigTree,
     ) -> Result<(Vec<Rejection>, Verification), AmiError> {
-        let modules = if self.proven { to.reloads(from) } else { pbx_asterisk::config::FILES.to_vec() };
         let (total, mut done) = (modules.len(), 0);
         let limit = self.system.config().asterisk.patience();
-        let rejection = deploy::reload(client, &modules, limit, |module| {
-            tell(self.listener, Step::Reload, module, done, total);
-            done += 1;
-        })
-        .await?;
-        if let Some(rejection) = rejection {
+        let read_back = ReadBack::new(changed, to);
+        let ended = CancellationToken::new();
+        let reloading = async {
+            let reloaded = deploy::reload(client, modules, to, limit, |module| {
+                tell(self.listener, Step::Reload, module, done, total);
+                done += 1;
+            });
+            let reloaded = reloaded.await;
+            ended.cancel();
+            reloaded
+        };
+        let (reloaded, ahead) = tokio::join!(reloading, read_back.ahead(client, &ended));
+        if let Some(rejection) = reloaded? {
             return Ok((vec![rejection], Verification::default()));
         }
         tell(self.listener, Step::Verify, "", 0, 0);
-        let mut verified = deploy::verify(client, from, to, |done, total| {
-            if done % 200 == 0 {
-                tell(self.listener, Step::Verify, "", done, total);
+        let mut verified = match ahead {
+            Some(mut verified) => {
+                read_back.rest(client, &mut verified).await?;
+                verified
             }
-        })
-        .await?;
+            None => {
+                let told = |done: usize, total| {
+                    if done.is_multiple_of(200) {
+                        tell(self.listener, Step::Verify, "", done, total);
+                    }
+                };
+                read_back.all(client, told).await?
+            }
+        };
         Ok((std::mem::take(&mut verified.rejections), verified))
+    }
+
+    /// Sees to it that the live revision's files say what is read back of them: somebody may have changed them by hand before they were
+    /// written over, or another version of pbxd may have said the same otherwise. Nobody reads them now.
+    fn whole_again(&self, folders: &Revisions, base: u64) -> Result<(), FilesError> {
+        let on_disk = |name: &str| fs_err::read(folders.folder(base).join(name)).ok();
+        if self.live.tree.files().all(|(name, file)| on_disk(name).is_some_and(|bytes| bytes == file.text().as_bytes()))
+        {
+            return Ok(());
+        }
+        folders.stage(base, &self.live.tree, Some(number(self.id)), now_system()).map(drop)
     }
 
     /// Back to the revision that was live, proven like the way there.
@@ -515,7 +543,7 @@ impl Changing<'_> {
         let general = |message: String| vec![Failure { message, ..Failure::default() }];
         let folders = self.folders();
         let switched = match self.live.revision {
-            Some(base) => folders.activate(base),
+            Some(base) => self.whole_again(&folders, base).and_then(|()| folders.activate(base)),
             None => folders.activate_empty(now_system()),
         };
         switched.map_err(|error| general(format!("the old files could not be switched back to: {error}")))?;

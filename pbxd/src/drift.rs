@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use pbx_api::{Drift, DriftedFile, ErrorBody, ErrorCode, ManualField, Verified};
-use pbx_asterisk::config::ConfigTree;
 use pbx_asterisk::deploy;
 use pbx_store::{Revision, RevisionId};
 use tracing::warn;
@@ -77,7 +76,7 @@ pub(crate) async fn drift(system: &Arc<System>) -> Result<Drift, ErrorBody> {
     };
     match system.asterisk().await {
         Err(error) => drift.not_asked = Some(error.message),
-        Ok(client) => match deploy::verify(&client, &ConfigTree::empty(), &live.tree, |_, _| {}).await {
+        Ok(client) => match deploy::verify(&client, &live.tree).await {
             Err(error) => drift.not_asked = Some(error.to_string()),
             Ok(found) => {
                 drift.verified =

@@ -8,5 +8,8 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Its memory is in small pieces all over: to clear huge pages for them takes longer than to make a plan. Where it cannot be said, it
+    // goes without.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     pbxd::main()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use pbx_asterisk::ami::Client;
-use pbx_asterisk::config::{ConfigTree, FILES};
+use pbx_asterisk::config::FILES;
 use pbx_asterisk::deploy::{self, Revisions};
 use pbx_store::{Revision, RevisionId, State};
 use tracing::{error, info, warn};
@@ -173,10 +173,11 @@ async fn settle(system: &Arc<System>, compared: bool, starting: bool) -> anyhow:
 async fn prove(system: &System, client: &Client, starting: bool) -> anyhow::Result<()> {
     let (live, config) = (system.live(), system.config());
     let Some(id) = live.revision else { return Ok(()) };
-    if let Some(rejection) = deploy::reload(client, &FILES, config.asterisk.patience(), |_| {}).await? {
+    deploy::complaints::forget(client, &config.asterisk.log_dir).await?;
+    if let Some(rejection) = deploy::reload(client, &FILES, &live.tree, config.asterisk.patience(), |_| {}).await? {
         anyhow::bail!("{}: {}", rejection.message, rejection.asterisk.join("; "));
     }
-    let verified = deploy::verify(client, &ConfigTree::empty(), &live.tree, |_, _| {}).await?;
+    let verified = deploy::verify(client, &live.tree).await?;
     if !verified.rejections.is_empty() {
         // Asking again would give the same answer.
         error!(revision = id, differences = ?verified.rejections, "Asterisk does not have the live revision as it should be");

@@ -28,8 +28,8 @@ pub use self::{
     },
     dialplan::{DialplanItem, ShowDialPlan},
     pjsip::{
-        AorItem, ContactItem, EndpointDetail, EndpointItem, PJSIPShowAors, PJSIPShowContacts, PJSIPShowEndpoint,
-        PJSIPShowEndpoints, PJSIPShowRegistrationsOutbound, RegistrationItem,
+        AorItem, ContactItem, EndpointDetail, EndpointItem, PJSIPShowAors, PJSIPShowAuths, PJSIPShowContacts,
+        PJSIPShowEndpoint, PJSIPShowEndpoints, PJSIPShowRegistrationsOutbound, RegistrationDetails, RegistrationItem,
     },
     voicemail::{VoicemailUser, VoicemailUsersList},
 };

@@ -18,7 +18,7 @@ use super::{
     driver::{Driver, Order},
     error::{AmiError, CloseReason},
     message::Message,
-    options::{Auth, Options},
+    options::{Auth, EventMask, Options},
     transport,
 };
 
@@ -125,6 +125,12 @@ impl Client {
             source: Arc::new(std::io::ErrorKind::TimedOut.into()),
         })??;
         timeout_at(deadline, open(stream, options, deliveries)).await.map_err(|_| greeting_timeout(options))?
+    }
+
+    /// Another connection to the same Asterisk, as the same user, without events.
+    pub async fn another(&self) -> Result<Self, AmiError> {
+        let options = Options { events: EventMask::Off, ..self.shared.options.clone() };
+        Self::connect(&options).await.map(|(client, _)| client)
     }
 
     /// Asks, and reads the answer as what the action promises.

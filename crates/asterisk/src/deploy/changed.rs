@@ -73,3 +73,15 @@ pub fn changed_sections<'t>(from: &'t ConfigTree, to: &'t ConfigTree) -> Vec<Cha
     }
     changed
 }
+
+/// Every section of a tree, and those of another that it has not: what there is to look at while nothing is known of what Asterisk has.
+pub fn all_sections<'t>(from: &'t ConfigTree, to: &'t ConfigTree) -> Vec<ChangedSection<'t>> {
+    let mut all = Vec::new();
+    for (name, _) in crate::config::FILES {
+        let there =
+            to.file(name).into_iter().flat_map(|file| file.sections().iter().map(move |section| (file, section)));
+        all.extend(there.map(|after| ChangedSection { file: name, before: None, after: Some(after) }));
+    }
+    all.extend(changed_sections(from, to).into_iter().filter(|change| change.after.is_none()));
+    all
+}

@@ -26,8 +26,10 @@ impl Complaints {
     /// Catches what Asterisk logs as a warning or an error from now on. `log_dir` is its log folder; where it is not, nothing is heard.
     /// One of [`heard`](Self::heard) and [`ignore`](Self::ignore) ends it: a log that nobody reads must not grow.
     pub async fn catch(client: &Client, log_dir: &Path, tag: &str) -> Result<Self, AmiError> {
+        forget(client, log_dir).await?;
         let name = format!("pbxd-{tag}.log");
         let path = log_dir.join(&name);
+        // One begins to catch by making way for its log.
         let _ = fs::remove_file(&path);
         client.call(&Command(format!("logger add channel {name} notice,warning,error"))).await?;
         Ok(Self { name, path })
@@ -70,10 +72,24 @@ impl Complaints {
     }
 
     async fn end(&self, client: &Client) -> Result<(), AmiError> {
-        let removed = client.call(&Command(format!("logger remove channel {}", self.name))).await;
+        // Its file stays where Asterisk could not be told: it says that there is a log to end.
+        client.call(&Command(format!("logger remove channel {}", self.name))).await?;
         let _ = fs::remove_file(&self.path);
-        removed.map(drop)
+        Ok(())
     }
+}
+
+/// Ends the logs that are left of an apply that was cut short: Asterisk would go on writing them until it is restarted.
+pub async fn forget(client: &Client, log_dir: &Path) -> Result<(), AmiError> {
+    let Ok(entries) = fs::read_dir(log_dir) else { return Ok(()) };
+    for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with("pbxd-") && path.extension().is_some_and(|end| end == "log") {
+            client.call(&Command(format!("logger remove channel {name}"))).await?;
+            let _ = fs::remove_file(&path);
+        }
+    }
+    Ok(())
 }
 
 /// A logged line without its colours.

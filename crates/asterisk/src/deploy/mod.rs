@@ -5,7 +5,7 @@
 //! Asterisk answers success even when it rejected an object.
 
 mod changed;
-mod complaints;
+pub mod complaints;
 mod drift;
 mod preflight;
 mod reload;
@@ -14,18 +14,20 @@ mod revisions;
 mod tests;
 mod verify;
 
+use std::collections::HashMap;
+
 use pbx_manifest::ObjectRef;
 
 use crate::ami::AmiError;
 use crate::config::ConfigFile;
 
-pub use changed::{ChangedSection, changed_sections};
+pub use changed::{ChangedSection, all_sections, changed_sections};
 pub use complaints::Complaints;
 pub use drift::Drifted;
 pub use preflight::preflight;
 pub use reload::reload;
 pub use revisions::{FilesError, Revisions, Staged};
-pub use verify::{Verification, pins, verify};
+pub use verify::{ReadBack, Verification, pins, verify};
 
 /// Something that Asterisk did not take as it was meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,34 +76,43 @@ pub enum DeployError {
 /// Gives rejections the words that Asterisk logged about them: those that name an object's id in quotes. A complaint about a
 /// section that changed, and that nothing read back explains, is a rejection of its own.
 pub fn attribute(rejections: &mut Vec<Rejection>, log: &[String], changed: &[ChangedSection<'_>]) {
+    let mut by_id: HashMap<String, Vec<usize>> = HashMap::new();
+    for (at, rejection) in rejections.iter().enumerate() {
+        if let Some(id) = rejection.object.as_ref().and_then(crate::config::sip_id) {
+            by_id.entry(id).or_default().push(at);
+        }
+    }
+    // Other files' sections are named by common words, as `general`.
+    let mut sections: HashMap<&str, (&'static str, &ConfigFile, usize)> = HashMap::new();
+    for change in changed.iter().filter(|change| change.file == "pjsip.conf") {
+        if let Some((file, section)) = change.after {
+            sections.entry(&section.name).or_insert((change.file, file, section.line));
+        }
+    }
     for line in log.iter().filter(|line| about_configuration(line)) {
         let mut told = false;
-        for rejection in rejections.iter_mut() {
-            let id = rejection.object.as_ref().and_then(crate::config::sip_id);
-            if id.is_some_and(|id| names(line, &id)) {
-                rejection.asterisk.push(line.clone());
+        for id in quoted(line) {
+            for rejection in by_id.get(id).into_iter().flatten() {
+                rejections[*rejection].asterisk.push(line.clone());
                 told = true;
             }
         }
         if told {
             continue;
         }
-        // Other files' sections are named by common words, as `general`.
-        let named = changed.iter().filter(|change| change.file == "pjsip.conf").find_map(|change| {
-            let (file, section) = change.after?;
-            names(line, &section.name)
-                .then(|| Rejection::at(change.file, file, section.line, "Asterisk complained when it loaded this"))
-        });
-        if let Some(mut rejection) = named {
+        if let Some((id, (name, file, at))) = quoted(line).find_map(|id| sections.get_key_value(id)) {
+            let mut rejection = Rejection::at(name, file, *at, "Asterisk complained when it loaded this");
             rejection.asterisk.push(line.clone());
+            // What else is said of it belongs here.
+            by_id.entry((*id).to_owned()).or_default().push(rejections.len());
             rejections.push(rejection);
         }
     }
 }
 
-/// Whether a logged line names an id: in quotes, as such messages of Asterisk have it.
-fn names(line: &str, id: &str) -> bool {
-    line.contains(&format!("'{id}'")) || line.contains(&format!("\"{id}\""))
+/// What stands in quotes in a logged line: such messages of Asterisk have ids so.
+fn quoted(line: &str) -> impl Iterator<Item = &str> {
+    ['\'', '"'].into_iter().flat_map(|quote| line.split(quote).skip(1))
 }
 
 /// Whether a logged line comes from where Asterisk reads configuration, and not from a call that happened to go on meanwhile.

@@ -201,3 +201,36 @@ impl Action for PJSIPShowRegistrationsOutbound {
         Ok(reply.list_of("OutboundRegistrationDetail")?.iter().map(RegistrationItem::read).collect())
     }
 }
+
+/// Every registration at others with all its options, under their names in CamelCase.
+#[derive(Debug, Clone, Copy)]
+pub struct RegistrationDetails;
+
+impl Action for RegistrationDetails {
+    type Answer = Vec<Message>;
+
+    fn request(&self) -> Request {
+        Request::new("PJSIPShowRegistrationsOutbound").within(LIST_LIMIT)
+    }
+
+    fn read(&self, reply: Reply) -> Result<Self::Answer, AmiError> {
+        reply.list_of("OutboundRegistrationDetail")
+    }
+}
+
+/// Every account, passwords included, with all its options, under their names in CamelCase.
+#[derive(Debug, Clone, Copy)]
+pub struct PJSIPShowAuths;
+
+impl Action for PJSIPShowAuths {
+    type Answer = Vec<Message>;
+
+    fn request(&self) -> Request {
+        Request::new("PJSIPShowAuths").within(LIST_LIMIT)
+    }
+
+    fn read(&self, reply: Reply) -> Result<Self::Answer, AmiError> {
+        // Measured.
+        reply.list(&["No Auths found"])
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use futures_util::stream::TryStreamExt;
 
 use super::{Rejection, Verification, ask, read};
-use crate::ami::action::{Command, Getvar, VoicemailUsersList};
+use crate::ami::action::{Command, Getvar, VoicemailUser, VoicemailUsersList};
 use crate::ami::{AmiError, Client};
 use crate::config::{ConfigFile, ConfigTree};
 
@@ -15,6 +15,9 @@ struct Line<'t> {
     pin: String,
     full_name: String,
     email: &'t str,
+    /// Whether messages are attached to mail, and whether they are deleted then.
+    attach: bool,
+    delete: bool,
     /// Where it stands, from 1.
     at: usize,
 }
@@ -26,7 +29,11 @@ fn lines(file: &ConfigFile) -> impl Iterator<Item = Line<'_>> {
             let (name, rest) = line.split_once(" => ")?;
             let mut fields = rest.split(',');
             let mut next = || fields.next().unwrap_or_default();
-            Some(Line { name, pin: read(next()), full_name: read(next()), email: next(), at: section.line + at })
+            let (pin, full_name, email) = (read(next()), read(next()), next());
+            let options = fields.nth(1).unwrap_or_default();
+            let says = |option: &str| options.split('|').any(|own| own == option);
+            let (attach, delete) = (says("attach=yes"), says("delete=yes"));
+            Some(Line { name, pin, full_name, email, attach, delete, at: section.line + at })
         })
     })
 }
@@ -34,12 +41,12 @@ fn lines(file: &ConfigFile) -> impl Iterator<Item = Line<'_>> {
 /// Reads back every box: there is no asking for one.
 pub(super) async fn boxes(client: &Client, to: &ConfigTree, found: &mut Verification) -> Result<(), AmiError> {
     let Some(file) = to.file("voicemail.conf") else { return Ok(()) };
-    // Name and address of each box; nothing of either where only the command lists boxes, which cuts them.
-    let has: HashMap<String, Option<(String, String)>> = match client.call(&VoicemailUsersList).await {
+    // What is known of each box; nothing but its name where only the command lists boxes, which cuts the rest.
+    let has: HashMap<String, Option<VoicemailUser>> = match client.call(&VoicemailUsersList).await {
         Ok(users) => users
             .into_iter()
             .filter(|user| user.context == "pbx")
-            .map(|user| (user.mailbox, Some((user.full_name, user.email.unwrap_or_default()))))
+            .map(|user| (user.mailbox.clone(), Some(user)))
             .collect(),
         // Where a second build of voicemail declined to load after the first, it took the first one's actions with it.
         Err(AmiError::Refused { .. }) => client
@@ -60,10 +67,19 @@ pub(super) async fn boxes(client: &Client, to: &ConfigTree, found: &mut Verifica
         found.mailboxes += 1;
         let problem = match has.get(one.name) {
             None => format!("voicemail box {} is not there", one.name),
-            Some(Some((name, email))) if *name != one.full_name || email != one.email => {
-                format!("voicemail box {} is of `{name}`, {email}", one.name)
+            Some(Some(user)) => {
+                let email = user.email.as_deref().unwrap_or_default();
+                if user.full_name != one.full_name || email != one.email {
+                    format!("voicemail box {} is of `{}`, {email}", one.name, user.full_name)
+                } else if user.attach.is_some_and(|attach| attach != one.attach) {
+                    format!("voicemail box {}: whether messages are attached to mail is not as it was meant", one.name)
+                } else if user.delete.is_some_and(|delete| delete != one.delete) {
+                    format!("voicemail box {}: whether mailed messages are deleted is not as it was meant", one.name)
+                } else {
+                    continue;
+                }
             }
-            Some(_) => continue,
+            Some(None) => continue,
         };
         found.rejections.push(Rejection::at("voicemail.conf", file, one.at, problem));
     }
