@@ -4,6 +4,7 @@ use pbx_api::{ClientError, ErrorBody, ErrorCode};
 use pbx_manifest::{Diagnostic, Source};
 use serde_json::json;
 
+use crate::show::thousands;
 use crate::snippet;
 use crate::ui::{Style, Ui};
 
@@ -48,6 +49,9 @@ pub struct Failure {
     pub failures: Vec<pbx_api::Failure>,
 }
 
+/// Of very many things that Asterisk did not take, so many are told: the rest is mostly the same.
+const SHOWN: usize = 20;
+
 impl Failure {
     /// A failure with its exit, its word and what is wrong.
     pub fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
@@ -89,10 +93,13 @@ impl Failure {
             ui.talk(text.trim_end());
             ui.talk("");
         }
-        for failure in &self.failures {
+        for failure in self.failures.iter().take(SHOWN) {
             let text = snippet::failure(failure, ui.style_of_errors());
             ui.talk(text.trim_end());
             ui.talk("");
+        }
+        if let Some(more) = self.failures.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+            ui.talk(&format!("… and {}; `-o json` has all of them\n", thousands(more) + " more"));
         }
         let mark = ui.mark_err(Style::Bad, "error");
         ui.talk(&format!("{mark}: {}", self.message));

@@ -201,6 +201,13 @@ fn revision(planned: &Planned, live: &Live, request: &ApplyRequest, actor: &str)
     Ok(NewRevision { base, actor: actor.into(), origin, message, at: now(), changes, secrets })
 }
 
+/// Towards the new revision, or back to the one that was live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    There,
+    Back,
+}
+
 /// A change under way: its revision is journalled.
 struct Changing<'c> {
     system: &'c Arc<System>,
@@ -373,7 +380,8 @@ impl Changing<'_> {
         let staged = self.stage().await?;
         tell(self.listener, Step::Preflight, "", 0, staged.changed.len());
         let (id, from, to) = (number(self.id), &self.live.tree, &self.planned.tree);
-        let rejections = match deploy::preflight(&client, id, from, to, &staged.changed).await {
+        let rejections = match deploy::preflight(&client, id, from, to, &staged.changed, &self.changed(from, to)).await
+        {
             Ok(rejections) => rejections,
             Err(error) => {
                 self.abandon(State::Failed, &error.to_string()).await;
@@ -389,15 +397,7 @@ impl Changing<'_> {
             return Ok(self.outcome(OutcomeResult::RolledBack, failures, &Verification::default()));
         }
         self.activate().await?;
-        let taken = async {
-            let (mut rejections, verified) = self.settle(&client, &self.live.tree, &self.planned.tree, "new").await?;
-            // What users have set by telephone is as it should be, but for the PINs that change.
-            if rejections.is_empty() {
-                rejections = deploy::pins(&client, &self.live.tree, &self.planned.tree).await?;
-            }
-            Ok::<_, AmiError>((rejections, verified))
-        };
-        let (mut rejections, verified) = match taken.await {
+        let (mut rejections, verified) = match self.settle(&client, from, to, Way::There).await {
             Ok(settled) => settled,
             Err(error) => {
                 let lost = error.is_transient();
@@ -459,21 +459,27 @@ impl Changing<'_> {
         Ok(self.outcome(result, failures, &verified))
     }
 
+    /// The sections to look at between two trees: what Asterisk has is only known when it has said so; else everything counts as changed.
+    fn changed<'t>(&self, from: &'t ConfigTree, to: &'t ConfigTree) -> Vec<ChangedSection<'t>> {
+        if self.proven { changed_sections(from, to) } else { all_sections(from, to) }
+    }
+
     /// Reloads what differs between two trees, reads it back, and says what is not as it was meant.
     async fn settle(
         &self,
         client: &Client,
         from: &ConfigTree,
         to: &ConfigTree,
-        tag: &str,
+        way: Way,
     ) -> Result<(Vec<Rejection>, Verification), AmiError> {
-        // What Asterisk has is only known when it has said so; else everything counts as changed.
-        let changed = if self.proven { changed_sections(from, to) } else { all_sections(from, to) };
+        let changed = self.changed(from, to);
         let config = self.system.config();
-        let tag = format!("{}-{tag}", self.id);
+        let tag = format!("{}-{}", self.id, if way == Way::There { "new" } else { "back" });
         let caught = deploy::Complaints::catch(client, &config.asterisk.log_dir, &tag).await?;
         let modules = if self.proven { to.reloads(from) } else { FILES.to_vec() };
-        let (mut rejections, verified) = match self.reload_and_verify(client, &modules, &changed, to).await {
+        let read_back = ReadBack::new(&changed, to);
+        let read_back = if way == Way::There { read_back.with_pins(from) } else { read_back };
+        let (mut rejections, verified) = match self.reload_and_verify(client, &modules, &read_back, to).await {
             Ok(taken) => taken,
             Err(error) => {
                 caught.ignore(client).await;
@@ -488,12 +494,11 @@ impl Changing<'_> {
         &self,
         client: &Client,
         modules: &[(&'static str, &'static str)],
-        changed: &[ChangedSection<'_>],
+        read_back: &ReadBack<'_>,
         to: &ConfigTree,
     ) -> Result<(Vec<Rejection>, Verification), AmiError> {
         let (total, mut done) = (modules.len(), 0);
         let limit = self.system.config().asterisk.patience();
-        let read_back = ReadBack::new(changed, to);
         let ended = CancellationToken::new();
         let reloading = async {
             let reloaded = deploy::reload(client, modules, to, limit, |module| {
@@ -556,7 +561,7 @@ impl Changing<'_> {
                     "the old files are in place, but Asterisk did not come back to say that it has read them: {error}"
                 ))
             })?;
-            match self.settle(&client, &self.planned.tree, &self.live.tree, "back").await {
+            match self.settle(&client, &self.planned.tree, &self.live.tree, Way::Back).await {
                 Ok((rejections, _)) => break rejections,
                 Err(error) if error.is_transient() && Instant::now() < until => {
                     warn!(%error, "Asterisk did not answer on the way back; asking again");

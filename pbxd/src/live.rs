@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use pbx_api::{ErrorBody, ErrorCode};
-use pbx_asterisk::config::{ConfigTree, Secrets, render_with};
+use pbx_asterisk::config::{ConfigTree, Secrets, render};
 use pbx_manifest::{Catalog, Kind, ObjectRef, Record, Records};
-use pbx_routing::CallGraph;
 use pbx_store::{ObjectRow, Secret, SecretId, Store};
 
 /// The live revision and all that follows from it.
@@ -27,9 +26,9 @@ pub(crate) struct Live {
     pub(crate) tree: ConfigTree,
 }
 
-/// The files of a catalog with its secrets.
-pub(crate) fn files(catalog: &Catalog, graph: &CallGraph, secrets: &Secrets) -> ConfigTree {
-    if catalog.is_empty() { ConfigTree::empty() } else { render_with(catalog, graph, secrets) }
+/// The files of a checked catalog with its secrets.
+fn files(catalog: &Catalog, secrets: &Secrets) -> ConfigTree {
+    if catalog.is_empty() { ConfigTree::empty() } else { render(catalog, secrets) }
 }
 
 /// Objects from their rows.
@@ -71,7 +70,7 @@ impl Live {
             anyhow::bail!("the store has an object that this version cannot read: {first}");
         }
         let secrets = secret_values(store.secrets().await?);
-        let tree = files(&catalog, &CallGraph::new(&catalog), &secrets);
+        let tree = files(&catalog, &secrets);
         Ok(Self {
             revision: snapshot.head.map(|head| head.get().unsigned_abs()),
             records,

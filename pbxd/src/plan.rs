@@ -12,16 +12,15 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use pbx_api::{Blast, ErrorBody, ErrorCode, Plan, PlanRequest};
-use pbx_asterisk::config::{ConfigTree, Secrets};
+use pbx_asterisk::config::{ConfigTree, Secrets, render_checked};
 use pbx_asterisk::deploy::changed_sections;
 use pbx_manifest::{Action, Catalog, Diagnostic, ObjectRef, Records, read_spec, revise};
-use pbx_routing::CallGraph;
 use pbx_store::Store;
 
 pub(crate) use self::limits::defaults_hold;
 pub(crate) use self::unseen::unseen;
 use self::wanted::Wanted;
-use crate::live::{self, Live};
+use crate::live::Live;
 use crate::secrets;
 
 /// A plan with all that carrying it out needs.
@@ -109,16 +108,18 @@ pub(crate) async fn plan(
         catalog.remove(object);
         values.replace(object, BTreeMap::new());
     }
-    let graph = CallGraph::new(&catalog);
-    found.extend(pbx_routing::check_system(&catalog, &graph));
     let changes = pbx_manifest::changes(&live.records, &records);
-    if found.iter().any(Diagnostic::is_error) {
+    let rendered = render_checked(&catalog, &values, |graph| {
+        found.extend(pbx_routing::check_system(&catalog, graph));
+        if found.iter().any(Diagnostic::is_error) { Err(()) } else { Ok(()) }
+    });
+    let Ok(rendered) = rendered else {
         return Err(limits::still_used(&changes, &mut found).unwrap_or_else(|| invalid(found)));
-    }
+    };
     if limits == Limits::Kept {
         limits::deletes(&changes, live, &catalog, &request)?;
     }
-    let tree = live::files(&catalog, &graph, &values);
+    let tree = if catalog.is_empty() { ConfigTree::empty() } else { rendered };
     let sections = changed_sections(&live.tree, &tree);
     let view = Plan {
         id,

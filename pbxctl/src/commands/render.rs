@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use pbx_asterisk::config::{Secrets, render_with};
+use pbx_asterisk::config::{Secrets, render_checked};
 
 use crate::app::App;
 use crate::cli::{Files, Rows};
@@ -30,17 +30,18 @@ pub struct Render {
 pub fn run(args: &Render, app: &mut App) -> Result<Exit, Failure> {
     let documents = input::documents(app, &args.files.file, args.rows)?;
     let catalog: pbx_manifest::Catalog = documents.iter().collect();
-    let graph = pbx_routing::CallGraph::new(&catalog);
-    let mut found = pbx_routing::check_system(&catalog, &graph);
-    found.retain(pbx_manifest::Diagnostic::is_error);
-    if !found.is_empty() {
+    let rendered = render_checked(&catalog, &Secrets::default(), |graph| {
+        let mut found = pbx_routing::check_system(&catalog, graph);
+        found.retain(pbx_manifest::Diagnostic::is_error);
+        if found.is_empty() { Ok(()) } else { Err(found) }
+    });
+    let tree = rendered.map_err(|mut found| {
         pbx_manifest::locate(&app.sources, &documents, &mut found);
         let message = show::plural(found.len(), "error in the manifests", "errors in the manifests");
-        return Err(Failure::failed("invalid", message)
+        Failure::failed("invalid", message)
             .help("nothing was written; mend them, and run the command again")
-            .with(found));
-    }
-    let tree = render_with(&catalog, &graph, &Secrets::default());
+            .with(found)
+    })?;
     let mut written = 0;
     for (name, file) in tree.files() {
         if let Some(folder) = &args.out {

@@ -81,6 +81,62 @@ fn what_asterisk_lost_comes_back_with_the_next_apply() -> Result<()> {
     Ok(())
 }
 
+/// Somebody's own reload, of files that say something else, is told of whatever they say: options of boxes, accounts, registrations.
+#[test]
+fn what_asterisk_read_from_other_files_is_told() -> Result<()> {
+    let system = System::start()?;
+    let account = "registration: { username: acme, password: provider-secret }";
+    let carriers = [
+        format!("---\nkind: Carrier\nmetadata: {{ name: one }}\nspec: {{ hosts: [\"192.0.2.1\"], {account} }}\n"),
+        format!("---\nkind: Carrier\nmetadata: {{ name: two }}\nspec: {{ hosts: [\"192.0.2.2\"], {account} }}\n"),
+        "---\nkind: Carrier\nmetadata: { name: three }\nspec: { hosts: [\"192.0.2.3\"] }\n".into(),
+    ]
+    .concat();
+    let with_box =
+        extension("1001", ", displayName: Ana, email: ana@example.com, voicemail: { enabled: true, pin: \"4711\" }");
+    system.apply(&[settings(", ice: { stun: [\"192.0.2.9:3478\"] }"), with_box, carriers].concat())?;
+    system.pbxctl(&["drift"])?.expect(0)?;
+
+    let file = |name: &str| system.asterisk().etc().join("pbx.d/current").join(name);
+    let edits: [(&str, &str, &[(&str, &str)]); 3] = [
+        ("voicemail.conf", "app_voicemail.so", &[("attach=yes", "attach=no")]),
+        ("rtp.conf", "res_rtp_asterisk.so", &[("192.0.2.9", "192.0.2.8")]),
+        (
+            "pjsip.conf",
+            "res_pjsip.so",
+            &[
+                ("password = provider-secret", "password = another"),
+                ("retry_interval = 30", "retry_interval = 40"),
+                ("endpoint = carrier-three\nmatch", "endpoint = carrier-three\nmatch = 192.0.2.4\nmatch"),
+            ],
+        ),
+    ];
+    for (name, module, changes) in edits {
+        let kept = fs::read_to_string(file(name))?;
+        let mut edited = kept.clone();
+        for (from, to) in changes {
+            assert!(edited.contains(from), "{name} has no {from}:\n{kept}");
+            edited = edited.replacen(from, to, 1);
+        }
+        fs::write(file(name), &edited)?;
+        system.asterisk().cli(&format!("module reload {module}"))?;
+        // Asterisk has read it; the file is as it was.
+        fs::write(file(name), kept)?;
+    }
+    let told = system.pbxctl(&["drift"])?.expect(2)?;
+    for part in [
+        "voicemail box 1001: whether messages are attached to mail",
+        "stunaddr should be 192.0.2.9:3478",
+        "SIP auth carrier-one: password is not the one",
+        "SIP registration carrier-one: retry_interval should be `30`",
+        "SIP identify carrier-three: match",
+    ] {
+        assert!(told.stdout.contains(part), "{part}:\n{told}");
+    }
+    assert!(!told.stdout.contains("another") && !told.stdout.contains("provider-secret"), "{told}");
+    Ok(())
+}
+
 #[test]
 fn what_asterisk_was_told_by_hand_and_what_was_set_by_hand_is_told() -> Result<()> {
     let system = System::start()?;

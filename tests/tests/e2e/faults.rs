@@ -86,6 +86,21 @@ fn what_asterisk_rejects_is_taken_back_and_told() -> Result<()> {
     Ok(())
 }
 
+/// A profile's mistake is a mistake of all who have it: soon told, and not a thousand times.
+#[test]
+fn what_asterisk_rejects_of_many_is_told_once() -> Result<()> {
+    let system = System::start()?;
+    let (manifests, _phone) = small(&system)?;
+    let profile = "---\nkind: ExtensionProfile\nmetadata: { name: desk }\nspec: { codecs: [evs] }\n";
+    let many: String = (2000..2600).map(|number| extension(&number.to_string(), ", profile: desk")).collect();
+    let output = apply(&system, &[&manifests, profile, &many].concat(), &[])?.expect(4)?;
+    assert!(output.stderr.contains("extension/2000") && output.stderr.contains("Asterisk says: "), "{output}");
+    assert!(output.stderr.contains("… and ") && output.stderr.lines().count() < 2500, "{output}");
+    assert_eq!(system.health()?.revision, Some(1));
+    system.caller("1002")?.call("1001", system.ip())?.expect_answer()?;
+    Ok(())
+}
+
 #[test]
 fn what_a_missing_module_ignores_is_noticed() -> Result<()> {
     let modules = "[modules]\nautoload = yes\nnoload = res_pjsip_outbound_registration.so\nnoload = app_voicemail_odbc.so\n\

@@ -114,23 +114,33 @@ impl ConfigTree {
 
 /// Writes the configuration of a checked system. Deterministic: the same input gives the same bytes.
 pub fn render(catalog: &Catalog, secrets: &Secrets) -> ConfigTree {
-    render_with(catalog, &CallGraph::new(catalog), secrets)
+    let Ok(tree) = render_checked(catalog, secrets, |_| Ok::<_, std::convert::Infallible>(()));
+    tree
 }
 
-/// [`render`] for those who have the system's graph already: it takes as long to make as a file to write. The files are written side
-/// by side.
-pub fn render_with(catalog: &Catalog, graph: &CallGraph, secrets: &Secrets) -> ConfigTree {
-    let (pjsip, rest) = std::thread::scope(|scope| {
+/// [`render`] for a system whose `check`, which looks at its graph, is still to be made. Files are written side by side, and while it is
+/// being made: what it refuses was written in vain.
+pub fn render_checked<E>(
+    catalog: &Catalog,
+    secrets: &Secrets,
+    check: impl FnOnce(&CallGraph) -> Result<(), E>,
+) -> Result<ConfigTree, E> {
+    let (dialplan, rest) = std::thread::scope(|scope| {
+        // Those that need no graph.
         let rest = scope.spawn(|| {
             [
-                ("extensions.conf", dialplan::render(catalog, graph)),
+                ("pjsip.conf", pjsip::render(catalog, secrets)),
                 ("voicemail.conf", voicemail::render(catalog, secrets)),
                 ("rtp.conf", rtp::render(catalog, secrets)),
             ]
         });
-        (pjsip::render(catalog, secrets), rest.join())
+        let graph = CallGraph::new(catalog);
+        let dialplan = check(&graph).map(|()| dialplan::render(catalog, &graph));
+        (dialplan, rest.join())
     });
+    // First what is wrong: it may be why something could not be written.
+    let dialplan = dialplan?;
     let rest = rest.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    let files = rest.into_iter().chain([("pjsip.conf", pjsip)]);
-    ConfigTree { files: files.map(|(name, file)| (name, Arc::new(file))).collect() }
+    let files = rest.into_iter().chain([("extensions.conf", dialplan)]);
+    Ok(ConfigTree { files: files.map(|(name, file)| (name, Arc::new(file))).collect() })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::time::SystemTime;
 
 use fs_err as fs;
@@ -40,9 +41,18 @@ fn checksum(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
-/// What is kept of a tree's files.
-pub(super) fn checksums(tree: &ConfigTree) -> String {
-    tree.files().fold(String::new(), |text, (name, file)| text + &checksum(file.text().as_bytes()) + "  " + name + "\n")
+/// What is kept of a tree's files. Of one whose sum is known already, none is made.
+pub(super) fn checksums<'k>(tree: &ConfigTree, known: impl Fn(&str) -> Option<&'k String>) -> String {
+    tree.files().fold(String::new(), |text, (name, file)| {
+        let sum = known(name).cloned().unwrap_or_else(|| checksum(file.text().as_bytes()));
+        text + &sum + "  " + name + "\n"
+    })
+}
+
+/// What was kept of the files in a folder, by their names.
+pub(super) fn kept(folder: &Path) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(folder.join(CHECKSUMS)).unwrap_or_default();
+    text.lines().filter_map(|line| line.split_once("  ")).map(|(sum, name)| (name.to_owned(), sum.to_owned())).collect()
 }
 
 impl Revisions {
@@ -54,9 +64,7 @@ impl Revisions {
     /// When a file is there and cannot be read.
     pub fn drift(&self, id: u64, tree: &ConfigTree) -> Result<Vec<Drifted>, FilesError> {
         let folder = self.folder(id);
-        let kept = fs::read_to_string(folder.join(CHECKSUMS)).unwrap_or_default();
-        let kept: BTreeMap<&str, &str> =
-            kept.lines().filter_map(|line| line.split_once("  ")).map(|(sum, name)| (name, sum)).collect();
+        let kept = kept(&folder);
         let mut drifted = Vec::new();
         for (name, file) in tree.files() {
             let path = folder.join(name);
@@ -118,7 +126,7 @@ mod tests {
         // As written by another version that said it otherwise.
         let other = text + "; said otherwise\n";
         fs::write(&path, &other).unwrap();
-        let sums = checksums(&tree);
+        let sums = checksums(&tree, |_| None);
         let sums = sums.lines().map(|line| match line.split_once("  ") {
             Some((_, "pjsip.conf")) => format!("{}  pjsip.conf\n", checksum(other.as_bytes())),
             _ => format!("{line}\n"),

@@ -27,7 +27,7 @@ pub use drift::Drifted;
 pub use preflight::preflight;
 pub use reload::reload;
 pub use revisions::{FilesError, Revisions, Staged};
-pub use verify::{ReadBack, Verification, pins, verify};
+pub use verify::{ReadBack, Verification, verify};
 
 /// Something that Asterisk did not take as it was meant.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Asterisk's own parser reads the staged files, and its own help names the options there are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::ami::action::{Command, GetConfig};
 use crate::ami::{AmiError, Client};
@@ -8,7 +8,7 @@ use crate::config::ConfigTree;
 use crate::modules::{self, Module};
 use crate::sockets::{self, Listening};
 
-use super::{DeployError, Rejection, Revisions};
+use super::{ChangedSection, DeployError, Rejection, Revisions};
 
 /// The module and type under which `config show help` lists the options of a SIP section.
 const OPTIONS: [(&str, &str); 6] = [
@@ -20,17 +20,18 @@ const OPTIONS: [(&str, &str); 6] = [
     ("registration", "res_pjsip_outbound_registration"),
 ];
 
-/// Has Asterisk read the staged files of a revision. What it would not read, options and modules it does not have, and transports
-/// that could not listen are returned.
+/// Has Asterisk read the staged `files` of a revision. What it would not read, options and modules it does not have (of the sections
+/// that changed), and transports that could not listen are returned.
 pub async fn preflight(
     client: &Client,
     id: u64,
     from: &ConfigTree,
     tree: &ConfigTree,
-    changed: &[&str],
+    files: &[&str],
+    changed: &[ChangedSection<'_>],
 ) -> Result<Vec<Rejection>, DeployError> {
     let mut rejections = without_modules(client, tree).await?;
-    for (name, file) in tree.files().filter(|(name, _)| changed.contains(name)) {
+    for (name, file) in tree.files().filter(|(name, _)| files.contains(name)) {
         // What adds to a section of the main file cannot be read alone.
         if file.sections().first().is_some_and(|section| file.section_text(section).starts_with("[general](+)")) {
             continue;
@@ -47,8 +48,8 @@ pub async fn preflight(
             Err(error) => return Err(error.into()),
         }
     }
-    if changed.contains(&"pjsip.conf") {
-        rejections.extend(unknown_options(client, tree).await?);
+    if files.contains(&"pjsip.conf") {
+        rejections.extend(unknown_options(client, tree, changed).await?);
         if sockets::is_here(client.addr()).await {
             rejections.extend(sockets::taken(from, tree, &Listening::read()));
         }
@@ -75,13 +76,25 @@ async fn without_modules(client: &Client, tree: &ConfigTree) -> Result<Vec<Rejec
 }
 
 /// Options of SIP sections that the running version does not have.
-async fn unknown_options(client: &Client, tree: &ConfigTree) -> Result<Vec<Rejection>, DeployError> {
+async fn unknown_options(
+    client: &Client,
+    tree: &ConfigTree,
+    changed: &[ChangedSection<'_>],
+) -> Result<Vec<Rejection>, DeployError> {
     let Some(file) = tree.file("pjsip.conf") else { return Ok(Vec::new()) };
+    let changed: HashSet<usize> = changed
+        .iter()
+        .filter(|change| change.file == "pjsip.conf")
+        .filter_map(|change| change.after.map(|(_, section)| section.line))
+        .collect();
     let mut used: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
     let mut types: BTreeMap<&str, &str> = BTreeMap::new();
     for section in file.sections() {
         let text = file.section_text(section);
         let head = text.lines().next().unwrap_or_default();
+        if !head.ends_with("(!)") && !changed.contains(&section.line) {
+            continue;
+        }
         let own = text.lines().find_map(|line| line.strip_prefix("type = "));
         let inherited = head.split_once("](").and_then(|(_, rest)| types.get(rest.trim_end_matches(')')).copied());
         let Some(kind) = own.or(inherited).or_else(|| head.ends_with("(+)").then_some("transport")) else { continue };

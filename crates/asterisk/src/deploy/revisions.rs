@@ -129,7 +129,10 @@ impl Revisions {
         let sums = folder.join(drift::CHECKSUMS);
         let written = || -> std::io::Result<()> {
             let mut out = fs::OpenOptions::new().write(true).create_new(true).open(&sums)?;
-            out.write_all(drift::checksums(tree).as_bytes())?;
+            let kept = base.map(|base| drift::kept(&self.folder(base))).unwrap_or_default();
+            out.write_all(
+                drift::checksums(tree, |name| kept.get(name).filter(|_| staged.linked.contains(&name))).as_bytes(),
+            )?;
             out.set_permissions(std::fs::Permissions::from_mode(0o640))?;
             own(&sums, gid)?;
             out.sync_all()

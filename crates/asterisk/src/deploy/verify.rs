@@ -19,8 +19,6 @@ mod rtp;
 mod sip;
 mod voicemail;
 
-pub use self::voicemail::pins;
-
 /// What was compared, and what is not as it was meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verification {
@@ -76,6 +74,7 @@ pub struct ReadBack<'t> {
     contexts: Vec<ChangedSection<'t>>,
     sip: Option<sip::Wanted<'t>>,
     voicemail: bool,
+    pins: Option<&'t ConfigTree>,
     rtp: bool,
 }
 
@@ -92,8 +91,14 @@ impl<'t> ReadBack<'t> {
             contexts: of("extensions.conf"),
             sip,
             voicemail: changed.iter().any(|change| change.file == "voicemail.conf"),
+            pins: None,
             rtp: changed.iter().any(|change| change.file == "rtp.conf"),
         }
+    }
+
+    /// Also the PINs that are not as they were in another tree. What users have set by telephone is as it should be, but for these.
+    pub fn with_pins(self, from: &'t ConfigTree) -> Self {
+        Self { pins: Some(from), ..self }
     }
 
     /// Reads all of it back. `progress` is told how many answers there are, and of how many.
@@ -125,7 +130,11 @@ impl<'t> ReadBack<'t> {
         }
         let mut found = Verification::default();
         self.most(&own, &mut found, &mut |_, _| {}).await.ok()?;
-        found.rejections.is_empty().then_some(found)
+        if let Some(first) = found.rejections.first() {
+            tracing::debug!(others = found.rejections.len() - 1, first = first.message, "not all is there yet");
+            return None;
+        }
+        Some(found)
     }
 
     /// All that a reload has read by the time when its SIP objects are there.
@@ -141,6 +150,9 @@ impl<'t> ReadBack<'t> {
         }
         if self.voicemail {
             voicemail::boxes(client, self.to, found).await?;
+        }
+        if let Some(from) = self.pins {
+            voicemail::pins(client, from, self.to, found).await?;
         }
         Ok(())
     }

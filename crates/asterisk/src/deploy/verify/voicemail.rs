@@ -89,11 +89,15 @@ pub(super) async fn boxes(client: &Client, to: &ConfigTree, found: &mut Verifica
     Ok(())
 }
 
-/// Reads back the PINs that change from one tree to another, after [`verify`]: one that its user has set by telephone is kept beside
-/// the messages, and goes before the file's. For a PIN that does not change, that is as it should be.
-pub async fn pins(client: &Client, from: &ConfigTree, to: &ConfigTree) -> Result<Vec<Rejection>, AmiError> {
-    let mut rejections = Vec::new();
-    let Some(file) = to.file("voicemail.conf") else { return Ok(rejections) };
+/// Reads back the PINs that change from one tree to another: one that its user has set by telephone is kept beside the messages, and
+/// goes before the file's. For a PIN that does not change, that is as it should be.
+pub(super) async fn pins(
+    client: &Client,
+    from: &ConfigTree,
+    to: &ConfigTree,
+    found: &mut Verification,
+) -> Result<(), AmiError> {
+    let Some(file) = to.file("voicemail.conf") else { return Ok(()) };
     let before: HashMap<&str, String> =
         from.file("voicemail.conf").into_iter().flat_map(lines).map(|one| (one.name, one.pin)).collect();
     let changed: Vec<Line<'_>> = lines(file).filter(|one| before.get(one.name) != Some(&one.pin)).collect();
@@ -107,8 +111,8 @@ pub async fn pins(client: &Client, from: &ConfigTree, to: &ConfigTree) -> Result
                 "voicemail box {name} keeps the PIN that its user has set by telephone, in voicemail/pbx/{name}/secret.conf under \
                  Asterisk's spool folder; remove that file, and apply again"
             );
-            rejections.push(Rejection::at("voicemail.conf", file, *at, message));
+            found.rejections.push(Rejection::at("voicemail.conf", file, *at, message));
         }
     }
-    Ok(rejections)
+    Ok(())
 }
