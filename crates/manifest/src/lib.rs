@@ -14,6 +14,7 @@ mod diagnostic;
 mod document;
 mod kind;
 pub mod kinds;
+mod patterns;
 mod record;
 mod schema;
 mod secret;
@@ -28,6 +29,7 @@ pub use dest::{Caller, Destination, Hangup};
 pub use diagnostic::{Diagnostic, Severity, nearest};
 pub use document::{API_VERSION, Document, Label, Locator, Metadata, Origin, Parsed, locate, parse, read_spec};
 pub use kind::{AnySpec, Catalog, Kind, Object, ObjectRef, Spec};
+pub use patterns::PatternIndex;
 pub use record::{
     Action, Conflict, Declaration, FieldChange, Meta, ObjectChange, Patch, Record, Records, catalog, changes, fields,
     plain, revise,

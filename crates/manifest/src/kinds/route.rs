@@ -50,13 +50,6 @@ fn national() -> Permission {
     "national".parse().unwrap_or_else(|_| unreachable!("a name"))
 }
 
-impl OutboundRoute {
-    /// Whether it takes a dialled number.
-    pub fn carries(&self, number: &str) -> bool {
-        self.patterns.iter().any(|pattern| pattern.matches(number))
-    }
-}
-
 impl Spec for OutboundRoute {
     fn check(&self, _: &Name, checker: &mut Checker<'_>) {
         if self.patterns.is_empty() {
