@@ -12,7 +12,7 @@ use crate::de::{self, Problem, Step, path_text};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::kind::{AnySpec, Catalog, Kind, ObjectRef};
 use crate::record::Meta;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 use crate::source::{Lines, Source, Span};
 use crate::table::{self, Cells, Layout};
 use crate::text::{Name, Refused, refuse, text_value};
@@ -112,7 +112,7 @@ impl Parsed {
 
     /// What is wrong between the objects, taken as a whole system, with positions. Of documents with mistakes it says what stays
     /// true whatever the right values are: a reference to nothing, a number that is taken. A system without
-    /// mistakes so far is checked by `all`.
+    /// mistakes so far is checked by `all`. Secrets in the open that are soon guessed are told too.
     pub fn check(&self, sources: &[Source], all: impl FnOnce(&Catalog) -> Vec<Diagnostic>) -> Vec<Diagnostic> {
         let whole = !self.diagnostics.iter().any(Diagnostic::is_error);
         let mut found = if whole {
@@ -132,6 +132,13 @@ impl Parsed {
             });
             found
         };
+        for document in &self.documents {
+            for (path, secret) in document.spec.secrets() {
+                if let Secret::Literal(value) = secret {
+                    found.extend(secret::weakness(&document.object, &path, value));
+                }
+            }
+        }
         locate(sources, self.documents.iter().chain(&self.broken), &mut found);
         found
     }

@@ -35,7 +35,10 @@ pub use record::{
     plain, revise,
 };
 pub use schema::{Explanation, Field, explain, schema, schema_of_all};
-pub use secret::{Secret, make as make_secret, value_error as secret_error, value_error_at as secret_error_at};
+pub use secret::{
+    Secret, make as make_secret, value_error as secret_error, value_error_at as secret_error_at,
+    weakness as secret_weakness,
+};
 pub use source::{Position, Source, Span, Table};
 pub use table::{Entry, Grid, cover, grid, grid_of, is_secret, is_secret_path, is_table, mask};
 pub use text::{
