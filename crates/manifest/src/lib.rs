@@ -40,7 +40,7 @@ pub use secret::{
     weakness as secret_weakness,
 };
 pub use source::{Position, Source, Span, Table};
-pub use table::{Entry, Grid, cover, grid, grid_of, is_secret, is_secret_path, is_table, mask};
+pub use table::{COVER, Entry, Grid, cover, grid, grid_of, is_secret, is_secret_path, is_table, mask};
 pub use text::{
     Codec, DisplayName, Duration, Email, Endpoint, FeatureCode, FilePath, Host, Name, Network, Number, Pattern,
     Permission, Place, Prefix, Refused, Text, TimeZone,
