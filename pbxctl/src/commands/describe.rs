@@ -82,7 +82,12 @@ fn described(view: &ObjectView, look: Look) -> String {
         let at = order.iter().position(|field| name == field || name.starts_with(&format!("{field}.")));
         let taken_from = || view.inherited.get(path).map(ToString::to_string);
         let from = set_by.or_else(taken_from).unwrap_or_else(|| "built in".into());
-        rows.push((at.unwrap_or(usize::MAX), vec![name.to_owned(), shown(value), from]));
+        let (value, from) = if name == "permission" && objects::dialled_by_all(view) {
+            (objects::EVERYONE.into(), "`emergency`".into())
+        } else {
+            (shown(value), from)
+        };
+        rows.push((at.unwrap_or(usize::MAX), vec![name.to_owned(), value, from]));
     }
     for (at, field) in order.iter().enumerate() {
         let top = format!("spec.{field}");
