@@ -39,7 +39,11 @@ fn document(kind: Kind, generator: &mut SchemaGenerator) -> Json {
     json!({
         "type": "object",
         "properties": {
-            "apiVersion": { "const": API_VERSION },
+            // Not required: editors check each document of a file by itself, and the first one's holds for those that say none.
+            "apiVersion": {
+                "const": API_VERSION,
+                "description": "The version of the manifest language. The first document of a file needs it; it holds for all of them.",
+            },
             "kind": { "const": kind.title() },
             "metadata": metadata,
             "spec": spec,
