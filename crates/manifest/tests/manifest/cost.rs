@@ -41,7 +41,7 @@ fn eight_times_the_text_costs_about_eight_times_as_much() {
             "---\napiVersion: pbx/v1\nkind: OutboundRoute\nmetadata: {{ name: {name} }}\nspec: {{ carriers: [one], patterns: [{patterns}] }}\n"
         )
     };
-    let texts: [Text<'_>; 17] = [
+    let texts: [Text<'_>; 18] = [
         ("a long word for a zone", &|n| format!("{}  language: {}\n", EXTENSION, "x".repeat(n)), 100_000),
         (
             "a long zone",
@@ -124,6 +124,7 @@ fn eight_times_the_text_costs_about_eight_times_as_much() {
             },
             100,
         ),
+        ("many documents that are no YAML", &|n| many(n, &|_| format!("---\n{EXTENSION}  displayName: \"Ana\n")), 200),
         ("many documents, repeated", &|n| many(n, &|_| format!("---\n{EXTENSION}  displayName: Ana\n")), 200),
     ];
     for (what, text, size) in texts {
