@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
-use pbx_manifest::Kind;
+use pbx_manifest::{Kind, Label, Name};
 
 use crate::commands::Command;
 
@@ -198,10 +198,20 @@ pub struct Selector {
 }
 
 fn label(text: &str) -> Result<String, String> {
-    match text.split_once('=') {
-        Some((key, _)) if !key.is_empty() => Ok(text.to_owned()),
-        _ => Err("a label is written `key=value`, as in `team=sales`".into()),
+    let Some((key, value)) = text.split_once('=') else {
+        return Err("a label is written `key=value`, as in `team=sales`".into());
+    };
+    // What no object can have would select nothing, and read like an answer.
+    if key.parse::<Name>().is_err() {
+        return Err(format!(
+            "no label has the key `{}`: lower-case letters, digits and `-`; labels select as `team=sales`, and not by `!=`",
+            key.escape_debug()
+        ));
     }
+    if value.parse::<Label>().is_err() {
+        return Err(format!("no label has the value `{}`: letters, digits and `. _ -`", value.escape_debug()));
+    }
+    Ok(text.to_owned())
 }
 
 /// Whether the command line asks for JSON: known before it is parsed, for errors in it have to be JSON too.

@@ -11,7 +11,7 @@ use pbx_manifest::{Document, Source, Table};
 use crate::app::App;
 use crate::cli::Rows;
 use crate::failure::Failure;
-use crate::{git, snippet, workbook};
+use crate::{git, planfile, snippet, workbook};
 
 /// The name of standard input in messages.
 const STDIN: &str = "<stdin>";
@@ -112,7 +112,15 @@ fn read_as(name: &str, bytes: Vec<u8>, rows: Rows) -> Result<Vec<Source>, Failur
         {
             Ok(vec![table(name, bytes, rows)?])
         }
-        _ => Ok(vec![text(name, bytes)?]),
+        _ => {
+            let source = text(name, bytes)?;
+            if planfile::is_plan(&source.text) {
+                return Err(Failure::usage(format!("{name} is a plan, and no manifest")).help(format!(
+                    "`pbxctl show {name}` shows it, and `pbxctl apply {name}` carries it out, without `-f`"
+                )));
+            }
+            Ok(vec![source])
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub fn parse(words: &[String]) -> Result<Nouns, Failure> {
         return Err(Failure::usage("what of? name a kind or an object").help(kinds_help()));
     };
     if words.iter().any(|word| word.contains('/')) {
-        return words.iter().map(|word| object(word)).collect::<Result<_, _>>().map(Nouns::Objects);
+        return each(words).map(object).collect::<Result<_, _>>().map(Nouns::Objects);
     }
     if words.len() == 1 {
         let mut kinds = Vec::new();
@@ -34,23 +34,35 @@ pub fn parse(words: &[String]) -> Result<Nouns, Failure> {
         }
         return Ok(Nouns::Kinds(kinds));
     }
+    if first == "all" {
+        return Err(Failure::usage("`all` is every kind, and takes no names")
+            .help(format!("a kind and names, as in `extension {}`", words[1])));
+    }
     let kind = kind(first)?;
-    words[1..]
-        .iter()
+    each(&words[1..])
         .map(|word| name(kind, word).map(|name| ObjectRef::new(kind, name)))
         .collect::<Result<_, _>>()
         .map(Nouns::Objects)
+}
+
+/// No name has a comma: names may be joined by them, as kinds are.
+fn each(words: &[String]) -> impl Iterator<Item = &str> {
+    words.iter().flat_map(|word| word.split(',')).filter(|word| !word.is_empty())
 }
 
 /// Reads words that must name objects.
 pub fn objects(words: &[String]) -> Result<Vec<ObjectRef>, Failure> {
     match parse(words)? {
         Nouns::Objects(objects) => Ok(objects),
-        Nouns::Kinds(kinds) => Err(Failure::usage(match kinds.first() {
-            Some(kind) => format!("which {}? this needs a name", kind.singular()),
-            None => "which object? this needs a kind and a name".into(),
-        })
-        .help("as in `extension/1001` or `extension 1001`")),
+        Nouns::Kinds(kinds) => Err(match kinds.as_slice() {
+            [Kind::Settings] => {
+                Failure::usage("which settings? this needs a name").help("there is one: `settings/pbx`")
+            }
+            [kind] => Failure::usage(format!("which {}? this needs a name", kind.singular()))
+                .help("as in `extension/1001` or `extension 1001`"),
+            _ => Failure::usage("which object? this needs a kind and a name")
+                .help("as in `extension/1001` or `extension 1001`"),
+        }),
     }
 }
 
@@ -122,6 +134,12 @@ mod tests {
             parse(&words("ext 1001 1002")).unwrap(),
             Nouns::Objects(vec![one("extension/1001"), one("extension/1002")])
         );
+        for joined in ["ext 1001,1002", "ext/1001,ext/1002"] {
+            assert_eq!(
+                parse(&words(joined)).unwrap(),
+                Nouns::Objects(vec![one("extension/1001"), one("extension/1002")])
+            );
+        }
         assert_eq!(
             parse(&words("extension/1001 did/+351210001000")).unwrap(),
             Nouns::Objects(vec![one("extension/1001"), one("did/+351210001000")])
@@ -139,6 +157,10 @@ mod tests {
         let range = said("ext 1000-1003");
         assert!(range.0.starts_with("`1000-1003` is a range") && range.1[0].contains("`pbxctl extension"), "{range:?}");
         assert_eq!(said("extension/1000-1003"), range);
+        assert!(said("all 1001").0.starts_with("`all` is every kind"));
+        let which = |line: &str| objects(&words(line)).unwrap_err();
+        assert_eq!(which("settings").help, ["there is one: `settings/pbx`"]);
+        assert_eq!(which("all").message, "which object? this needs a kind and a name");
         assert!(said("ext/1001 1002").0.starts_with("`1002` names no object"));
         assert!(said("").0.starts_with("what of?"));
         assert!(objects(&words("ext")).unwrap_err().message.starts_with("which extension?"));

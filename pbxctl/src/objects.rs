@@ -54,6 +54,14 @@ pub fn at<'j>(spec: &'j Json, path: &str) -> Option<&'j Json> {
     path.split('.').try_fold(spec, |value, step| value.get(step))
 }
 
+/// Who may dial a route that carries emergency calls, whatever its `permission` says.
+pub const EVERYONE: &str = "everyone";
+
+/// Whether every extension may dial a route.
+pub fn dialled_by_all(object: &ObjectView) -> bool {
+    object.object.kind == Kind::OutboundRoute && object.effective["emergency"] == json!(true)
+}
+
 /// A value in a cell: lists by commas, long ones by their count.
 fn cell(value: Option<&Json>) -> String {
     match value {
@@ -94,7 +102,10 @@ pub fn tables(objects: &[ObjectView], wide: bool, look: Look) -> String {
             // With several kinds, a name alone would not say whose it is.
             let name = object.object.name.to_string();
             let mut row = vec![if kinds.len() > 1 { object.object.to_string() } else { name }];
-            row.extend(shown.iter().map(|(_, path)| cell(at(&object.effective, path))));
+            row.extend(shown.iter().map(|(_, path)| match path {
+                &"permission" if dialled_by_all(object) => EVERYONE.into(),
+                path => cell(at(&object.effective, path)),
+            }));
             if off {
                 row.push(cell(object.effective.get("enabled")));
             }
@@ -205,6 +216,17 @@ mod tests {
         assert!(narrow.lines().all(|line| line.len() <= 40), "{narrow}");
         assert!(wide.contains("  internal,national,international  "), "{wide}");
         assert!(!wide.contains('…') && wide.lines().count() == 2, "{wide}");
+    }
+
+    #[test]
+    fn an_emergency_route_is_everyones() {
+        let route = |name: &str, emergency: bool| {
+            object(name, json!({ "permission": "national", "emergency": emergency, "patterns": ["112"] }))
+        };
+        let all = [route("route/help", true), route("route/near", false)];
+        let text = tables(&all, false, Look { color: false, width: None });
+        let permissions: Vec<&str> = text.lines().skip(1).filter_map(|line| line.split_whitespace().last()).collect();
+        assert_eq!(permissions, [EVERYONE, "national"], "{text}");
     }
 
     #[test]

@@ -24,6 +24,12 @@ pub fn write(path: &Path, saved: &SavedPlan) -> Result<(), Failure> {
 /// How the names of files end that are manifests.
 const MANIFESTS: [&str; 6] = ["yaml", "yml", "csv", "tsv", "xlsx", "xlsm"];
 
+/// Whether a text is a plan that was kept.
+pub fn is_plan(text: &str) -> bool {
+    let start = text.strip_prefix('{').map(str::trim_start).and_then(|text| text.strip_prefix("\"format\":"));
+    start.is_some_and(|text| text.trim_start().starts_with(&format!("\"{PLAN_FORMAT}\"")))
+}
+
 /// Reads a plan.
 pub fn read(path: &Path) -> Result<SavedPlan, Failure> {
     let shown = path.display();

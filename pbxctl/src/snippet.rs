@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use pbx_manifest::{Diagnostic, Position, Source, cover, is_secret_path};
+use pbx_manifest::{COVER, Diagnostic, Position, Source, cover, is_secret_path};
 
 use crate::ui::Look;
 
 /// How much of a line is shown on each side of the words that matter.
 const AROUND: usize = 120;
+
+/// What is shown in the place of a secret, however long it is.
+const STARS: &str = "********";
 
 /// How many findings of one sort are shown: a spreadsheet may have the same slip in every row.
 const ALIKE: usize = 50;
@@ -139,11 +142,10 @@ struct Line {
 }
 
 impl Line {
-    /// The words of a secret itself: shown as so many stars.
+    /// The words of a secret itself, covered.
     fn covered(self) -> Self {
-        let words = "*".repeat(self.words.len());
-        let text = [&self.text[..self.words.start], &words, &self.text[self.words.end..]].concat();
-        Self { text, ..self }
+        let text = [&self.text[..self.words.start], STARS, &self.text[self.words.end..]].concat();
+        Self { text, words: self.words.start..self.words.start + STARS.len() }
     }
 
     /// Whether the words are the name of a field and not its value: a name is no secret.
@@ -175,8 +177,10 @@ impl Line {
             if at + cut == shown_end {
                 words.end = shown.len();
             }
-            if at + cut < tail {
+            if at + cut < tail && c != COVER {
                 push_visible(&mut shown, c);
+            } else if c == COVER && !line[cut..cut + at].ends_with(COVER) {
+                shown.push_str(STARS);
             }
         }
         Some(Self { text: shown, words: words.start..words.end.max(words.start) })
@@ -226,6 +230,16 @@ mod tests {
         let line = Line::around(text, (start, start + 1), true).unwrap();
         assert_eq!(line.text, "k: a<U+202E>b<U+001B>[31m    c");
         assert_eq!(&line.text[line.words.clone()], "c");
+        // However long a secret is.
+        for secret in ["x", "correct horse"] {
+            let text = format!("{{ password: \"{secret}\", email: a }}");
+            let start = text.find("a }").unwrap();
+            let line = Line::around(&text, (start, start + 1), true).unwrap();
+            assert_eq!(line.text, "{ password: \"********\", email: a }");
+            assert_eq!(&line.text[line.words.clone()], "a");
+            let line = Line::around(&text, (13, 13 + secret.len()), true).unwrap();
+            assert_eq!(&line.text[line.words.clone()], "********");
+        }
         let line = Line::around("abc", (3, 3), true).unwrap();
         assert_eq!(line.words, 3..3);
     }

@@ -191,6 +191,7 @@ fn clap_name(command: &clap::Command) -> String {
 #[test]
 fn wrong_usage_ends_with_64() {
     let place = Place::new();
+    place.write("night.plan", "{\n  \"format\": \"pbx/plan/v1\",\n  \"set\": \"default\"\n}\n");
     let mut all = String::new();
     for line in [
         &["aply"][..],
@@ -200,6 +201,16 @@ fn wrong_usage_ends_with_64() {
         &["get", "ext", "1000-1003"],
         &["get", "ext", "-o", "xml"],
         &["get", "ext", "-l", "team"],
+        &["get", "ext", "-l", "team!=sales"],
+        &["export", "-l", "team==sales"],
+        &["extension", "disable", "-l", "Team=sales", "--yes"],
+        &["get", "all", "1001"],
+        &["edit", "settings"],
+        &["delete", "all", "--yes"],
+        &["extension", "set", "2000", "=", "--yes"],
+        &["extension", "passwd", "2000", "secret99", "--yes"],
+        &["extension", "passwd", "2000", "12345678", "--yes"],
+        &["plan", "-f", "night.plan"],
         &["describe", "ext"],
         &["diff"],
         &["diff", "--to", "3"],
@@ -278,6 +289,11 @@ fn warnings_pass_unless_strict() {
         place.run(&["validate", "-f", "a.yaml"]),
         place.run(&["validate", "-f", "a.yaml", "--strict"])
     ));
+    place.write(
+        "a.yaml",
+        &GOOD.replace("Ana Reyes }", "Ana Reyes, password: h2, voicemail: { enabled: true, pin: \"1001\" } }"),
+    );
+    assert_snapshot!("a_secret_that_is_soon_guessed", place.run(&["validate", "-f", "a.yaml", "--strict"]));
 }
 
 #[test]
@@ -379,6 +395,8 @@ fn what_needs_no_pbxd_needs_none() {
     assert_snapshot!("explain", place.run(&["explain"]));
     assert_snapshot!("explain-did", place.run(&["explain", "did"]));
     assert_snapshot!("explain-field", place.run(&["explain", "ext.callForward.busy"]));
+    assert_snapshot!("explain-secret", place.run(&["explain", "extension.password"]));
+    assert_snapshot!("explain-permission", place.run(&["explain", "route.permission"]));
     assert_snapshot!("explain-nested", place.run(&["explain", "carrier.registration"]));
     assert!(place.run(&["schema", "extension"]).contains("\"const\": \"Extension\""));
     assert!(place.run(&["schema", "--all"]).contains("\"oneOf\""));

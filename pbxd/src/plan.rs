@@ -75,7 +75,7 @@ pub(crate) async fn plan(
         Some(revision) => wanted::going_back(store, revision).await?,
         None => wanted::merged(live, &request)?,
     };
-    let Wanted { mut records, given, kept } = wanted;
+    let Wanted { mut records, given, kept, told } = wanted;
     let touched: Vec<ObjectRef> = records
         .iter()
         .filter(|(object, record)| live.records.get(*object) != Some(*record) || given.contains_key(*object))
@@ -83,7 +83,7 @@ pub(crate) async fn plan(
         .collect();
     let mut catalog = live.catalog.clone();
     let mut values = live.secrets.clone();
-    let mut found = Vec::new();
+    let mut found = told;
     let nothing = BTreeMap::new();
     for object in &touched {
         let Some(record) = records.get_mut(object) else { continue };

@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use pbx_manifest::{Diagnostic, Kind, ObjectRef, Record, Secret, make_secret, secret_error_at};
+use pbx_manifest::{Diagnostic, ObjectRef, Record, Secret, make_secret, secret_error_at, secret_weakness};
 use pbx_store::Store;
 use serde_json::Value as Json;
 
 use crate::surroundings::fill_random;
-
-/// A SIP password shorter than this is found by trying: scanners try without end, and at thousands a minute.
-const SHORTEST: usize = 8;
 
 /// The secrets that are kept of an object whose spec becomes another. Those of a list's items go with their item: a TURN server that
 /// moves up in its list takes its password along. An item that was only edited where it stands keeps its own.
@@ -85,16 +82,7 @@ pub(crate) fn settle(
                     complain(why.lines().next().unwrap_or_default(), "the value comes from where this field says");
                     continue;
                 }
-                if (object.kind, path.as_str()) == (Kind::Extension, "password") && value.chars().count() < SHORTEST {
-                    found.push(
-                        Diagnostic::warning(
-                            "short-secret",
-                            format!("this password has fewer than {SHORTEST} characters"),
-                        )
-                        .at(object.clone(), format!("spec.{path}"))
-                        .help("whoever guesses it makes calls at your cost; `{ generate: true }` makes a long one"),
-                    );
-                }
+                found.extend(secret_weakness(object, path, value));
                 value.clone()
             }
             (None, Some(value), _) => value.clone(),

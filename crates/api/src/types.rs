@@ -386,7 +386,7 @@ pub struct ObjectView {
     pub effective: Json,
     /// The set that made it.
     pub owner: String,
-    /// Fields of another owner, by path.
+    /// Fields of another owner, by path. One that `spec` has not was taken away by that owner.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub owners: BTreeMap<String, String>,
     /// Fields whose value comes from another object, by path, with that object.

@@ -1,13 +1,15 @@
 //! What is wrong between objects: references to nothing, two of what must be one, numbers that collide.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use crate::dest::Destination;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::document::{Label, refusal};
 use crate::kind::{Catalog, Kind, ObjectRef};
 use crate::kinds::Carrier;
-use crate::text::{Name, Network, Pattern, Refused};
+use crate::patterns::PatternIndex;
+use crate::text::{Name, Network, Refused};
 
 /// Collects findings about one object after another.
 pub struct Checker<'c> {
@@ -16,6 +18,10 @@ pub struct Checker<'c> {
     found: Vec<Diagnostic>,
     /// How many references to nothing were compared with all names there are.
     compared: usize,
+    /// All names of a kind, once somebody missed one of them.
+    names: BTreeMap<Kind, Vec<&'c Name>>,
+    /// The patterns of all routes that are turned on.
+    carried: PatternIndex,
     /// Names of objects that may be there, of which no more is known; `None`, of any name.
     lost: &'c [Option<String>],
 }
@@ -68,7 +74,7 @@ impl<'c> Checker<'c> {
             ),
             None if self.lost.iter().any(|lost| lost.as_ref().is_none_or(|lost| lost == name.as_str())) => {}
             None => {
-                let names = self.catalog.names(kind);
+                let names = self.names.entry(kind).or_insert_with(|| self.catalog.names(kind));
                 self.compared += 1;
                 let candidates = if self.compared > COMPARED { &[][..] } else { &names[..] };
                 let near = nearest(name.as_str(), candidates.iter().map(|name| name.as_str()));
@@ -119,21 +125,13 @@ impl<'c> Checker<'c> {
                         .help(format!("set `voicemail: {{ enabled: true }}` on extension/{name} or on its profile")),
                 );
             }
-            Destination::External(number) => {
-                let matched = self
-                    .catalog
-                    .routes
-                    .values()
-                    .filter(|route| route.spec.enabled)
-                    .any(|route| route.spec.carries(number.as_str()));
-                if !matched {
-                    self.add(
-                        path,
-                        Diagnostic::error("no-route", format!("no outbound route carries `{number}`")).help(
-                            "add an OutboundRoute with a pattern that matches it as written here, as in `_+X.` for numbers with a `+`",
-                        ),
-                    );
-                }
+            Destination::External(number) if self.carried.first_match(number.as_str()).is_none() => {
+                self.add(
+                    path,
+                    Diagnostic::error("no-route", format!("no outbound route carries `{number}`")).help(
+                        "add an OutboundRoute with a pattern that matches it as written here, as in `_+X.` for numbers with a `+`",
+                    ),
+                );
             }
             _ => {}
         }
@@ -158,7 +156,14 @@ pub fn check(catalog: &Catalog) -> Vec<Diagnostic> {
 
 /// The same, where objects of some names may be there too: nobody refers to nothing who names one of them.
 pub(crate) fn check_among(catalog: &Catalog, lost: &[Option<String>]) -> Vec<Diagnostic> {
-    let mut checker = Checker { catalog, object: None, found: Vec::new(), compared: 0, lost };
+    let mut carried = PatternIndex::default();
+    for route in catalog.routes.values().filter(|route| route.spec.enabled) {
+        for pattern in &route.spec.patterns {
+            carried.insert(pattern, 0);
+        }
+    }
+    let (found, names) = (Vec::new(), BTreeMap::new());
+    let mut checker = Checker { catalog, object: None, found, compared: 0, names, carried, lost };
     catalog.check_each(&mut checker);
     let mut found = checker.found;
     numbers(catalog, &mut found);
@@ -261,22 +266,34 @@ fn did_digits(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
     }
 }
 
+/// Of many carriers with one network, each is told of so many of the others: of all, it would be as many lines as there are pairs.
+const SHARED: usize = 8;
+
 /// A call from an address must belong to one carrier. Of two carriers, the first address that both have is told.
 fn carrier_addresses(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
-    let mut seen: Vec<(Network, &Name)> = Vec::new();
+    // By address and prefix: networks that share an address lie within each other, so those within another follow it at once.
+    let mut seen: BTreeMap<(IpAddr, u8), (Network, Vec<&Name>)> = BTreeMap::new();
     for (name, carrier) in catalog.carriers.iter().filter(|(_, carrier)| carrier.spec.enabled) {
         let sources = carrier.spec.sources();
-        let mut told: Vec<&Name> = Vec::new();
+        let mut told: BTreeSet<&Name> = BTreeSet::new();
         for (at, network) in sources.iter().enumerate() {
-            for (theirs, owner) in seen.iter().filter(|(theirs, _)| theirs.overlaps(network)) {
-                if told.contains(owner) {
-                    continue;
+            let around = (0..network.prefix).filter_map(|prefix| seen.get(&(network.within(prefix), prefix)));
+            let inside = seen.range((network.address, network.prefix)..).map(|(_, there)| there);
+            let inside = inside.take_while(|(theirs, _)| theirs.overlaps(network));
+            for (theirs, owner) in
+                around.chain(inside).flat_map(|(theirs, all)| all.iter().map(move |own| (theirs, *own)))
+            {
+                if told.insert(owner) {
+                    found.push(shared_address(name, &carrier.spec, at, owner, &catalog.carriers[owner].spec, *theirs));
                 }
-                told.push(owner);
-                found.push(shared_address(name, &carrier.spec, at, owner, &catalog.carriers[*owner].spec, *theirs));
             }
         }
-        seen.extend(sources.into_iter().map(|network| (network, name)));
+        for network in sources {
+            let (_, owners) = seen.entry((network.address, network.prefix)).or_insert_with(|| (network, Vec::new()));
+            if owners.len() < SHARED {
+                owners.push(name);
+            }
+        }
     }
 }
 
@@ -309,25 +326,27 @@ fn shared_address(name: &Name, own: &Carrier, at: usize, owner: &Name, other: &C
 
 /// Which route is tried first must be said, not guessed.
 fn route_orders(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
-    let mut seen: Vec<(u32, &Name, &[Pattern])> = Vec::new();
-    for (name, route) in catalog.routes.iter().filter(|(_, route)| route.spec.enabled) {
-        let clash = seen.iter().find(|(order, _, patterns)| {
-            *order == route.spec.order
-                && patterns.iter().any(|theirs| route.spec.patterns.iter().any(|ours| ours.overlaps(theirs)))
-        });
-        if let Some((order, other, _)) = clash {
+    let mut seen: HashMap<u32, PatternIndex> = HashMap::new();
+    let routes: Vec<_> = catalog.routes.iter().filter(|(_, route)| route.spec.enabled).collect();
+    for (rank, (name, route)) in (0..).zip(&routes) {
+        let (order, patterns) = (route.spec.order, &route.spec.patterns);
+        let same = seen.entry(order).or_default();
+        let clash = patterns.iter().filter_map(|pattern| same.first_overlap(pattern)).min();
+        if let Some((other, _)) = clash.and_then(|rank| routes.get(rank as usize)) {
             found.push(
                 Diagnostic::error(
                     "route-order",
                     format!("routes `{other}` and `{name}` overlap and have the same order {order}"),
                 )
-                .at(ObjectRef::new(Kind::OutboundRoute, name.clone()), "spec.order")
+                .at(ObjectRef::new(Kind::OutboundRoute, (*name).clone()), "spec.order")
                 .help(format!(
                     "give the one that should be tried first a lower `order`, as in `order: {}`",
                     order.saturating_sub(10).max(1)
                 )),
             );
         }
-        seen.push((route.spec.order, name, &route.spec.patterns));
+        for pattern in patterns {
+            same.insert(pattern, rank);
+        }
     }
 }

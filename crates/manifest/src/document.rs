@@ -12,7 +12,7 @@ use crate::de::{self, Problem, Step, path_text};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::kind::{AnySpec, Catalog, Kind, ObjectRef};
 use crate::record::Meta;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 use crate::source::{Lines, Source, Span};
 use crate::table::{self, Cells, Layout};
 use crate::text::{Name, Refused, refuse, text_value};
@@ -23,6 +23,14 @@ pub const API_VERSION: &str = "pbx/v1";
 
 /// How many mistakes of one document are reported before giving up on it.
 const MOST_ERRORS: usize = 100;
+
+/// The code of what is wrong with a document's version.
+const VERSION: &str = "api-version";
+
+/// Whether a mistake keeps a document from meaning what it will mean: where its version alone is wrong, all else is as it should be.
+fn spoils(mistake: &Diagnostic) -> bool {
+    mistake.is_error() && mistake.code != VERSION
+}
 
 /// A label's value: letters, digits and `. _ -`, at most 63.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,9 +120,9 @@ impl Parsed {
 
     /// What is wrong between the objects, taken as a whole system, with positions. Of documents with mistakes it says what stays
     /// true whatever the right values are: a reference to nothing, a number that is taken. A system without
-    /// mistakes so far is checked by `all`.
+    /// mistakes so far is checked by `all`. Secrets in the open that are soon guessed are told too.
     pub fn check(&self, sources: &[Source], all: impl FnOnce(&Catalog) -> Vec<Diagnostic>) -> Vec<Diagnostic> {
-        let whole = !self.diagnostics.iter().any(Diagnostic::is_error);
+        let whole = !self.diagnostics.iter().any(spoils);
         let mut found = if whole {
             all(&self.catalog())
         } else {
@@ -132,6 +140,13 @@ impl Parsed {
             });
             found
         };
+        for document in &self.documents {
+            for (path, secret) in document.spec.secrets() {
+                if let Secret::Literal(value) = secret {
+                    found.extend(secret::weakness(&document.object, &path, value));
+                }
+            }
+        }
         locate(sources, self.documents.iter().chain(&self.broken), &mut found);
         found
     }
@@ -162,8 +177,8 @@ pub fn parse(sources: &[Source]) -> Parsed {
                 Ok(node) => {
                     let mut reader = Reader { lines: &lines, parsed: &mut parsed, row: None };
                     reader.document(&node, Origin { source: at, index }, inherited);
-                    // The first document's version holds for those that say none.
-                    inherited |= node.get("apiVersion").is_some();
+                    // The first document's version holds for those that say none; that it says none either is told once.
+                    inherited |= node.is_map();
                 }
                 Err(error) => {
                     let position = lines.position(error.span);
@@ -171,6 +186,7 @@ pub fn parse(sources: &[Source]) -> Parsed {
                     diagnostic.help.extend(error.help);
                     parsed.diagnostics.push(diagnostic);
                     parsed.lost.push(None);
+                    inherited = true;
                 }
             }
         }
@@ -234,7 +250,7 @@ impl Reader<'_, '_> {
     pub(crate) fn document(&mut self, node: &Node<'_>, origin: Origin, inherited: bool) {
         let before = self.parsed.diagnostics.len();
         let document = self.read(node, origin, inherited);
-        let wrong = self.parsed.diagnostics[before..].iter().any(Diagnostic::is_error);
+        let wrong = self.parsed.diagnostics[before..].iter().any(spoils);
         match document {
             Some(document) if wrong => self.parsed.broken.push(document),
             Some(document) => self.parsed.documents.push(document),
@@ -326,7 +342,7 @@ impl Reader<'_, '_> {
             Some(Node { value: Value::Scalar { text, .. }, .. }) if text == API_VERSION => {}
             Some(version) => self.add(
                 version.span,
-                Diagnostic::error("api-version", "this version of manifests is not known")
+                Diagnostic::error(VERSION, "this version of manifests is not known")
                     .help(format!("write `apiVersion: {API_VERSION}`")),
             ),
             None if inherited => {}
@@ -334,7 +350,7 @@ impl Reader<'_, '_> {
                 let at = node.key("kind").map_or(node.span, |key| key.span);
                 self.add(
                     at,
-                    Diagnostic::error("missing-field", "field `apiVersion` is missing").help(format!(
+                    Diagnostic::error(VERSION, "field `apiVersion` is missing").help(format!(
                         "add `apiVersion: {API_VERSION}`; in the first document of a file, it holds for all of them"
                     )),
                 );
@@ -345,24 +361,25 @@ impl Reader<'_, '_> {
     fn kind(&mut self, node: &Node<'_>) -> Option<Kind> {
         match node.get("kind") {
             Some(Node { value: Value::Scalar { text, .. }, span }) => {
-                let kind = Kind::ALL.iter().copied().find(|kind| kind.title() == text);
-                if kind.is_none() {
-                    let near = Kind::find(text).map(Kind::title).or_else(|| Kind::nearest(text));
-                    let help = match near {
-                        Some(near) => format!("did you mean `{near}`?"),
-                        None => format!(
-                            "the kinds are {}",
-                            Kind::ALL.iter().map(|kind| kind.title()).collect::<Vec<_>>().join(", ")
-                        ),
-                    };
-                    self.add(
-                        *span,
-                        Diagnostic::error("unknown-kind", format!("there is no kind `{}`", text.escape_debug()))
-                            .labelled("not a kind")
-                            .help(help),
-                    );
+                if let Some(kind) = Kind::ALL.iter().copied().find(|kind| kind.title() == text) {
+                    return Some(kind);
                 }
-                kind
+                // Known by another of its words, it is refused, and the rest is read as what it is.
+                let known = Kind::find(text);
+                let help = match known.map(Kind::title).or_else(|| Kind::nearest(text)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!(
+                        "the kinds are {}",
+                        Kind::ALL.iter().map(|kind| kind.title()).collect::<Vec<_>>().join(", ")
+                    ),
+                };
+                self.add(
+                    *span,
+                    Diagnostic::error("unknown-kind", format!("there is no kind `{}`", text.escape_debug()))
+                        .labelled("not a kind")
+                        .help(help),
+                );
+                known
             }
             Some(other) => {
                 self.add(
@@ -653,7 +670,8 @@ pub struct Locator<'s> {
 
 /// What positions are found in.
 enum Places<'s> {
-    Nodes(Vec<Node<'s>>),
+    /// The documents, nothing for one that cannot be read.
+    Nodes(Vec<Option<Node<'s>>>),
     Cells(Cells),
 }
 
@@ -669,13 +687,13 @@ impl<'s> Locator<'s> {
         let (places, lines) = self.read.entry(origin.source).or_insert_with(|| {
             let places = match source.table {
                 Some(_) => Places::Cells(Cells::of(source)),
-                None => Places::Nodes(manifests(&source.text).map_while(Result::ok).collect()),
+                None => Places::Nodes(manifests(&source.text).map(Result::ok).collect()),
             };
             (places, Lines::new(source))
         });
         let document = match places {
             Places::Cells(cells) => return Some(lines.position(cells.find(origin.index, path).0)),
-            Places::Nodes(nodes) => nodes.get(origin.index)?,
+            Places::Nodes(nodes) => nodes.get(origin.index)?.as_ref()?,
         };
         let mut path = path;
         loop {

@@ -14,6 +14,7 @@ mod diagnostic;
 mod document;
 mod kind;
 pub mod kinds;
+mod patterns;
 mod record;
 mod schema;
 mod secret;
@@ -28,14 +29,18 @@ pub use dest::{Caller, Destination, Hangup};
 pub use diagnostic::{Diagnostic, Severity, nearest};
 pub use document::{API_VERSION, Document, Label, Locator, Metadata, Origin, Parsed, locate, parse, read_spec};
 pub use kind::{AnySpec, Catalog, Kind, Object, ObjectRef, Spec};
+pub use patterns::PatternIndex;
 pub use record::{
     Action, Conflict, Declaration, FieldChange, Meta, ObjectChange, Patch, Record, Records, catalog, changes, fields,
     plain, revise,
 };
 pub use schema::{Explanation, Field, explain, schema, schema_of_all};
-pub use secret::{Secret, make as make_secret, value_error as secret_error, value_error_at as secret_error_at};
+pub use secret::{
+    Secret, make as make_secret, value_error as secret_error, value_error_at as secret_error_at,
+    weakness as secret_weakness,
+};
 pub use source::{Position, Source, Span, Table};
-pub use table::{Entry, Grid, cover, grid, grid_of, is_secret, is_secret_path, is_table, mask};
+pub use table::{COVER, Entry, Grid, cover, grid, grid_of, is_secret, is_secret_path, is_table, mask};
 pub use text::{
     Codec, DisplayName, Duration, Email, Endpoint, FeatureCode, FilePath, Host, Name, Network, Number, Pattern,
     Permission, Place, Prefix, Refused, Text, TimeZone,

@@ -41,7 +41,7 @@ pub struct Record {
     pub spec: Json,
     /// The set that made it, which owns every field that is not in `owners`.
     pub owner: String,
-    /// Fields of another owner, by path.
+    /// Fields of another owner, by path. One that is not there was taken away by its owner, who wants the default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub owners: BTreeMap<String, String>,
     /// A keyed fingerprint of each secret, by path below `spec`: tells that it changed, not what it is.
@@ -86,12 +86,13 @@ pub struct Declaration {
 impl Declaration {
     /// Whether it speaks of a field.
     fn speaks_of(&self, path: &str) -> bool {
-        self.scope.as_ref().is_none_or(|scope| {
-            scope
-                .iter()
-                .any(|own| path.strip_prefix(own.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
-        })
+        self.scope.as_ref().is_none_or(|scope| scope.iter().any(|own| within(path, own)))
     }
+}
+
+/// Whether a path is that of a field or group, or below it.
+fn within(path: &str, group: &str) -> bool {
+    path.strip_prefix(group).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// A change of single fields, whoever owns them: what `edit`, `enable` and `set` do.
@@ -118,8 +119,9 @@ pub struct Conflict {
     pub path: String,
     /// Who owns it.
     pub owner: String,
-    /// Its value.
-    pub value: String,
+    /// Its value; nothing when its owner has taken it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
     /// Who wants another.
     pub set: String,
     /// Which one; nothing for the default.
@@ -131,12 +133,10 @@ impl Conflict {
     /// As a finding.
     pub fn diagnostic(&self) -> Diagnostic {
         let wanted = self.wanted.as_deref().unwrap_or("the default");
-        Diagnostic::error(
-            "conflict",
-            format!("`{}` wants {wanted} here, but `{}` has set {}", self.set, self.owner, self.value),
-        )
-        .at(self.object.clone(), &self.path)
-        .help("agree on one value, or take the field over with `--force-conflicts`")
+        let there = self.value.as_ref().map_or_else(|| "taken it away".to_owned(), |value| format!("set {value}"));
+        Diagnostic::error("conflict", format!("`{}` wants {wanted} here, but `{}` has {there}", self.set, self.owner))
+            .at(self.object.clone(), &self.path)
+            .help("agree on one value, or take the field over with `--force-conflicts`")
     }
 }
 
@@ -299,7 +299,7 @@ impl Record {
         if path.starts_with("spec.") && !is_leaf(&value) {
             let mut each = BTreeMap::new();
             collect(path, &value, &mut each);
-            self.unset(path);
+            self.take_away(path, owner);
             for (path, value) in each {
                 self.set(&path, value, owner);
             }
@@ -328,22 +328,33 @@ impl Record {
         } else if let Some(path) = path.strip_prefix("spec.") {
             unset_in(&mut self.spec, &path.split('.').collect::<Vec<_>>());
         }
-        self.owners
-            .retain(|own, _| own.strip_prefix(path).is_none_or(|rest| !rest.is_empty() && !rest.starts_with('.')));
+        self.owners.retain(|own, _| !within(own, path));
+    }
+
+    /// Lets a field, or each of a group, fall back to its default, and remembers for whom, so that it does not come back in silence:
+    /// who took away a field of another owner owns it from now on. Who takes away a field of its own gives it up.
+    fn take_away(&mut self, path: &str, owner: &str) {
+        let there = self.fields();
+        let gone = there.keys().filter(|own| within(own, path) && self.owner_of(own) != owner);
+        let gone = gone.chain(self.owners.keys().filter(|own| within(own, path) && !there.contains_key(*own)));
+        let gone: Vec<String> = gone.cloned().collect();
+        self.unset(path);
+        self.owners.extend(gone.into_iter().map(|path| (path, owner.to_owned())));
     }
 
     /// Applies what a set says now: the fields it names are set and its own, those it no longer names fall back, and those of
     /// others stay. A declaration that says which fields it speaks of leaves all others as they are, and wants the default where it
-    /// speaks of a field and does not name it. With `force`, fields of others are taken over instead of conflicting.
+    /// speaks of a field and does not name it. With `force`, fields of others are taken over instead of conflicting. A field that
+    /// another has taken away is that other's too, until the set that made the object no longer names it either.
     pub fn merge(&mut self, declaration: &Declaration, set: &str, force: bool) -> Vec<Conflict> {
         let wanted = fields(&declaration.meta, &declaration.spec);
         let present = self.fields();
         let mut conflicts = Vec::new();
-        let conflict = |record: &Self, path: &str, there: &Json, wanted: Option<&Json>| Conflict {
+        let conflict = |record: &Self, path: &str, there: Option<&Json>, wanted: Option<&Json>| Conflict {
             object: declaration.object.clone(),
             path: path.to_owned(),
             owner: record.owner_of(path).to_owned(),
-            value: plain(there),
+            value: there.map(plain),
             set: set.to_owned(),
             wanted: wanted.map(plain),
         };
@@ -354,13 +365,19 @@ impl Record {
             if self.owner_of(path) == set || (force && declaration.scope.is_some()) {
                 self.unset(path);
             } else if declaration.scope.is_some() {
-                conflicts.push(conflict(self, path, there, None));
+                conflicts.push(conflict(self, path, Some(there), None));
             }
+        }
+        let agreed =
+            |path: &str| !present.contains_key(path) && !wanted.contains_key(path) && declaration.speaks_of(path);
+        if self.owner == set {
+            self.owners.retain(|path, _| !agreed(path));
         }
         for (path, value) in wanted {
             match present.get(&path) {
                 Some(there) if *there == value => {}
-                Some(there) if self.owner_of(&path) != set && !force => {
+                None if !self.owners.contains_key(&path) => self.set(&path, value, set),
+                there if self.owner_of(&path) != set && !force => {
                     conflicts.push(conflict(self, &path, there, Some(&value)));
                 }
                 _ => self.set(&path, value, set),
@@ -369,10 +386,10 @@ impl Record {
         conflicts
     }
 
-    /// Applies a patch; every field it names is then owned by `owner`.
+    /// Applies a patch; every field it names is then owned by `owner`, those of others that it takes away too.
     pub fn patch(&mut self, patch: &Patch, owner: &str) {
         for path in &patch.unset {
-            self.unset(path);
+            self.take_away(path, owner);
         }
         for (path, value) in &patch.set {
             self.set(path, value.clone(), owner);

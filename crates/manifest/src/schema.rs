@@ -39,7 +39,11 @@ fn document(kind: Kind, generator: &mut SchemaGenerator) -> Json {
     json!({
         "type": "object",
         "properties": {
-            "apiVersion": { "const": API_VERSION },
+            // Not required: editors check each document of a file by itself, and the first one's holds for those that say none.
+            "apiVersion": {
+                "const": API_VERSION,
+                "description": "The version of the manifest language. The first document of a file needs it; it holds for all of them.",
+            },
             "kind": { "const": kind.title() },
             "metadata": metadata,
             "spec": spec,
@@ -73,6 +77,8 @@ pub struct Explanation {
     pub about: String,
     /// What its values are.
     pub values: String,
+    /// Its default, where the schema knows one.
+    pub default: Option<Json>,
     /// Values that it takes, for example.
     pub examples: Vec<String>,
     /// Its fields, in the order of the manifest.
@@ -104,13 +110,18 @@ pub fn explain(kind: Kind, path: &str) -> Result<Explanation, Vec<String>> {
             values: values(&schema, definitions),
             about: words(&schema, definitions),
             required: required.contains(&name.as_str()),
-            default: schema.get("default").filter(|value| !value.is_null() && !value.is_object()).cloned(),
+            default: default_of(&schema),
             nested: !properties(&schema, definitions).is_empty(),
             name,
         })
         .collect();
     let examples = item["examples"].as_array().into_iter().flatten().filter_map(Json::as_str).map(str::to_owned);
-    Ok(Explanation { about, values: values(&at, definitions), examples: examples.collect(), fields })
+    let values = values(&at, definitions);
+    Ok(Explanation { about, values, default: default_of(&at), examples: examples.collect(), fields })
+}
+
+fn default_of(schema: &Json) -> Option<Json> {
+    schema.get("default").filter(|value| !value.is_null() && !value.is_object()).cloned()
 }
 
 /// Follows `$ref` and `anyOf [.., null]` to the schema that says something.

@@ -6,6 +6,9 @@ use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::diagnostic::Diagnostic;
+use crate::kind::{Kind, ObjectRef};
+
 /// Where a secret comes from: `{generate: true}`, `{env: NAME}`, `{file: PATH}`, or a literal, which is accepted with a warning.
 ///
 /// A literal is never written back: wherever a manifest is shown again, it reads `{stored: true}`, which keeps what is stored.
@@ -164,6 +167,28 @@ pub fn value_error_at(path: &str, value: &str) -> Option<String> {
         return Some("a PIN has 4 to 10 digits\nit is typed on a telephone".into());
     }
     value_error(value)
+}
+
+/// A SIP password shorter than this is found by trying: scanners try without end, and at thousands a minute.
+const SHORTEST: usize = 8;
+
+/// What is said of a secret of an object that is soon guessed. Never repeats the value.
+pub fn weakness(object: &ObjectRef, path: &str, value: &str) -> Option<Diagnostic> {
+    if object.kind != Kind::Extension {
+        return None;
+    }
+    let message = match path {
+        "password" | "voicemail.pin" if value == object.name.as_str() => {
+            "this secret is the extension's own number".into()
+        }
+        "password" if value.chars().count() < SHORTEST => {
+            format!("this password has fewer than {SHORTEST} characters")
+        }
+        _ => return None,
+    };
+    let why = if path == "password" { "makes calls at your cost" } else { "hears the messages" };
+    let help = format!("whoever guesses it {why}; `{{ generate: true }}` makes one that nobody guesses");
+    Some(Diagnostic::warning("weak-secret", message).at(object.clone(), format!("spec.{path}")).help(help))
 }
 
 /// Letters of a secret that is made: none that people confuse, none that any format escapes.

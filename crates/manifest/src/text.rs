@@ -424,6 +424,15 @@ impl Network {
         wider.0.contains(wider.1.address)
     }
 
+    /// The address of the network of so many leading bits that it lies in.
+    pub(crate) fn within(&self, prefix: u8) -> IpAddr {
+        let prefix = u32::from(prefix);
+        match self.address {
+            IpAddr::V4(v4) => IpAddr::V4((u32::from(v4) & !u32::MAX.checked_shr(prefix).unwrap_or(0)).into()),
+            IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::MAX.checked_shr(prefix).unwrap_or(0)).into()),
+        }
+    }
+
     /// The leading bits of an address that count, with its family; of another family than ours, none of ours.
     fn bits(&self, address: IpAddr) -> (bool, u128) {
         match address {
@@ -460,14 +469,7 @@ impl FromStr for Network {
             _ => false,
         };
         if host_bits {
-            let first = match address {
-                IpAddr::V4(v4) => {
-                    IpAddr::V4((u32::from(v4) & !(u32::MAX.checked_shr(network.prefix.into()).unwrap_or(0))).into())
-                }
-                IpAddr::V6(v6) => {
-                    IpAddr::V6((u128::from(v6) & !(u128::MAX.checked_shr(network.prefix.into()).unwrap_or(0))).into())
-                }
-            };
+            let first = network.within(network.prefix);
             return refuse(
                 format!("`{text}` is one address and a whole network at once"),
                 format!("write `{first}/{}` for the network, or `{address}` for the one address", network.prefix),
@@ -753,6 +755,11 @@ impl Pattern {
     /// The pattern, place by place.
     pub fn places(&self) -> Vec<Place> {
         Self::places_of(&self.0).unwrap_or_default()
+    }
+
+    /// A dialled number, place by place; nothing where no telephone could dial it.
+    pub(crate) fn places_of_number(number: &str) -> Option<Vec<Place>> {
+        number.bytes().map(|c| Self::bit(c).map(Place::One)).collect()
     }
 
     /// Whether a dialled number matches.

@@ -138,15 +138,37 @@ pub fn read(text: &str) -> (Vec<Node<'_>>, Option<YamlError>) {
 }
 
 /// The documents of a text, one at a time: a tree is done with before the next one is made, so that the memory of one is
-/// enough for all. Documents with nothing in them are left out; an error is the last item.
+/// enough for all. Documents with nothing in them are left out. One that cannot be read is an error in its place, and reading goes on
+/// with the next line `---`: wherever it stands, it begins a document.
 pub struct Documents<'t> {
     reader: Option<Reader<'t>>,
+    /// What is left of the text from where reading last began, and how many characters stand before it.
+    rest: &'t str,
+    before: u32,
+    /// The first character of the document that is read.
+    start: u32,
+    /// What was last told.
+    told: Option<YamlError>,
 }
 
 impl<'t> Documents<'t> {
     /// The documents of a text.
     pub fn new(text: &'t str) -> Self {
-        Self { reader: Some(Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), aliased: 0 }) }
+        Self { reader: Some(Reader::new(text, 0, 0)), rest: text, before: 0, start: 0, told: None }
+    }
+
+    /// Begins anew with the document after the one that cannot be read, if there is one.
+    fn go_on(&mut self) {
+        let Some(reader) = self.reader.take() else { return };
+        let behind = self.rest.char_indices().zip(self.before..).skip((self.start - self.before) as usize);
+        let next = behind.map(|((byte, c), at)| (byte, c, at)).find(|(byte, c, _)| {
+            let marker = self.rest[*byte..].strip_prefix("\n---").filter(|_| *c == '\n');
+            marker.is_some_and(|line| line.chars().next().is_none_or(char::is_whitespace))
+        });
+        if let Some((byte, _, at)) = next {
+            (self.rest, self.before, self.start) = (&self.rest[byte + 1..], at + 1, at + 1);
+            self.reader = Some(Reader::new(self.rest, self.before, reader.aliased));
+        }
     }
 }
 
@@ -154,25 +176,30 @@ impl<'t> Iterator for Documents<'t> {
     type Item = Result<Node<'t>, YamlError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let reader = self.reader.as_mut()?;
         loop {
-            match reader.next() {
-                Ok((Event::DocumentStart(_), _)) => match reader.document() {
-                    Ok(node) if node.is_null() => {}
-                    Ok(node) => return Some(Ok(node)),
-                    Err(error) => {
-                        self.reader = None;
-                        return Some(Err(error));
-                    }
-                },
+            let reader = self.reader.as_mut()?;
+            let read = match reader.next() {
+                Ok((Event::DocumentStart(_), span)) => {
+                    self.start = span.start;
+                    reader.document()
+                }
                 Ok((Event::StreamEnd, _)) => {
                     self.reader = None;
                     return None;
                 }
-                Ok(_) => {}
+                Ok(_) => continue,
+                Err(error) => Err(error),
+            };
+            match read {
+                Ok(node) if node.is_null() => {}
+                Ok(node) => return Some(Ok(node)),
                 Err(error) => {
-                    self.reader = None;
-                    return Some(Err(error));
+                    self.go_on();
+                    // Between two documents, it is met again by the second one.
+                    if self.told.as_ref() != Some(&error) {
+                        self.told = Some(error.clone());
+                        return Some(Err(error));
+                    }
                 }
             }
         }
@@ -181,19 +208,26 @@ impl<'t> Iterator for Documents<'t> {
 
 struct Reader<'t> {
     parser: Parser<'t, saphyr_parser::StrInput<'t>>,
+    /// How many characters of the file stand before the text.
+    before: u32,
     /// The anchors of the document so far, by the parser's id.
     anchors: HashMap<usize, Node<'t>>,
     aliased: usize,
 }
 
 impl<'t> Reader<'t> {
+    fn new(text: &'t str, before: u32, aliased: usize) -> Self {
+        Self { parser: Parser::new_from_str(text), before, anchors: HashMap::new(), aliased }
+    }
+
     fn next(&mut self) -> Result<(Event<'t>, Span), YamlError> {
         match self.parser.next_event() {
             Some(Ok((event, span))) => {
-                Ok((event, Span { start: span.start.index() as u32, end: span.end.index() as u32 }))
+                let at = |index: usize| self.before + index as u32;
+                Ok((event, Span { start: at(span.start.index()), end: at(span.end.index()) }))
             }
             Some(Err(error)) => {
-                let at = error.marker().index() as u32;
+                let at = self.before + error.marker().index() as u32;
                 let (message, help) = in_plain_words(error.info());
                 Err(YamlError { message, span: Span { start: at, end: at + 1 }, help: help.map(str::to_owned) })
             }

@@ -56,9 +56,10 @@ impl CallGraph {
                 self.nodes.entry(id.clone()).or_insert(Node { step: Step::Voicemail, edges: Vec::new() });
             }
             Destination::External(number) => {
-                let tries = self.outbound.tries(number.as_str());
-                let edges = vec![Edge { when: When::Otherwise, to: hangup(Hangup::Congestion) }];
-                self.nodes.entry(id.clone()).or_insert(Node { step: Step::External { tries }, edges });
+                let tries = || self.outbound.tries(number.as_str());
+                let edges = || vec![Edge { when: When::Otherwise, to: hangup(Hangup::Congestion) }];
+                let node = || Node { step: Step::External { tries: tries() }, edges: edges() };
+                self.nodes.entry(id.clone()).or_insert_with(node);
             }
             Destination::Extension(_) | Destination::Group(_) | Destination::Hangup(_) => {}
         }

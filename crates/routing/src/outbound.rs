@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pbx_manifest::kinds::OutboundRoute;
-use pbx_manifest::{Catalog, Name};
+use pbx_manifest::{Catalog, Name, PatternIndex};
 
 /// One carrier that is tried for a number outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Outbound {
     pub routes: Vec<(Name, OutboundRoute)>,
     /// The classes of service, by name.
     pub classes: BTreeMap<String, Class>,
+    /// The routes' patterns, by where in `routes` theirs is.
+    patterns: PatternIndex,
 }
 
 /// The name of the class with these permissions: `internal`, or the permissions joined by what no name has; long ones end in a hash.
@@ -70,7 +72,13 @@ impl Outbound {
             .collect();
         // Emergency first: no other route may take such a number.
         routes.sort_by_key(|(name, route)| (!route.emergency, route.order, name.clone()));
-        Self { routes, classes: BTreeMap::new() }
+        let mut patterns = PatternIndex::default();
+        for (rank, (_, route)) in (0..).zip(&routes) {
+            for pattern in &route.patterns {
+                patterns.insert(pattern, rank);
+            }
+        }
+        Self { routes, classes: BTreeMap::new(), patterns }
     }
 
     /// Finds or makes the class of telephones with these permissions.
@@ -90,7 +98,7 @@ impl Outbound {
 
     /// The carriers that are tried for a number that a manifest names; permissions do not matter.
     pub fn tries(&self, number: &str) -> Vec<Try> {
-        let Some((name, route)) = self.routes.iter().find(|(_, route)| route.carries(number)) else {
+        let Some((name, route)) = self.patterns.first_match(number).and_then(|at| self.routes.get(at as usize)) else {
             return Vec::new();
         };
         let rest = number.get(route.strip as usize..).unwrap_or_default();

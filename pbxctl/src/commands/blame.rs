@@ -12,7 +12,8 @@ use crate::{complete, nouns, show};
 
 /// Show who gave each field of an object its value, and when
 ///
-/// Under all the names that the object has had. Fields that nobody named have the built-in value, and are not listed.
+/// Under all the names that the object has had. Fields that nobody named have the built-in value, and are not listed; those that
+/// somebody took away from a manifest are.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   pbxctl blame extension/1001
@@ -90,7 +91,11 @@ fn lines(history: &ObjectHistory) -> Vec<Vec<String>> {
         }));
         row
     };
-    fields(&object.meta, &object.spec).iter().map(|(path, value)| row(path, show::value(value))).collect()
+    let named = fields(&object.meta, &object.spec);
+    let mut rows: Vec<_> = named.iter().map(|(path, value)| row(path, show::value(value))).collect();
+    let gone = object.owners.keys().filter(|path| !named.contains_key(*path));
+    rows.extend(gone.map(|path| row(path, "(taken away)".into())));
+    rows
 }
 
 #[cfg(test)]
@@ -111,16 +116,17 @@ mod tests {
         };
         let history: ObjectHistory = serde_json::from_value(json!({
             "object": { "object": "extension/1001", "spec": { "displayName": "Ana", "email": "a@b.pt" },
-                "effective": {}, "owner": "default", "owners": { "spec.email": "manual" }, "revision": 4 },
+                "effective": {}, "owner": "default", "owners": { "spec.email": "manual", "spec.language": "manual" }, "revision": 4 },
             "versions": [
                 version(5, "rolledBack", "spec.email"),
                 version(4, "committed", "spec.email"),
                 version(3, "committed", "spec.displayName"),
+                version(2, "committed", "spec.language"),
                 version(2, "committed", "spec.email"),
             ],
         }))
         .unwrap();
         let rows: Vec<String> = lines(&history).iter().map(|row| row[..4].join(" ")).collect();
-        assert_eq!(rows, ["displayName Ana default 3", "email a@b.pt manual 4"]);
+        assert_eq!(rows, ["displayName Ana default 3", "email a@b.pt manual 4", "language (taken away) manual 2"]);
     }
 }

@@ -73,19 +73,27 @@ fn described(view: &ObjectView, look: Look) -> String {
     let order: Vec<String> = pbx_manifest::explain(view.object.kind, "")
         .map(|explanation| explanation.fields.into_iter().map(|field| field.name).collect())
         .unwrap_or_default();
+    let taken_away = |path: &str| view.owners.get(path).map(|owner| format!("taken away by set {owner}"));
     let mut rows: Vec<(usize, Vec<String>)> = Vec::new();
     for (path, value) in &every {
         let set_by = named.get(path).map(|_| format!("set {}", view.owners.get(path).unwrap_or(&view.owner)));
+        let set_by = set_by.or_else(|| taken_away(path));
         let name = show::field(path);
         let at = order.iter().position(|field| name == field || name.starts_with(&format!("{field}.")));
         let taken_from = || view.inherited.get(path).map(ToString::to_string);
         let from = set_by.or_else(taken_from).unwrap_or_else(|| "built in".into());
-        rows.push((at.unwrap_or(usize::MAX), vec![name.to_owned(), shown(value), from]));
+        let (value, from) = if name == "permission" && objects::dialled_by_all(view) {
+            (objects::EVERYONE.into(), "`emergency`".into())
+        } else {
+            (shown(value), from)
+        };
+        rows.push((at.unwrap_or(usize::MAX), vec![name.to_owned(), value, from]));
     }
     for (at, field) in order.iter().enumerate() {
         let top = format!("spec.{field}");
         if !every.keys().any(|path| *path == top || path.starts_with(&format!("{top}."))) {
-            rows.push((at, vec![field.clone(), String::new(), "not set".into()]));
+            let why = taken_away(&top).unwrap_or_else(|| "not set".into());
+            rows.push((at, vec![field.clone(), String::new(), why]));
         }
     }
     rows.sort_by_key(|(at, _)| *at);

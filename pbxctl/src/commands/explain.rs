@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap_complete::engine::ArgValueCompleter;
 use pbx_manifest::{Explanation, Field, Kind, nearest};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::app::App;
 use crate::cli::{Format, formats};
@@ -41,29 +41,51 @@ pub fn run(args: &Explain, app: &mut App) -> Result<Exit, Failure> {
     let labels = path.strip_prefix("metadata.").unwrap_or(path).split(['.', '/']).next() == Some("labels");
     let path = if labels { "metadata.labels" } else { path };
     let explanation = pbx_manifest::explain(kind, path).map_err(|known| unknown_field(kind, path, &known))?;
+    // What every object has besides its spec, its name aside: that one is known.
+    let mut around = Vec::new();
+    if path.is_empty() {
+        around = pbx_manifest::explain(kind, "metadata").map(|metadata| metadata.fields).unwrap_or_default();
+        around.retain(|field| field.name != "name");
+    }
     if args.output == Format::Json {
+        let fields = |fields: &[Field]| fields.iter().map(told).collect::<Vec<_>>();
         app.ui.json(&json!({
             "kind": kind.title(),
             "path": path,
             "description": explanation.about,
             "values": explanation.values,
+            "default": explanation.default,
             "examples": explanation.examples,
-            "fields": explanation.fields.iter().map(|field| json!({
-                "name": field.name,
-                "values": field.values,
-                "description": field.about,
-                "required": field.required,
-                "default": field.default,
-                "nested": field.nested,
-            })).collect::<Vec<_>>(),
+            "fields": fields(&explanation.fields),
+            "metadata": fields(&around),
             "example": if path.is_empty() { Some(example(kind)) } else { None },
         }));
         return Ok(Exit::Done);
     }
     app.ui.page();
-    print(app, kind, path, &explanation);
+    print(app, kind, path, &explanation, &around);
     Ok(Exit::Done)
 }
+
+fn told(field: &Field) -> Json {
+    json!({
+        "name": field.name,
+        "values": field.values,
+        "description": field.about,
+        "required": field.required,
+        "default": field.default,
+        "nested": field.nested,
+    })
+}
+
+/// How a secret is written, and what each form means.
+const SECRET_FORMS: [(&str, &str); 5] = [
+    ("{ generate: true }", "pbxd makes one, and keeps it"),
+    ("{ env: NAME }", "from this environment variable, where pbxctl runs"),
+    ("{ file: PATH }", "from this file, where pbxctl runs; a path from the manifest's folder or from the root"),
+    ("{ stored: true }", "whatever is stored stays, as `export` writes it"),
+    ("\"text in quotes\"", "the secret itself, for everyone who reads the manifest: accepted with a warning"),
+];
 
 fn kinds(app: &mut App, output: Format) {
     if output == Format::Json {
@@ -102,7 +124,7 @@ fn unknown_field(kind: Kind, path: &str, known: &[String]) -> Failure {
     }
 }
 
-fn print(app: &mut App, kind: Kind, path: &str, explanation: &Explanation) {
+fn print(app: &mut App, kind: Kind, path: &str, explanation: &Explanation, around: &[Field]) {
     let look = app.ui.look();
     let name = if path.is_empty() { kind.title().to_owned() } else { format!("{}.{path}", kind.singular()) };
     app.ui.line(&look.paint(Style::Heading, &name));
@@ -114,7 +136,8 @@ fn print(app: &mut App, kind: Kind, path: &str, explanation: &Explanation) {
         }
         app.ui.line(&format!("  also written {}", words.join(", ")));
     } else {
-        app.ui.line(&format!("  takes {}", takes(&explanation.values)));
+        let default = told_default(explanation.default.as_ref(), &explanation.about);
+        app.ui.line(&format!("  takes {}{default}", takes(&explanation.values)));
         if !explanation.examples.is_empty() {
             app.ui.line(&format!("  as in {}", explanation.examples.join("   ")));
         }
@@ -123,10 +146,22 @@ fn print(app: &mut App, kind: Kind, path: &str, explanation: &Explanation) {
     let width = look.width.unwrap_or(100).clamp(40, 100);
     let text = wrapped(&explanation.about, width, "");
     app.ui.text(&text);
-    if !explanation.fields.is_empty() {
+    if explanation.values == "secret" {
         app.ui.line("");
-        app.ui.line(&look.paint(Style::Heading, "FIELDS"));
-        for field in &explanation.fields {
+        app.ui.line(&look.paint(Style::Heading, "FORMS"));
+        for (form, about) in SECRET_FORMS {
+            app.ui.line(&format!("  {}", look.paint(Style::Heading, form)));
+            let text = wrapped(about, width, "      ");
+            app.ui.text(&text);
+        }
+    }
+    for (heading, fields) in [("FIELDS", &explanation.fields[..]), ("METADATA", around)] {
+        if fields.is_empty() {
+            continue;
+        }
+        app.ui.line("");
+        app.ui.line(&look.paint(Style::Heading, heading));
+        for field in fields {
             let text = described(field, width);
             let (head, about) = text.split_once('\n').unwrap_or((&text, ""));
             let (name, takes) = head.trim_start().split_once("  ").unwrap_or((head.trim_start(), ""));
@@ -160,13 +195,14 @@ fn described(field: &Field, width: usize) -> String {
     if field.required {
         takes.push_str(", required");
     }
-    // A default that is a list of nothing says nothing; where the words already tell it, twice is too often.
-    if let Some(default) =
-        field.default.as_ref().filter(|default| !field.about.contains("Default:") && **default != json!([]))
-    {
-        let _ = write!(takes, ", default {}", show::value(default));
-    }
+    takes.push_str(&told_default(field.default.as_ref(), &field.about));
     format!("  {}  {takes}\n{}", field.name, wrapped(&field.about, width, "      "))
+}
+
+/// A default in words: one that is a list of nothing says nothing, and where the words about the field tell it, twice is too often.
+fn told_default(default: Option<&Json>, about: &str) -> String {
+    let default = default.filter(|default| !about.contains("Default:") && **default != json!([]));
+    default.map(|default| format!(", default {}", show::value(default))).unwrap_or_default()
 }
 
 /// What a field takes, in words.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap_complete::engine::ArgValueCompleter;
 use pbx_api::{ObjectView, PlanRequest};
-use pbx_manifest::{Diagnostic, Kind, Patch, Position, Severity, Source, Table, fields, nearest};
+use pbx_manifest::{COVER, Diagnostic, Kind, Patch, Position, Severity, Source, Table, fields};
 use serde_json::{Value as Json, json};
 
 use crate::app::App;
@@ -148,6 +148,10 @@ fn set(args: &Set, app: &mut App) -> Result<Exit, Failure> {
         return Err(Failure::usage("set what? no field is named")
             .help("as in `pbxctl extension set 1000-1999 ringTimeout=30s`"));
     }
+    if assignments.iter().any(|word| word.starts_with('=')) {
+        return Err(Failure::usage("set what? there is no field before a `=`")
+            .help("as in `ringTimeout=30s`; `pbxctl explain extension` lists the fields"));
+    }
     if words.is_empty() && args.selector.label.is_empty() {
         return Err(Failure::usage("of which extensions? none is named")
             .help("numbers, ranges as `1000-1999`, or labels as `-l team=sales`"));
@@ -205,7 +209,7 @@ fn fields_of(app: &mut App, assignments: &[&String]) -> Result<(BTreeMap<String,
     let parsed = pbx_manifest::parse(&[Source::rows(COMMAND_LINE, format!("{header}\n{values}\n"), table)]);
     let shown = pairs.iter().map(|(field, value)| {
         // Others may be looking.
-        let covered = pbx_manifest::is_secret(field).then(|| "*".repeat(value.len()));
+        let covered = pbx_manifest::is_secret(field).then(|| COVER.to_string().repeat(value.len()));
         format!("{field}={}", covered.as_deref().unwrap_or(value))
     });
     app.sources = vec![Source::new(COMMAND_LINE, shown.collect::<Vec<_>>().join(" "))];
@@ -323,7 +327,7 @@ impl Which {
     fn of(&self, all: Vec<ObjectView>) -> Result<Vec<ObjectView>, Failure> {
         for word in &self.words {
             if !all.iter().any(|view| word.holds(view.object.name.as_str())) {
-                return Err(word.unknown(&all));
+                return Err(word.unknown());
             }
         }
         let labelled =
@@ -352,17 +356,13 @@ impl Word {
         }
     }
 
-    fn unknown(&self, all: &[ObjectView]) -> Failure {
-        let failure = match self {
-            Self::One(one) => Failure::failed("notFound", format!("there is no extension `{one}`")),
-            Self::Range(from, to) => Failure::failed("notFound", format!("there is no extension from {from} to {to}")),
+    /// No other number is proposed: each is near to somebody's, and whoever types it has theirs changed.
+    fn unknown(&self) -> Failure {
+        let message = match self {
+            Self::One(one) => format!("there is no extension `{one}`"),
+            Self::Range(from, to) => format!("there is no extension from {from} to {to}"),
         };
-        let names = || all.iter().map(|view| view.object.name.as_str());
-        let near = if let Self::One(one) = self { nearest(one, names()) } else { None };
-        match near {
-            Some(near) => failure.help(format!("did you mean `{near}`?")),
-            None => failure.help("`pbxctl get extensions` lists those there are"),
-        }
+        Failure::failed("notFound", message).help("`pbxctl get extensions` lists those there are")
     }
 }
 

@@ -14,7 +14,7 @@ use pbx_api::{
 };
 use pbx_asterisk::ami::LinkState;
 use pbx_asterisk::ami::action::CoreSettings;
-use pbx_manifest::{Kind, ObjectRef, Record, Records};
+use pbx_manifest::{Kind, Label, Name, ObjectRef, Record, Records};
 use pbx_store::{Revision, RevisionId, StoreError};
 use serde::Deserialize;
 use serde_json::Value;
@@ -128,8 +128,10 @@ pub(super) async fn objects(
     let mut labels = Vec::new();
     for pair in selection.label.iter().flat_map(|text| text.split(',')) {
         match pair.split_once('=') {
-            Some((key, value)) => labels.push((key, value)),
-            None => return Err(bad(format!("`{pair}` is not a label"), "a key and its value, as in team=sales")),
+            Some((key, value)) if key.parse::<Name>().is_ok() && value.parse::<Label>().is_ok() => {
+                labels.push((key, value));
+            }
+            _ => return Err(bad(format!("`{pair}` is not a label"), "a key and its value, as in team=sales")),
         }
     }
     let objects = live
@@ -263,8 +265,8 @@ pub(super) async fn given<T>(system: &System, answer: Result<T, StoreError>) -> 
     match answer {
         Ok(given) => Ok(given),
         Err(StoreError::Missing { revision }) => Err(Refusal(live::no_revision(&system.store, revision).await)),
-        Err(StoreError::NotInForce { .. }) => Err(Refusal(
-            ErrorBody::new(ErrorCode::BadRequest, "that revision was never live")
+        Err(StoreError::NotInForce { revision, .. }) => Err(Refusal(
+            ErrorBody::new(ErrorCode::BadRequest, format!("revision {revision} was never live"))
                 .help("`pbxctl history` shows which were"),
         )),
         Err(other) => Err(internal(&other)),

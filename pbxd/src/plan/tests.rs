@@ -412,6 +412,16 @@ async fn a_rename_keeps_the_object() {
     let record = &place.live.records[&"extension/2001".parse::<ObjectRef>().unwrap()];
     assert_eq!((record.owner_of("spec.language"), record.owner_of("spec.displayName")), ("manual", "default"));
     assert!(place.plan(renamed).await.unwrap().view.changes.is_empty(), "the same manifests again change nothing");
+    // An old name that nobody has is told, and what may have been meant; on a new system it is no slip.
+    let slip = PlanRequest { prune: true, ..wants(office("3001", Some("2002"))) };
+    let found = place.plan(slip.clone()).await.unwrap().view.diagnostics;
+    assert_eq!((found.len(), found[0].path.as_str(), found[0].is_error()), (1, "metadata.renamedFrom", false));
+    assert_eq!(
+        found[0].message,
+        "there is no extension/2002 to rename: extension/3001 is made anew, and keeps nothing of another"
+    );
+    assert_eq!(found[0].help, ["did you mean `2001`?"]);
+    assert!(Place::new().await.plan(slip).await.unwrap().view.diagnostics.is_empty());
     // Both cannot be meant.
     let mut both = office("2001", Some("1001"));
     both.extend(office("1001", None));

@@ -19,6 +19,8 @@ pub(super) struct Wanted {
     pub(super) given: BTreeMap<ObjectRef, BTreeMap<String, String>>,
     /// Secrets to fall back to when none is given: those of now, or those of the revision that is gone back to.
     pub(super) kept: Secrets,
+    /// What may not be meant so.
+    pub(super) told: Vec<Diagnostic>,
 }
 
 /// The objects of an earlier revision.
@@ -37,7 +39,7 @@ pub(super) async fn going_back(store: &Store, revision: u64) -> Result<Wanted, E
     };
     let (records, _) = live::records(&rows).map_err(|error| internal(&error))?;
     let kept = live::secret_values(store.secrets_at(id).await.map_err(|error| internal(&error))?);
-    Ok(Wanted { records, given: BTreeMap::new(), kept })
+    Ok(Wanted { records, given: BTreeMap::new(), kept, told: Vec::new() })
 }
 
 /// The live objects with what is asked for merged in.
@@ -65,7 +67,7 @@ pub(super) fn merged(live: &Live, request: &PlanRequest) -> Result<Wanted, Error
         return Err(invalid(malformed));
     }
     let mut kept = live.secrets.clone();
-    renamed(&mut records, &mut kept, request)?;
+    let told = renamed(&mut records, &mut kept, request)?;
     for declared in &request.declarations {
         let declaration = &declared.declaration;
         match records.get_mut(&declaration.object) {
@@ -135,7 +137,7 @@ pub(super) fn merged(live: &Live, request: &PlanRequest) -> Result<Wanted, Error
             request.declarations.iter().map(|declared| &declared.declaration.object).collect();
         records.retain(|object, record| record.owner != set || declared.contains(object));
     }
-    Ok(Wanted { records, given, kept })
+    Ok(Wanted { records, given, kept, told })
 }
 
 /// A secret whose manifest reads it from an environment variable or a file is not given another value behind its back.
@@ -150,11 +152,12 @@ fn kept_elsewhere(object: &ObjectRef, record: &Record, path: &str) -> Option<Dia
 }
 
 /// Gives objects the names that their declarations say they have from now on: fields, owners, secrets and history come along. A
-/// name that was taken earlier already, by the same manifests, is as it should be.
-fn renamed(records: &mut Records, kept: &mut Secrets, request: &PlanRequest) -> Result<(), ErrorBody> {
+/// name that was taken earlier already, by the same manifests, is as it should be. Where neither name is there, the old one may be
+/// misspelt, and the new object would begin without what it should keep: that is told.
+fn renamed(records: &mut Records, kept: &mut Secrets, request: &PlanRequest) -> Result<Vec<Diagnostic>, ErrorBody> {
     let declared: BTreeSet<&ObjectRef> =
         request.declarations.iter().map(|declared| &declared.declaration.object).collect();
-    let mut found = Vec::new();
+    let (mut found, mut told) = (Vec::new(), Vec::new());
     for declaration in request.declarations.iter().map(|declared| &declared.declaration) {
         let Some(name) = &declaration.renamed_from else { continue };
         let (old, new) = (ObjectRef::new(declaration.object.kind, name.clone()), &declaration.object);
@@ -174,7 +177,19 @@ fn renamed(records: &mut Records, kept: &mut Secrets, request: &PlanRequest) -> 
             Arc::make_mut(&mut record).renamed_from = Some(name.clone());
             records.insert(new.clone(), record);
             kept.replace(new, kept.of(&old).cloned().unwrap_or_default());
+        } else if !records.contains_key(new) {
+            let others = || records.keys().filter(|other| other.kind == old.kind && !declared.contains(other));
+            // Where there are no others, as on a new system, nothing can be lost.
+            if others().next().is_some() {
+                let near = pbx_manifest::nearest(old.name.as_str(), others().map(|other| other.name.as_str()));
+                let message = format!("there is no {old} to rename: {new} is made anew, and keeps nothing of another");
+                let warning = Diagnostic::warning("rename", message).at(new.clone(), "metadata.renamedFrom");
+                told.push(warning.help(match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("`pbxctl get {}` lists those there are", old.kind.plural()),
+                }));
+            }
         }
     }
-    if found.is_empty() { Ok(()) } else { Err(invalid(found)) }
+    if found.is_empty() { Ok(told) } else { Err(invalid(found)) }
 }

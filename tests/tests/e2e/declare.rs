@@ -121,13 +121,19 @@ fn story(mut system: System) -> Result<()> {
     system.pbxctl(&other)?.expect(5)?;
     system.write("other.yaml", &one("maxCalls: 4"))?;
     system.pbxctl(&other)?.expect(0)?;
+    // What was taken away by hand does not come back in silence.
+    system.pbxctl(&["extension", "set", "1002", "callForward.busy=", "--yes"])?.expect(0)?;
+    let drift = system.pbxctl(&["drift"])?.expect(2)?;
+    assert!(drift.stdout.contains("callForward.busy: taken away"), "{drift}");
+    let conflict = system.pbxctl(&apply)?.expect(5)?;
+    assert!(conflict.stderr.contains("`manual` has taken it away"), "{conflict}");
     system.pbxctl(&[&apply[..], &["--force-conflicts"]].concat())?.expect(0)?;
     assert_eq!(name(&system)?, "Ana Reyes");
 
     // pbxd is killed, and knows it all when it comes back.
     system.kill_pbxd();
     system.start_pbxd()?;
-    assert_eq!(revisions(&system)?, 4);
+    assert_eq!(revisions(&system)?, 5);
     let history = system.pbxctl(&["history"])?.expect(0)?;
     assert!(history.stdout.contains("the office opens") && history.stdout.contains("married"), "{history}");
     let diff = system.pbxctl(&["diff", "--from", "1", "--to", "2"])?.expect(2)?;
@@ -138,7 +144,7 @@ fn story(mut system: System) -> Result<()> {
     // Back to the edited name, and that is a revision as well.
     system.pbxctl(&["rollback", "2", "--yes"])?.expect(0)?;
     assert_eq!(name(&system)?, "Ana Silva");
-    assert_eq!(revisions(&system)?, 5);
+    assert_eq!(revisions(&system)?, 6);
     assert!(system.asterisk().cli("pjsip show endpoint 1001")?.contains("Ana Silva"));
 
     // What others refer to stays; what nobody needs goes.

@@ -34,7 +34,7 @@ pub struct OutboundRoute {
     pub prepend: Prefix,
     /// The carriers, the next one tried when one fails.
     pub carriers: Vec<Name>,
-    /// The class that an extension needs in its `permissions` to dial it.
+    /// The class that an extension needs in its `permissions` to dial it; an emergency route needs none.
     #[serde(default = "national")]
     pub permission: Permission,
     /// Every extension may dial it, and no channel limit holds it back.
@@ -48,13 +48,6 @@ fn hundred() -> u32 {
 
 fn national() -> Permission {
     "national".parse().unwrap_or_else(|_| unreachable!("a name"))
-}
-
-impl OutboundRoute {
-    /// Whether it takes a dialled number.
-    pub fn carries(&self, number: &str) -> bool {
-        self.patterns.iter().any(|pattern| pattern.matches(number))
-    }
 }
 
 impl Spec for OutboundRoute {

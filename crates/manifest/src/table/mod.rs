@@ -19,7 +19,7 @@ use cells::{Form, entries, form, spoilt, unquote, value};
 use columns::{Column, Shape, columns};
 pub(crate) use layout::{Cells, Layout};
 use layout::{Head, META, PROTECTED, Target, within};
-pub use mask::{cover, is_secret, is_secret_path, mask};
+pub use mask::{COVER, cover, is_secret, is_secret_path, mask};
 pub(crate) use rows::Rows;
 use rows::{Cell, Row, is_name};
 pub use write::{Entry, Grid, grid, grid_of};

@@ -304,6 +304,19 @@ fn two_carriers_with_the_same_addresses_are_one_mistake() {
     let three = ["a", "b", "c"].map(|name| ("carrier", name, twilio(json!({}))));
     let places: Vec<String> = found(&three).into_iter().map(|(place, _)| place).collect();
     assert_eq!(places, ["carrier/b spec.preset", "carrier/c spec.preset", "carrier/c spec.preset"]);
+    // A network and an address in it, whichever is first.
+    let of = |address: &str| json!({ "hosts": ["10.0.0.1"], "addresses": [address] });
+    for (first, other) in [("10.1.0.0/16", "10.1.2.3"), ("10.1.2.3", "10.1.0.0/16"), ("0.0.0.0/0", "10.1.2.3")] {
+        let all = [("carrier", "a", of(first)), ("carrier", "b", of("10.2.0.0/16")), ("carrier", "c", of(other))];
+        let overlap = found(&all).into_iter().filter(|(place, _)| place == "carrier/c spec.addresses[0]").count();
+        assert_eq!(overlap, 1, "{first} {other}");
+    }
+    let apart = [
+        ("carrier", "a", of("10.1.0.0/16")),
+        ("carrier", "b", of("10.0.255.255")),
+        ("carrier", "c", of("2001:db8::/32")),
+    ];
+    assert_eq!(found(&apart), []);
 }
 
 #[test]

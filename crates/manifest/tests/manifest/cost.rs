@@ -36,7 +36,12 @@ fn cost(source: Source) -> Duration {
 fn eight_times_the_text_costs_about_eight_times_as_much() {
     const EXTENSION: &str = "apiVersion: pbx/v1\nkind: Extension\nmetadata: { name: \"1001\" }\nspec:\n";
     let many = |count: usize, item: &dyn Fn(usize) -> String| (0..count).map(item).collect::<String>();
-    let texts: [Text<'_>; 14] = [
+    let route = |name: &str, patterns: String| {
+        format!(
+            "---\napiVersion: pbx/v1\nkind: OutboundRoute\nmetadata: {{ name: {name} }}\nspec: {{ carriers: [one], patterns: [{patterns}] }}\n"
+        )
+    };
+    let texts: [Text<'_>; 18] = [
         ("a long word for a zone", &|n| format!("{}  language: {}\n", EXTENSION, "x".repeat(n)), 100_000),
         (
             "a long zone",
@@ -91,6 +96,35 @@ fn eight_times_the_text_costs_about_eight_times_as_much() {
             },
             500,
         ),
+        (
+            "many patterns of one order",
+            &|n| many(4, &|of| route(&format!("r{of}"), many(n, &|at| format!("_{of}{at:06}X., ")))),
+            200,
+        ),
+        (
+            "many numbers outside",
+            &|n| {
+                let callers = many(n, &|at| format!("{{ from: \"+1{at}\", destination: external/00{at:06} }}, "));
+                let did = format!(
+                    "---\napiVersion: pbx/v1\nkind: Did\nmetadata: {{ name: \"+351210001000\" }}\nspec: {{ destination: hangup, callers: [{callers}] }}\n"
+                );
+                route("abroad", many(n, &|at| format!("\"00{at:06}\", "))) + &did
+            },
+            200,
+        ),
+        (
+            "many carriers",
+            &|n| {
+                many(n, &|at| {
+                    let (a, b) = (at / 200, at % 200);
+                    format!(
+                        "---\napiVersion: pbx/v1\nkind: Carrier\nmetadata: {{ name: c{at} }}\nspec: {{ hosts: [192.0.2.1], addresses: [10.{a}.{b}.0/24, 10.{a}.{b}.7, 10.255.{b}.0/24] }}\n"
+                    )
+                })
+            },
+            100,
+        ),
+        ("many documents that are no YAML", &|n| many(n, &|_| format!("---\n{EXTENSION}  displayName: \"Ana\n")), 200),
         ("many documents, repeated", &|n| many(n, &|_| format!("---\n{EXTENSION}  displayName: Ana\n")), 200),
     ];
     for (what, text, size) in texts {

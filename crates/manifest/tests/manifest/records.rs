@@ -57,7 +57,7 @@ fn two_owners_of_a_field_are_both_named() {
         (
             conflict.path.as_str(),
             conflict.owner.as_str(),
-            conflict.value.as_str(),
+            conflict.value.as_deref().unwrap(),
             conflict.set.as_str(),
             conflict.wanted.as_deref()
         ),
@@ -88,6 +88,51 @@ fn a_group_of_fields_is_patched_field_by_field() {
     // And a group that goes leaves no owners behind.
     record.patch(&patch(json!({}), &["spec.callForward"]), "manual");
     assert_eq!(record, self::record(json!({ "displayName": "Ana" })));
+}
+
+#[test]
+fn what_was_taken_away_by_hand_does_not_come_back_in_silence() {
+    let mut office =
+        says(json!({ "displayName": "Ana", "callForward": { "always": "external/0123", "busy": "hangup" } }));
+    office.meta.labels.insert("team".into(), "sales".into());
+    office.meta.protected = true;
+    let made = Record::new(office.clone(), "default");
+    let by_hand = patch(json!({ "metadata.protected": false }), &["spec.callForward", "metadata.labels.team"]);
+    let mut record = made.clone();
+    record.patch(&by_hand, "manual");
+    assert_eq!(record.spec, json!({ "displayName": "Ana" }));
+    let taken = ["metadata.labels.team", "metadata.protected", "spec.callForward.always", "spec.callForward.busy"];
+    assert_eq!(record.owners, taken.map(|path| (path.to_owned(), "manual".to_owned())).into());
+    // Taken away again, it stays so.
+    record.patch(&by_hand, "manual");
+    assert_eq!(record.owners.len(), 4);
+    let kept = record.clone();
+    let conflicts = record.merge(&office, "default", false);
+    assert_eq!(conflicts.iter().map(|conflict| conflict.path.as_str()).collect::<Vec<_>>(), taken);
+    let said = conflicts[2].diagnostic().message;
+    assert_eq!(said, "`default` wants `external/0123` here, but `manual` has taken it away");
+    assert_eq!(record, kept);
+    // Another set that never spoke of it leaves it so; the one that made the object agrees when it names it no longer, and so does
+    // a table with an empty cell.
+    assert!(record.merge(&says(json!({ "email": "a@b.c" })), "people", false).is_empty());
+    assert_eq!(record.owner_of("spec.callForward.always"), "manual");
+    let row = Declaration { scope: Some(vec!["spec.callForward.busy".into()]), ..says(json!({})) };
+    assert!(record.merge(&row, "default", false).is_empty());
+    assert_eq!((record.owner_of("spec.callForward.busy"), record.owners.len()), ("default", 4));
+    assert!(record.merge(&says(json!({ "displayName": "Ana" })), "default", false).is_empty());
+    assert_eq!(record.owners, BTreeMap::from([("spec.email".into(), "people".into())]));
+    // Taken over, it is there again.
+    let mut record = kept;
+    assert!(record.merge(&office, "default", true).is_empty());
+    assert_eq!(record, made);
+    // What was set by hand over a value of nobody's is undone by hand.
+    record.patch(&patch(json!({ "spec.callForward": { "busy": "hangup", "noAnswer": "hangup" } }), &[]), "manual");
+    assert_eq!(
+        (record.owner_of("spec.callForward.always"), record.owner_of("spec.callForward.noAnswer")),
+        ("manual", "manual")
+    );
+    record.patch(&patch(json!({}), &["spec.callForward.noAnswer"]), "manual");
+    assert!(!record.owners.contains_key("spec.callForward.noAnswer"));
 }
 
 #[test]
@@ -198,6 +243,7 @@ proptest! {
     fn merging_twice_is_merging_once(first in spec(), other in spec(), again in spec(), force: bool) {
         let mut record = record(first);
         record.merge(&says(other), "other", force);
+        record.patch(&patch(json!({}), &["spec.a", "spec.group.deep"]), "manual");
         let mut once = record.clone();
         once.merge(&says(again.clone()), "default", force);
         let mut twice = once.clone();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pbx_manifest::{
-    Diagnostic, Document, Entry, Grid, Kind, Parsed, Source, Table, check, grid, grid_of, locate, mask, parse,
+    COVER, Diagnostic, Document, Entry, Grid, Kind, Parsed, Source, Table, check, grid, grid_of, locate, mask, parse,
 };
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
@@ -343,7 +343,10 @@ fn secrets_are_covered_and_nothing_moves() {
     };
     let before = emails(&source);
     mask(&mut source);
-    assert_eq!(source.text, text.replace("hunter22", "********").replace("hunt\"\"er,é", "****\"\"*****"));
+    assert_eq!(
+        source.text.replace(COVER, "*"),
+        text.replace("hunter22", "********").replace("hunt\"\"er,é", "****\"\"*****")
+    );
     assert_eq!(emails(&source), before);
     assert_eq!(before.len(), 1);
 }

@@ -9,7 +9,7 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 use pbx_api::{NewSecrets, ObjectView, PlanRequest};
 use pbx_manifest::{make_secret, secret_error_at};
 
-use super::{Choice, carry_out, choose};
+use super::{Choice, Which, carry_out, choose, word};
 use crate::app::App;
 use crate::cli::Manner;
 use crate::failure::{Exit, Failure};
@@ -47,7 +47,7 @@ pub struct Passwd {
 /// Runs it.
 pub fn run(args: &Passwd, app: &mut App) -> Result<Exit, Failure> {
     let path = if args.pin { "voicemail.pin" } else { "password" };
-    let which = choose(&args.choice.which, &args.choice.selector.label)?;
+    let which = which(args)?;
     args.manner.must_be_able_to_ask(app)?;
     let chosen = which.among(app)?;
     let values = if args.generate { made(&chosen, path)? } else { vec![given(&chosen, path, app)?] };
@@ -67,6 +67,26 @@ pub fn run(args: &Passwd, app: &mut App) -> Result<Exit, Failure> {
         kept.settle(&ended, app);
     }
     ended
+}
+
+/// The extensions that are meant. Words that name none, and those behind a first one that is to be given a password, may be the
+/// password itself: they are not shown.
+fn which(args: &Passwd) -> Result<Which, Failure> {
+    let Choice { which, selector } = &args.choice;
+    let words = || which.iter().flat_map(|words| words.split(','));
+    if words().all(|text| word(text).is_ok()) && (args.generate || words().count() < 2) {
+        return choose(which, &selector.label);
+    }
+    let failure = if words().all(|text| word(text).is_ok()) {
+        Failure::usage("several extensions cannot share one password")
+            .help("`--generate --out FILE` makes one for each")
+    } else {
+        Failure::usage("a word that names no extensions was given; it is not shown, for it may be a password")
+            .help("name extensions by numbers as `1001`, or ranges as `1000-1999`")
+    };
+    Err(failure.help(
+        "a password is not given on the command line, where others can read it: it is asked for, or read from standard input",
+    ))
 }
 
 /// A new one for each.
