@@ -22,7 +22,7 @@ use crate::surroundings::{now, now_system};
 use crate::system::{Owed, System};
 
 /// Nobody waits longer than this for another's apply to end.
-const LONGEST_WAIT: Duration = Duration::from_hours(24);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
 /// Where progress is told. Nobody listening does not stop an apply.
 pub(crate) type Listener = UnboundedSender<Event>;
@@ -75,17 +75,20 @@ pub(crate) async fn apply(
     actor: &str,
     listener: &Listener,
 ) -> Result<Outcome, ErrorBody> {
-    let _lock = system.lock_within(actor, Duration::from_secs(request.wait_seconds).min(LONGEST_WAIT)).await?;
-    confirm::nothing_waits(system)?;
-    carry_out(system, planned, request, actor, listener).await
+    let lock = system.lock_within(actor, Duration::from_secs(request.wait_seconds).min(LONGEST_WAIT)).await?;
+    let ended = carry_out(system, planned, request, actor, None, listener).await;
+    lock.end();
+    ended
 }
 
-/// Carries a plan out, for whoever holds the right to change the system.
+/// Carries a plan out, for whoever holds the right to change the system. While a revision waits for its confirmation nothing is
+/// changed, unless it is the one that is gone back from: `leaving`.
 pub(crate) async fn carry_out(
     system: &Arc<System>,
     planned: &Planned,
     request: &ApplyRequest,
     actor: &str,
+    leaving: Option<u64>,
     listener: &Listener,
 ) -> Result<Outcome, ErrorBody> {
     let started = Instant::now();
@@ -97,6 +100,7 @@ pub(crate) async fn carry_out(
         ErrorBody::new(ErrorCode::Internal, format!("what an earlier apply left cannot be undone yet: {error:#}"))
             .help("nothing was changed")
     })?;
+    confirm::nothing_waits(system, leaving)?;
     let live = system.live();
     if planned.view.base != live.revision {
         return Err(stale());

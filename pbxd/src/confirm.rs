@@ -97,9 +97,9 @@ fn worse(before: &Telephony, now: &Telephony, catalog: &Catalog) -> Option<Strin
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
-/// Refuses to change what waits for its confirmation.
-pub(crate) fn nothing_waits(system: &System) -> Result<(), ErrorBody> {
-    let Some(waiting) = system.unconfirmed() else { return Ok(()) };
+/// Refuses to change what waits for its confirmation, unless it is the revision that is gone back from: `leaving`.
+pub(crate) fn nothing_waits(system: &System, leaving: Option<u64>) -> Result<(), ErrorBody> {
+    let Some(waiting) = system.unconfirmed().filter(|waiting| Some(waiting.revision) != leaving) else { return Ok(()) };
     let left = waiting.until.duration_since(now()).as_secs().max(0);
     Err(ErrorBody::new(
         ErrorCode::Busy,
@@ -236,7 +236,19 @@ async fn remark(system: &System, revision: u64, said: &str) {
 
 /// Goes back from an unconfirmed revision, for whatever reason. Where Asterisk is away, it finds the old files when it is back.
 async fn go_back(system: &Arc<System>, waiting: &Unconfirmed, why: &str, actor: &str) -> Result<Outcome, ErrorBody> {
-    let _lock = system.lock_within(actor, Duration::from_hours(1)).await?;
+    let lock = system.lock_within(actor, apply::LONGEST_WAIT).await?;
+    let ended = change_back(system, waiting, why, actor).await;
+    lock.end();
+    ended
+}
+
+/// The same, for whoever holds the right to change the system.
+async fn change_back(
+    system: &Arc<System>,
+    waiting: &Unconfirmed,
+    why: &str,
+    actor: &str,
+) -> Result<Outcome, ErrorBody> {
     if system.unconfirmed().is_none_or(|now| now.revision != waiting.revision) {
         return Err(ErrorBody::new(ErrorCode::Stale, format!("revision {} no longer waits", waiting.revision))
             .help("`pbxctl history` shows what became of it"));
@@ -252,7 +264,7 @@ async fn go_back(system: &Arc<System>, waiting: &Unconfirmed, why: &str, actor: 
         ..ApplyRequest::default()
     };
     let (listener, _) = tokio::sync::mpsc::unbounded_channel();
-    let outcome = apply::carry_out(system, &planned, &request, actor, &listener).await?;
+    let outcome = apply::carry_out(system, &planned, &request, actor, Some(waiting.revision), &listener).await?;
     // When Asterisk is back, it is asked what it has.
     system.leave_unsettled(request.no_reload);
     if outcome.live != Some(waiting.revision) {
@@ -284,14 +296,16 @@ async fn go_back_and_tell(system: &Arc<System>, waiting: &Unconfirmed, why: &str
     system.set_unconfirmed(None);
 }
 
+fn nothing(message: String) -> ErrorBody {
+    ErrorBody::new(ErrorCode::NotFound, message).help("`pbxctl history` shows what became of it")
+}
+
 /// Somebody says whether the revision stays.
 pub(crate) async fn answer(
     system: &Arc<System>,
     request: &ConfirmRequest,
     actor: &str,
 ) -> Result<Confirmed, ErrorBody> {
-    let nothing =
-        |message: String| ErrorBody::new(ErrorCode::NotFound, message).help("`pbxctl history` shows what became of it");
     let waiting = system.unconfirmed().ok_or_else(|| nothing("nothing waits for a confirmation".into()))?;
     if let Some(meant) = request.revision.filter(|meant| *meant != waiting.revision) {
         return Err(nothing(format!("revision {meant} does not wait for a confirmation; {} does", waiting.revision)));
@@ -302,7 +316,14 @@ pub(crate) async fn answer(
         return Ok(Confirmed { revision, back: Some(outcome) });
     }
     // Whoever goes back at this moment has the right to change the system; who confirms comes before or after, not between.
-    let _lock = system.lock_within(actor, Duration::from_secs(10)).await?;
+    let lock = system.lock_within(actor, Duration::from_secs(10)).await?;
+    let kept = keep(system, revision, actor).await;
+    lock.end();
+    kept.map(|()| Confirmed { revision, back: None })
+}
+
+/// Keeps a revision that waits for its confirmation.
+async fn keep(system: &System, revision: u64, actor: &str) -> Result<(), ErrorBody> {
     if system.unconfirmed().is_none_or(|now| now.revision != revision) {
         return Err(nothing(format!("revision {revision} no longer waits for a confirmation")));
     }
@@ -313,7 +334,7 @@ pub(crate) async fn answer(
     system.set_unconfirmed(None);
     info!(revision, by = actor, "confirmed");
     remark(system, revision, &format!("confirmed by {actor}")).await;
-    Ok(Confirmed { revision, back: None })
+    Ok(())
 }
 
 /// Goes back from what waited for its confirmation when pbxd ended.

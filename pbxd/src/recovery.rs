@@ -142,11 +142,18 @@ pub(crate) fn in_background(system: &Arc<System>, start: Start) {
 /// One try. While somebody applies it is put off until they have ended: they begin with the same.
 async fn settle(system: &Arc<System>, compared: bool, starting: bool) -> anyhow::Result<()> {
     if !compared {
-        let Some(_lock) = system.lock_itself() else {
+        let Some(lock) = system.lock_itself() else {
             system.leave_unsettled(true);
             return Ok(());
         };
-        reconcile(system).await?;
+        let reconciled = async {
+            answer(system.owner.check()).await?;
+            reconcile(system).await
+        };
+        let reconciled = reconciled.await;
+        // What is left is tried again, by whoever called this.
+        lock.end();
+        reconciled?;
     }
     let proven = || system.live().revision.is_none() || system.revisions().proven() == system.live().revision;
     if proven() {
@@ -155,14 +162,17 @@ async fn settle(system: &Arc<System>, compared: bool, starting: bool) -> anyhow:
     // However long it takes: while nobody is there, nothing can be done.
     while system.link().connected(PAUSES.1).await.is_err() {}
     let client = system.booted(PAUSES.0).await?;
-    let Some(_lock) = system.lock_itself() else {
+    let Some(lock) = system.lock_itself() else {
         system.leave_unsettled(true);
         return Ok(());
     };
-    if proven() {
-        return Ok(());
-    }
-    let proved = prove(system, &client, starting).await;
+    let proved = async {
+        // Somebody else may have become the owner while Asterisk was waited for: then what it has is theirs.
+        answer(system.owner.check()).await?;
+        if proven() { Ok(()) } else { prove(system, &client, starting).await }
+    };
+    let proved = proved.await;
+    lock.end();
     if proved.is_err() {
         client.abandon();
     }

@@ -83,14 +83,23 @@ pub(crate) struct System {
 }
 
 /// The right to change the system; given back when it is dropped.
+#[must_use]
 pub(crate) struct ApplyLock {
     system: Arc<System>,
+    in_order: bool,
+}
+
+impl ApplyLock {
+    /// Gives the right back, when whatever it was taken for has come to its end and has told what it left. One that is dropped
+    /// otherwise, by a panic or because nobody waits any more, told nobody: then somebody sees to it.
+    pub(crate) fn end(mut self) {
+        self.in_order = true;
+    }
 }
 
 impl Drop for ApplyLock {
     fn drop(&mut self) {
-        // An apply that panicked told nobody what it left.
-        self.system.leave_unsettled(std::thread::panicking());
+        self.system.leave_unsettled(!self.in_order);
         *self.system.holder.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.system.given_back.notify_waiters();
         self.system.released.notify_one();
@@ -370,6 +379,6 @@ impl System {
                 .help("try again when it is done, or wait for it: `pbxctl apply --wait 60s`"));
         }
         *holder = Some(Holder { actor: actor.to_owned(), since: surroundings::now() });
-        Ok(ApplyLock { system: Arc::clone(self) })
+        Ok(ApplyLock { system: Arc::clone(self), in_order: false })
     }
 }

@@ -195,7 +195,21 @@ pub(super) async fn confirm(
     Extension(who): Extension<Identity>,
     Json(request): Json<ConfirmRequest>,
 ) -> Answer<Confirmed> {
-    Ok(axum::Json(crate::confirm::answer(&system, &request, &who.name).await?))
+    let task = Arc::clone(&system);
+    let answer = async move { crate::confirm::answer(&task, &request, &who.name).await };
+    Ok(axum::Json(to_its_end(&system, answer).await?))
+}
+
+/// Has something that changes the system go on to its end, whether or not anybody waits for it any more. Whoever does is told an
+/// end, whatever happened.
+async fn to_its_end<T: Send + 'static>(
+    system: &System,
+    change: impl Future<Output = Result<T, ErrorBody>> + Send + 'static,
+) -> Result<T, ErrorBody> {
+    system.tasks.spawn(change).await.unwrap_or_else(|panic| {
+        Err(ErrorBody::new(ErrorCode::Internal, format!("the apply did not come to its end: {panic}"))
+            .help("pbxd puts in order what it left; `pbxctl history` and `pbxctl drift` say how it is"))
+    })
 }
 
 pub(super) async fn apply(
@@ -207,21 +221,10 @@ pub(super) async fn apply(
     let planned = system.planned(&id)?;
     let (listener, events) = mpsc::unbounded_channel();
     let task = Arc::clone(&system);
-    // The apply goes on to its end whether or not anybody listens.
     system.tasks.spawn(async move {
-        let progress = listener.clone();
-        let applying =
-            tokio::spawn(async move { crate::apply::apply(&task, &planned, &request, &who.name, &progress).await });
-        let end = match applying.await {
-            Ok(Ok(outcome)) => Event::Outcome(outcome),
-            Ok(Err(error)) => Event::Error(error),
-            // Whoever waits for the end is told one, whatever happened.
-            Err(panic) => Event::Error(
-                ErrorBody::new(ErrorCode::Internal, format!("the apply did not come to its end: {panic}"))
-                    .help("pbxd puts in order what it left; `pbxctl history` and `pbxctl drift` say how it is"),
-            ),
-        };
-        let _ = listener.send(end);
+        let (progress, change) = (listener.clone(), Arc::clone(&task));
+        let applying = async move { crate::apply::apply(&change, &planned, &request, &who.name, &progress).await };
+        let _ = listener.send(to_its_end(&task, applying).await.map_or_else(Event::Error, Event::Outcome));
     });
     let lines = UnboundedReceiverStream::new(events).map(|event| {
         serde_json::to_vec(&event).map(|mut line| {
