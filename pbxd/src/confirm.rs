@@ -1,7 +1,8 @@
 //! Applies that are taken back unless somebody confirms them in time, and at once where telephony gets worse.
 //!
 //! A mark beside the revisions says, from before Asterisk is told of the new one, that it must be confirmed: a pbxd that finds the
-//! mark when it starts goes back, for nobody watched meanwhile.
+//! mark of the live revision, and does not watch it, goes back, for nobody watched meanwhile. So it is when pbxd starts, and when the
+//! store kept a revision and could not say so in time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,9 +35,11 @@ const LOST: usize = 10;
 /// How long Asterisk is waited for before the files are put back without it.
 const CONNECTING: Duration = Duration::from_secs(10);
 
-/// How often going back is tried, and how long between.
-const TRIES: u32 = 5;
-const PAUSE: Duration = Duration::from_secs(5);
+/// How long between two tries to go back: at first, and at most. Each is a revision in the history.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_hours(1));
+
+/// After how many tries the history says that it does not work.
+const TRIES: u32 = 3;
 
 /// How telephony is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,7 +69,12 @@ async fn telephony(client: &Client) -> Result<Telephony, AmiError> {
             }
         }
     }
-    for registration in client.call(&PJSIPShowRegistrationsOutbound).await? {
+    let registrations = match client.call(&PJSIPShowRegistrationsOutbound).await {
+        // Without the module that registers there are none.
+        Err(AmiError::Refused { message, .. }) if message.contains("unknown command") => Vec::new(),
+        told => told?,
+    };
+    for registration in registrations {
         let name = registration.name.strip_prefix("carrier-").unwrap_or(&registration.name).to_owned();
         seen.carriers.insert(format!("carrier/{name} is registered"), registration.status == "Registered");
     }
@@ -100,12 +108,13 @@ fn worse(before: &Telephony, now: &Telephony, catalog: &Catalog) -> Option<Strin
 /// Refuses to change what waits for its confirmation, unless it is the revision that is gone back from: `leaving`.
 pub(crate) fn nothing_waits(system: &System, leaving: Option<u64>) -> Result<(), ErrorBody> {
     let Some(waiting) = system.unconfirmed().filter(|waiting| Some(waiting.revision) != leaving) else { return Ok(()) };
-    let left = waiting.until.duration_since(now()).as_secs().max(0);
-    Err(ErrorBody::new(
-        ErrorCode::Busy,
-        format!("revision {} by {} waits for its confirmation, for {left} s more", waiting.revision, waiting.by),
-    )
-    .help("`pbxctl confirm` keeps it; `pbxctl confirm --back` goes back at once"))
+    let Unconfirmed { revision, by, until, .. } = waiting;
+    let message = match until.duration_since(now()).as_secs() {
+        left @ 1.. => format!("revision {revision} by {by} waits for its confirmation, for {left} s more"),
+        _ => format!("revision {revision} by {by} was not confirmed, and is being gone back from"),
+    };
+    Err(ErrorBody::new(ErrorCode::Busy, message)
+        .help("`pbxctl confirm` keeps it; `pbxctl confirm --back` goes back at once"))
 }
 
 /// A window that is opened with an apply.
@@ -153,7 +162,10 @@ impl Window {
     ) -> Result<Outcome, ErrorBody> {
         let applied = ended.as_ref().is_ok_and(|outcome| outcome.result == OutcomeResult::Applied);
         if !applied {
-            forget(system);
+            // While the store has not said what it kept, it may be the revision: then the mark is what it is gone back from by.
+            if system.owed().is_none() {
+                forget(system);
+            }
             return ended;
         }
         let mut outcome = ended?;
@@ -276,24 +288,28 @@ async fn change_back(
 }
 
 async fn go_back_and_tell(system: &Arc<System>, waiting: &Unconfirmed, why: &str) {
-    for _ in 0..TRIES {
+    let mut pause = PAUSES.0;
+    for tried in 1_u32.. {
         match go_back(system, waiting, why, ITSELF).await {
             Ok(outcome) if outcome.live != Some(waiting.revision) => return,
             Ok(outcome) => error!(revision = outcome.revision, failures = ?outcome.failures, "going back failed"),
             Err(error) if error.code == ErrorCode::Stale => return,
             Err(error) => error!(error = error.message, "going back failed"),
         }
+        if tried == TRIES {
+            // It goes on waiting: what must be confirmed does not become what stays because going back is hard.
+            let said = format!(
+                "not confirmed ({why}), and could not be gone back from yet: pbxd goes on trying; `pbxctl confirm` keeps it"
+            );
+            error!(revision = waiting.revision, said);
+            remark(system, waiting.revision, &said).await;
+        }
         tokio::select! {
-            () = tokio::time::sleep(PAUSE) => {}
+            () = tokio::time::sleep(pause) => {}
             () = system.stop.cancelled() => return,
         }
+        pause = (pause * 2).min(PAUSES.1);
     }
-    error!(
-        revision = waiting.revision,
-        "it was not confirmed, and could not be gone back from: it stays until somebody sees to it"
-    );
-    remark(system, waiting.revision, &format!("not confirmed ({why}), and could not be gone back from")).await;
-    system.set_unconfirmed(None);
 }
 
 fn nothing(message: String) -> ErrorBody {
@@ -337,9 +353,12 @@ async fn keep(system: &System, revision: u64, actor: &str) -> Result<(), ErrorBo
     Ok(())
 }
 
-/// Goes back from what waited for its confirmation when pbxd ended.
-pub(crate) fn at_start(system: &Arc<System>) {
-    let Some((revision, base)) = system.revisions().unconfirmed() else { return };
+/// Goes back from what must be confirmed and is not watched: pbxd ended meanwhile, or the store could not say that it kept it. Called
+/// when files and store agree.
+pub(crate) fn unwatched(system: &Arc<System>) {
+    let Some((revision, base)) = system.revisions().unconfirmed().filter(|_| system.unconfirmed().is_none()) else {
+        return;
+    };
     if system.live().revision != Some(revision) {
         forget(system);
         return;
@@ -348,7 +367,8 @@ pub(crate) fn at_start(system: &Arc<System>) {
     system.set_unconfirmed(Some(waiting.clone()));
     let task = Arc::clone(system);
     system.tasks.spawn(async move {
-        go_back_and_tell(&task, &waiting, "pbxd ended before anybody had confirmed it").await;
+        go_back_and_tell(&task, &waiting, "nobody watched it: pbxd ended, or the store did not say that it kept it")
+            .await;
     });
 }
 

@@ -11,6 +11,7 @@ use pbx_asterisk::deploy::{self, Revisions};
 use pbx_store::{Revision, RevisionId, State};
 use tracing::{error, info, warn};
 
+use crate::confirm;
 use crate::live::Live;
 use crate::surroundings::{now, now_system};
 use crate::system::{Owed, System};
@@ -58,8 +59,9 @@ pub(crate) fn repoint(system: &System) -> anyhow::Result<()> {
 }
 
 /// Undoes what an apply left that could not end: its files, and its revision in the store, and takes what the store has kept for what
-/// is live. Whoever calls this holds the right to change the system, or is the only one yet. The revision that was undone is returned.
-pub(crate) async fn reconcile(system: &System) -> anyhow::Result<Option<RevisionId>> {
+/// is live. One that is live without anybody watching it, and must be confirmed, is gone back from. Whoever calls this holds the right to
+/// change the system, or is the only one yet. The revision that was undone is returned.
+pub(crate) async fn reconcile(system: &Arc<System>) -> anyhow::Result<Option<RevisionId>> {
     let (left, head) = (answer(system.store.unfinished()).await?, answer(system.store.head()).await?);
     let head = head.map(|head| head.get().unsigned_abs());
     if head != system.live().revision {
@@ -76,6 +78,7 @@ pub(crate) async fn reconcile(system: &System) -> anyhow::Result<Option<Revision
         discard(&system.revisions(), left.id.get().unsigned_abs());
     }
     system.paid();
+    confirm::unwatched(system);
     Ok(left.map(|left| left.id))
 }
 
