@@ -278,10 +278,9 @@ pub fn outcome(outcome: &Outcome) -> String {
             Some(live) => format!("Asterisk did not take revision {}; revision {live} is live again", outcome.revision),
             None => format!("Asterisk did not take revision {}; what was before is live again", outcome.revision),
         },
-        OutcomeResult::Failed => format!(
-            "Asterisk did not take revision {}, and could not be brought back to what was before",
-            outcome.revision
-        ),
+        OutcomeResult::Failed => {
+            format!("Revision {} was not carried out, and not all is known to be as it was before", outcome.revision)
+        }
     }
 }
 

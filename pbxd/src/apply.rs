@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pbx_api::{ApplyRequest, ErrorBody, ErrorCode, Event, Failure, Outcome, OutcomeResult, Step, Verified};
@@ -105,6 +106,10 @@ pub(crate) async fn carry_out(
     if planned.view.base != live.revision {
         return Err(stale());
     }
+    if planned.used.load(Ordering::Relaxed) {
+        return Err(ErrorBody::new(ErrorCode::Stale, format!("plan {} was carried out meanwhile", planned.view.id))
+            .help("a plan is used once; `pbxctl history` shows how it ended"));
+    }
     let client = if request.no_reload { None } else { Some(system.asterisk().await?) };
     if let Some(missing) = client.as_ref().and_then(|_| missing_include(&system.config().asterisk.config_dir)) {
         return Err(missing);
@@ -113,6 +118,7 @@ pub(crate) async fn carry_out(
     let begun = answer(system.store.begin(revision(planned, &live, request, actor)?)).await;
     // Without an answer it may have begun all the same.
     let id = begun.inspect_err(|error| system.leave_unsettled(error.is_transient())).map_err(store_error)?;
+    planned.used.store(true, Ordering::Relaxed);
     system.use_up(&planned.view.id);
     let proven = system.revisions().proven() == live.revision;
     let change = Changing { system, planned, live: &live, id, listener, actor, proven };
@@ -273,18 +279,31 @@ impl Changing<'_> {
         told.is_ok()
     }
 
-    /// Points Asterisk's files at the live revision again, when switching or keeping failed as `told` says; tells where that fails too.
-    fn switch_back(&self, told: ErrorBody) -> ErrorBody {
+    /// Points Asterisk's files at the live revision again, when switching or keeping failed; says what is, where that fails too.
+    fn switch_back(&self) -> Option<Failure> {
         let Err(worse) = repoint(self.system) else {
             // What Asterisk has was known, and is asked for again: it may have read the files meanwhile, by somebody else's reload.
             self.system.leave_unsettled(self.proven);
-            return told;
+            return None;
         };
         error!(error = format!("{worse:#}"), "the live revision could not be switched back to");
         self.system.leave_unsettled(true);
-        ErrorBody::new(ErrorCode::Files, format!("{}; and on the way back: {worse:#}", told.message))
-            .help("Asterisk was not reloaded and goes on as before, but its files may be those of the new revision")
-            .help("pbxd keeps trying to put them back; `pbxctl doctor` looks at space and permissions")
+        let message = format!(
+            "on the way back: {worse:#}; Asterisk was not reloaded and goes on as before, but its files may be those of the new \
+             revision, and pbxd keeps trying to put them back: `pbxctl doctor` looks at space and permissions"
+        );
+        Some(Failure { message, ..Failure::default() })
+    }
+
+    /// Ends without Asterisk having been asked: as an error where nothing has changed, and else, where `worse` says what is not as it
+    /// was, as an outcome.
+    fn unasked(&self, error: ErrorBody, worse: Vec<Failure>) -> Result<Outcome, ErrorBody> {
+        if worse.is_empty() {
+            return Err(error);
+        }
+        let mut failures = vec![Failure { message: error.message, ..Failure::default() }];
+        failures.extend(worse);
+        Ok(self.outcome(OutcomeResult::Failed, failures, &Verification::default()))
     }
 
     /// What to say when the store answered neither whether it kept the revision nor that it should not.
@@ -308,19 +327,19 @@ impl Changing<'_> {
         }
     }
 
-    /// Switches to the new revision's files. Where that fails, what was live is switched back to.
-    async fn activate(&self) -> Result<(), ErrorBody> {
+    /// Switches to the new revision's files. Where that fails, what was live is switched back to, and how it ended is returned.
+    async fn activate(&self) -> Result<(), Result<Outcome, ErrorBody>> {
         tell(self.listener, Step::Activate, "", 0, 0);
         if let Err(error) = persist(|| self.system.store.advance(self.id, State::Activated)).await {
             self.abandon(State::Failed, &error.to_string()).await;
-            return Err(store_error(error));
+            return Err(Err(store_error(error)));
         }
         let folders = self.folders();
         let switched = folders.unprove().and_then(|()| folders.activate(number(self.id)));
         if let Err(error) = switched {
-            let told = self.switch_back(files_error(&error));
+            let worse = self.switch_back();
             self.abandon(State::Failed, &error.to_string()).await;
-            return Err(told);
+            return Err(self.unasked(files_error(&error), worse.into_iter().collect()));
         }
         Ok(())
     }
@@ -360,12 +379,16 @@ impl Changing<'_> {
     /// Without Asterisk: files and store only.
     async fn write(&self) -> Result<Outcome, ErrorBody> {
         self.stage().await?;
-        self.activate().await?;
+        if let Err(ended) = self.activate().await {
+            return ended;
+        }
         if let Err(error) = self.commit().await {
             let why = error.to_string();
-            let told = self.switch_back(store_error(error));
-            let known = self.abandon(State::Failed, &why).await;
-            return Err(if known { told } else { told.help(self.undecided()) });
+            let mut worse: Vec<Failure> = self.switch_back().into_iter().collect();
+            if !self.abandon(State::Failed, &why).await {
+                worse.push(Failure { message: self.undecided(), ..Failure::default() });
+            }
+            return self.unasked(store_error(error), worse);
         }
         Ok(self.outcome(OutcomeResult::Written, Vec::new(), &Verification::default()))
     }
@@ -389,7 +412,9 @@ impl Changing<'_> {
             self.abandon(State::RolledBack, &detail(&failures)).await;
             return Ok(self.outcome(OutcomeResult::RolledBack, failures, &Verification::default()));
         }
-        self.activate().await?;
+        if let Err(ended) = self.activate().await {
+            return ended;
+        }
         let taken = async {
             let (mut rejections, verified) = self.settle(&client, &self.live.tree, &self.planned.tree, "new").await?;
             // What users have set by telephone since the last time that was proven is as it should be.

@@ -328,9 +328,13 @@ impl System {
         })
     }
 
-    /// A plan is being carried out: it is used.
+    /// A plan is being carried out, or made again: it is used, also for who waits with it.
     pub(crate) fn use_up(&self, id: &str) {
-        self.plans.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, plan)| plan.view.id != id);
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, plan)| {
+            let other = plan.view.id != id;
+            plan.used.fetch_or(!other, Ordering::Relaxed);
+            other
+        });
     }
 
     /// The revision that waits for its confirmation.

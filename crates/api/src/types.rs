@@ -273,7 +273,7 @@ pub enum OutcomeResult {
     Written,
     /// Asterisk has what it had before, and said so.
     RolledBack,
-    /// Asterisk did not take the new revision, and could not be brought back either.
+    /// The new revision did not become live, and not all is known to be as it was before.
     Failed,
 }
 
