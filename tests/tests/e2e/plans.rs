@@ -45,6 +45,19 @@ fn a_kept_plan_is_carried_out_once_and_only_as_it_was_shown() -> Result<()> {
     assert!(system.pbxctl(&["apply", "text.plan", "--yes"])?.expect(1)?.stderr.contains("text.plan is not a plan"));
     let slip = system.pbxctl(&["apply", "more.yaml", "--yes"])?.expect(64)?;
     assert!(slip.stderr.contains("pbxctl apply -f more.yaml"), "{slip}");
+    // What is wrong is told before who is not there to ask.
+    for (args, code, told) in [
+        (&["apply", "none.plan"][..], 1, "there is no plan `none.plan`"),
+        (&["apply", "."], 64, "pbxctl apply -f ."),
+        (&["rollback", "999"], 1, "there is no revision 999"),
+        (&["edit", "ext/99"], 1, "there is no extension `99`"),
+        (&["extension", "disable", "3000"], 1, "3000"),
+        (&["rollback", "1"], 64, "`--yes` was not given"),
+        (&["apply", "-f", "more.yaml"], 64, "`--yes` was not given"),
+    ] {
+        let refused = system.pbxctl(args)?.expect(code)?;
+        ensure!(refused.stderr.contains(told), "{args:?}: {refused}");
+    }
 
     system.pbxctl(&["plan", "-f", "more.yaml", "--out", "second.plan"])?.expect(0)?;
     let done = system.pbxctl(&["apply", "night.plan", "--yes", "-m", "at night"])?.expect(0)?;
