@@ -36,6 +36,11 @@ pub fn instant(at: Timestamp) -> String {
     at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
+/// The same, within a day.
+pub fn clock(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
+}
+
 /// A field's path without the part that all of them share.
 pub fn field(path: &str) -> &str {
     path.strip_prefix("spec.").or_else(|| path.strip_prefix("metadata.")).unwrap_or(path)

@@ -192,8 +192,9 @@ fn revision(planned: &Planned, live: &Live, request: &ApplyRequest, actor: &str)
             secrets.push(SecretChange { id: SecretId::new(kind, name, field), after: None });
         }
     }
-    let origin =
-        serde_json::json!({ "set": planned.request.set, "source": planned.request.source, "plan": planned.view.id });
+    let origin = serde_json::json!({
+        "set": planned.request.set, "source": planned.request.source, "plan": planned.view.id, "noReload": request.no_reload,
+    });
     let base = live
         .revision
         .map(|base| i64::try_from(base).ok().and_then(|base| RevisionId::try_from(base).ok()))

@@ -16,7 +16,7 @@ use pbx_api::{
 use pbx_asterisk::ami::action::{PJSIPShowContacts, PJSIPShowRegistrationsOutbound};
 use pbx_asterisk::ami::{AmiError, Client};
 use pbx_asterisk::deploy::{FilesError, Revisions};
-use pbx_manifest::Catalog;
+use pbx_manifest::{Catalog, Diagnostic};
 use pbx_store::RevisionId;
 use tracing::{error, info, warn};
 
@@ -108,13 +108,23 @@ fn worse(before: &Telephony, now: &Telephony, catalog: &Catalog) -> Option<Strin
 /// Refuses to change what waits for its confirmation, unless it is the revision that is gone back from: `leaving`.
 pub(crate) fn nothing_waits(system: &System, leaving: Option<u64>) -> Result<(), ErrorBody> {
     let Some(waiting) = system.unconfirmed().filter(|waiting| Some(waiting.revision) != leaving) else { return Ok(()) };
-    let Unconfirmed { revision, by, until, .. } = waiting;
-    let message = match until.duration_since(now()).as_secs() {
+    Err(ErrorBody::new(ErrorCode::Busy, waits(waiting)).help(ANSWERS))
+}
+
+/// What whoever plans a change is told of a revision that waits for its confirmation.
+pub(crate) fn noted(system: &System) -> Option<Diagnostic> {
+    let waiting = system.unconfirmed()?;
+    let told = Diagnostic::warning("unconfirmed", waits(waiting)).help("until then, nothing else is applied");
+    Some(told.help(ANSWERS))
+}
+
+const ANSWERS: &str = "`pbxctl confirm` keeps it; `pbxctl confirm --back` goes back at once";
+
+fn waits(Unconfirmed { revision, by, until, .. }: Unconfirmed) -> String {
+    match until.duration_since(now()).as_secs() {
         left @ 1.. => format!("revision {revision} by {by} waits for its confirmation, for {left} s more"),
         _ => format!("revision {revision} by {by} was not confirmed, and is being gone back from"),
-    };
-    Err(ErrorBody::new(ErrorCode::Busy, message)
-        .help("`pbxctl confirm` keeps it; `pbxctl confirm --back` goes back at once"))
+    }
 }
 
 /// A window that is opened with an apply.

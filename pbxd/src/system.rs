@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use pbx_api::{ErrorBody, ErrorCode, PlanRequest, Reload, SavedPlan, Unconfirmed};
+use pbx_api::{DriftedFile, ErrorBody, ErrorCode, PlanRequest, Reload, SavedPlan, Unconfirmed};
 use pbx_asterisk::ami::{self, AmiError, Backoff, Client, Link};
 use pbx_asterisk::config::FILES;
 use pbx_asterisk::deploy::Revisions;
@@ -264,19 +264,30 @@ impl System {
         {
             defaults_hold(&change.object, &sockets::taken(&live.tree, &planned.tree, &Listening::read()))?;
         }
-        if live.revision.is_some() && self.revisions().proven() != live.revision {
-            // Asterisk has not said that it has what is live: whatever is planned, everything is reloaded and read back.
+        planned.view.drift = drift::files(self, &live)?;
+        if let Some(why) = self.unproven(&live, &planned.view.drift) {
             planned.view.reloads = FILES
                 .into_iter()
                 .map(|(file, module)| Reload { module: module.to_owned(), files: vec![file.to_owned()] })
                 .collect();
-            planned.view.blast.effects.push(
-                "all of it is reloaded and read back: Asterisk has not yet said that it has the live revision".into(),
-            );
+            planned.view.blast.effects.push(format!("all of it is reloaded and read back: {why}"));
         }
-        planned.view.drift = drift::files(self, &live)?;
         self.look(&live, &mut planned).await;
         Ok(planned)
+    }
+
+    /// Why it is not known that Asterisk has what is live: then, whatever is planned, everything is reloaded and read back.
+    fn unproven(&self, live: &Live, drifted: &[DriftedFile]) -> Option<&'static str> {
+        let (folders, id) = (self.revisions(), live.revision?);
+        if !drifted.is_empty() {
+            Some("its files were changed by hand")
+        } else if folders.current().is_ok_and(|current| current != Some(id)) || !folders.folder(id).is_dir() {
+            Some("its files are not those of the live revision")
+        } else if folders.proven() != Some(id) {
+            Some("Asterisk has not yet said that it has the live revision")
+        } else {
+            None
+        }
     }
 
     fn keep(&self, planned: Planned, actor: &str) -> Arc<Planned> {

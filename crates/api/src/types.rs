@@ -439,6 +439,16 @@ pub struct RevisionView {
     pub deleted: u64,
     /// Whether it is the one that is live.
     pub live: bool,
+    /// Whether it was written without asking Asterisk.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub written: bool,
+    /// Whether Asterisk has said that it has it, and nothing has spoken against that since. Known of the live one only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<bool>,
+    /// By when it must be confirmed, while it waits for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub confirm_by: Option<Timestamp>,
 }
 
 /// How [`RevisionView::detail`] begins where the revision was applied and gone back from, for nobody confirmed it or telephony got

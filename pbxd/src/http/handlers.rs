@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use pbx_api::{
     ApplyRequest, AsteriskHealth, ConfirmRequest, Confirmed, ErrorBody, ErrorCode, Event, Health, ObjectList,
     ObjectView, Permission, Plan, PlanRequest, RevisionChanges, RevisionList, RevisionView, SavedPlan, SourceInfo,
+    Unconfirmed,
 };
 use pbx_asterisk::ami::LinkState;
 use pbx_asterisk::ami::action::CoreSettings;
@@ -24,6 +25,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::Refusal;
 use super::extract::{Json, Path, Query};
+use crate::confirm;
 use crate::identity::Identity;
 use crate::live::{self, Live};
 use crate::plan::{saved, unseen};
@@ -170,7 +172,7 @@ pub(super) async fn plan(
 ) -> Answer<Plan> {
     let told = if who.may(Permission::PlanApply) { None } else { unseen(&system.live(), &mut request)? };
     let mut plan = system.plan(request, &who.name).await?.view.clone();
-    plan.diagnostics.extend(told);
+    plan.diagnostics.extend(told.into_iter().chain(confirm::noted(&system)));
     Ok(axum::Json(plan))
 }
 
@@ -187,16 +189,18 @@ pub(super) async fn plan_again(
     Extension(who): Extension<Identity>,
     Json(saved): Json<SavedPlan>,
 ) -> Answer<Plan> {
-    Ok(axum::Json(system.plan_again(&saved, &who.name).await?.view.clone()))
+    let mut plan = system.plan_again(&saved, &who.name).await?.view.clone();
+    plan.diagnostics.extend(confirm::noted(&system));
+    Ok(axum::Json(plan))
 }
 
-pub(super) async fn confirm(
+pub(super) async fn confirmation(
     State(system): State<Arc<System>>,
     Extension(who): Extension<Identity>,
     Json(request): Json<ConfirmRequest>,
 ) -> Answer<Confirmed> {
     let task = Arc::clone(&system);
-    let answer = async move { crate::confirm::answer(&task, &request, &who.name).await };
+    let answer = async move { confirm::answer(&task, &request, &who.name).await };
     Ok(axum::Json(to_its_end(&system, answer).await?))
 }
 
@@ -235,8 +239,23 @@ pub(super) async fn apply(
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
-pub(super) fn revision_view(revision: Revision, live: Option<u64>) -> RevisionView {
+/// What is known of the live revision, besides what the store has of it.
+pub(super) struct Now {
+    live: Option<u64>,
+    proven: bool,
+    unconfirmed: Option<Unconfirmed>,
+}
+
+impl Now {
+    pub(super) fn of(system: &System) -> Self {
+        let live = system.live().revision;
+        Self { live, proven: system.revisions().proven() == live, unconfirmed: system.unconfirmed() }
+    }
+}
+
+pub(super) fn revision_view(revision: Revision, now: &Now) -> RevisionView {
     let id = revision.id.get().unsigned_abs();
+    let live = now.live == Some(id);
     let source = serde_json::from_value::<SourceInfo>(revision.origin["source"].clone()).unwrap_or_default();
     RevisionView {
         id,
@@ -252,7 +271,10 @@ pub(super) fn revision_view(revision: Revision, live: Option<u64>) -> RevisionVi
         created: revision.counts.created,
         updated: revision.counts.updated,
         deleted: revision.counts.deleted,
-        live: live == Some(id),
+        live,
+        written: revision.origin["noReload"] == true,
+        proven: live.then_some(now.proven),
+        confirm_by: now.unconfirmed.as_ref().filter(|waiting| waiting.revision == id).map(|waiting| waiting.until),
     }
 }
 
@@ -281,18 +303,18 @@ pub(super) struct Page {
 }
 
 pub(super) async fn revisions(State(system): State<Arc<System>>, Query(page): Query<Page>) -> Answer<RevisionList> {
-    let live = system.live().revision;
+    let now = Now::of(&system);
     let before = page.before.as_deref().map(revision_id).transpose()?;
     let limit = page.limit.unwrap_or(50).min(10_000);
     let revisions = given(&system, system.store.revisions(limit, before).await).await?;
     Ok(axum::Json(RevisionList {
-        revisions: revisions.into_iter().map(|revision| revision_view(revision, live)).collect(),
+        revisions: revisions.into_iter().map(|revision| revision_view(revision, &now)).collect(),
     }))
 }
 
 pub(super) async fn revision(State(system): State<Arc<System>>, Path(id): Path<String>) -> Answer<RevisionView> {
     let revision = given(&system, system.store.revision(revision_id(&id)?).await).await?;
-    Ok(axum::Json(revision_view(revision, system.live().revision)))
+    Ok(axum::Json(revision_view(revision, &Now::of(&system))))
 }
 
 #[derive(Deserialize)]

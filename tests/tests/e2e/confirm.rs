@@ -35,6 +35,15 @@ fn what_is_confirmed_stays_and_what_is_not_goes_back() -> Result<()> {
     assert!(refused.stderr.contains("revision 2 by") && refused.stderr.contains("pbxctl confirm"), "{refused}");
     let again = system.pbxctl(&["apply", "-f", "eva.yaml", "--yes"])?.expect(5)?;
     assert!(again.stderr.contains("revision 2 by") && again.stderr.contains("waits"), "{again}");
+    // Everybody sees it.
+    let history = system.pbxctl(&["history"])?.expect(0)?;
+    assert!(history.stdout.contains("live, until ") && history.stdout.contains(" unless confirmed"), "{history}");
+    let one = system.pbxctl(&["history", "2", "-o", "json"])?.expect(0)?.json()?;
+    assert!(one["revision"]["confirmBy"].is_string(), "{one}");
+    let plan = system.pbxctl(&["plan", "-f", "eva.yaml"])?.expect(0)?;
+    assert!(plan.stderr.contains("revision 2 by") && plan.stderr.contains("waits"), "{plan}");
+    let doctor = system.pbxctl(&["doctor"])?;
+    assert!(doctor.stdout.contains("is taken back at"), "{doctor}");
     system.pbxctl(&["confirm", "7"])?.expect(1)?;
     let kept = system.pbxctl(&["confirm"])?.expect(0)?;
     assert!(kept.stdout.contains("Revision 2 stays."), "{kept}");
