@@ -110,7 +110,7 @@ pub(crate) async fn carry_out(
         return Err(ErrorBody::new(ErrorCode::Stale, format!("plan {} was carried out meanwhile", planned.view.id))
             .help("a plan is used once; `pbxctl history` shows how it ended"));
     }
-    let client = if request.no_reload { None } else { Some(system.asterisk().await?) };
+    let client = if request.no_reload { None } else { Some(system.asterisk(request.wait_seconds > 0).await?) };
     if let Some(missing) = client.as_ref().and_then(|_| missing_include(&system.config().asterisk.config_dir)) {
         return Err(missing);
     }

@@ -75,7 +75,7 @@ pub(crate) async fn drift(system: &Arc<System>) -> Result<Drift, ErrorBody> {
         verified: Verified::default(),
         manual: manual(system, &live).await?,
     };
-    match system.asterisk().await {
+    match system.asterisk(false).await {
         Err(error) => drift.not_asked = Some(error.message),
         Ok(client) => match deploy::verify(&client, &ConfigTree::empty(), &live.tree, |_, _| {}).await {
             Err(error) => drift.not_asked = Some(error.to_string()),

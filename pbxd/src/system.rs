@@ -225,9 +225,15 @@ impl System {
         Ok(client)
     }
 
-    /// The connected client, or why there is none.
-    pub(crate) async fn asterisk(&self) -> Result<Client, ErrorBody> {
-        self.booted(CONNECTING).await.map_err(|error| {
+    /// The connected client, or why there is none. Where nobody listens, only who is `patient` waits whether somebody comes.
+    pub(crate) async fn asterisk(&self, patient: bool) -> Result<Client, ErrorBody> {
+        let reached = async {
+            if !patient {
+                self.link().connected_or_refused(CONNECTING).await?;
+            }
+            self.booted(CONNECTING).await
+        };
+        reached.await.map_err(|error| {
             ErrorBody::new(ErrorCode::AsteriskUnreachable, format!("Asterisk cannot be reached: {error}"))
                 .help("nothing was changed; `pbxctl doctor` tests each link of the chain")
                 .help("to write files without Asterisk, as for an image: --no-reload")
