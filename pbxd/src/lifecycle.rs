@@ -165,6 +165,7 @@ impl Signals {
 
 /// Reads the configuration again. What an apply began with, it ends with: until then the new one is not taken.
 fn reload(args: &Args, system: &Arc<System>) {
+    info!("told to read the configuration again");
     notify(&[
         sd_notify::NotifyState::Reloading,
         sd_notify::NotifyState::monotonic_usec_now().unwrap_or(sd_notify::NotifyState::MonotonicUsec(0)),
