@@ -181,6 +181,9 @@ pub struct Manner {
     /// Write over configuration files that somebody has changed by hand
     #[arg(long)]
     pub overwrite_drift: bool,
+    /// Write the files without asking Asterisk: for building images
+    #[arg(long)]
+    pub no_reload: bool,
     /// Why, for the history
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,

@@ -38,6 +38,7 @@ impl Manner {
         let request = ApplyRequest {
             message: self.message.clone(),
             overwrite_drift: self.overwrite_drift,
+            no_reload: self.no_reload,
             ..ApplyRequest::default()
         };
         How { yes: self.consent.yes, dry_run: self.dry_run, output: self.output, diff: false, verb, request }

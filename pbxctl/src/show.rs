@@ -36,6 +36,11 @@ pub fn instant(at: Timestamp) -> String {
     at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
+/// The same, within a day.
+pub fn clock(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
+}
+
 /// A field's path without the part that all of them share.
 pub fn field(path: &str) -> &str {
     path.strip_prefix("spec.").or_else(|| path.strip_prefix("metadata.")).unwrap_or(path)
@@ -278,10 +283,9 @@ pub fn outcome(outcome: &Outcome) -> String {
             Some(live) => format!("Asterisk did not take revision {}; revision {live} is live again", outcome.revision),
             None => format!("Asterisk did not take revision {}; what was before is live again", outcome.revision),
         },
-        OutcomeResult::Failed => format!(
-            "Asterisk did not take revision {}, and could not be brought back to what was before",
-            outcome.revision
-        ),
+        OutcomeResult::Failed => {
+            format!("Revision {} was not carried out, and not all is known to be as it was before", outcome.revision)
+        }
     }
 }
 

@@ -335,6 +335,7 @@ fn without_pbxd_it_says_what_to_do() {
 #[test]
 fn a_pipe_is_never_asked() {
     let place = Place::new();
+    let _fake = Fake::start(&place, ALL);
     place.write("good.yaml", GOOD);
     let mut all = String::new();
     for line in [

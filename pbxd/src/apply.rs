@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pbx_api::{ApplyRequest, ErrorBody, ErrorCode, Event, Failure, Outcome, OutcomeResult, Step, Verified};
@@ -25,7 +26,7 @@ use crate::surroundings::{now, now_system};
 use crate::system::{Owed, System};
 
 /// Nobody waits longer than this for another's apply to end.
-const LONGEST_WAIT: Duration = Duration::from_hours(24);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
 /// Where progress is told. Nobody listening does not stop an apply.
 pub(crate) type Listener = UnboundedSender<Event>;
@@ -78,17 +79,20 @@ pub(crate) async fn apply(
     actor: &str,
     listener: &Listener,
 ) -> Result<Outcome, ErrorBody> {
-    let _lock = system.lock_within(actor, Duration::from_secs(request.wait_seconds).min(LONGEST_WAIT)).await?;
-    confirm::nothing_waits(system)?;
-    carry_out(system, planned, request, actor, listener).await
+    let lock = system.lock_within(actor, Duration::from_secs(request.wait_seconds).min(LONGEST_WAIT)).await?;
+    let ended = carry_out(system, planned, request, actor, None, listener).await;
+    lock.end();
+    ended
 }
 
-/// Carries a plan out, for whoever holds the right to change the system.
+/// Carries a plan out, for whoever holds the right to change the system. While a revision waits for its confirmation nothing is
+/// changed, unless it is the one that is gone back from: `leaving`.
 pub(crate) async fn carry_out(
     system: &Arc<System>,
     planned: &Planned,
     request: &ApplyRequest,
     actor: &str,
+    leaving: Option<u64>,
     listener: &Listener,
 ) -> Result<Outcome, ErrorBody> {
     let started = Instant::now();
@@ -100,11 +104,16 @@ pub(crate) async fn carry_out(
         ErrorBody::new(ErrorCode::Internal, format!("what an earlier apply left cannot be undone yet: {error:#}"))
             .help("nothing was changed")
     })?;
+    confirm::nothing_waits(system, leaving)?;
     let live = system.live();
     if planned.view.base != live.revision {
         return Err(stale());
     }
-    let client = if request.no_reload { None } else { Some(system.asterisk().await?) };
+    if planned.used.load(Ordering::Relaxed) {
+        return Err(ErrorBody::new(ErrorCode::Stale, format!("plan {} was carried out meanwhile", planned.view.id))
+            .help("a plan is used once; `pbxctl history` shows how it ended"));
+    }
+    let client = if request.no_reload { None } else { Some(system.asterisk(request.wait_seconds > 0).await?) };
     if let Some(missing) = client.as_ref().and_then(|_| missing_include(&system.config().asterisk.config_dir)) {
         return Err(missing);
     }
@@ -112,6 +121,7 @@ pub(crate) async fn carry_out(
     let begun = answer(system.store.begin(revision(planned, &live, request, actor)?)).await;
     // Without an answer it may have begun all the same.
     let id = begun.inspect_err(|error| system.leave_unsettled(error.is_transient())).map_err(store_error)?;
+    planned.used.store(true, Ordering::Relaxed);
     system.use_up(&planned.view.id);
     let proven = system.revisions().proven() == live.revision;
     let change = Changing { system, planned, live: &live, id, listener, actor, proven };
@@ -185,8 +195,9 @@ fn revision(planned: &Planned, live: &Live, request: &ApplyRequest, actor: &str)
             secrets.push(SecretChange { id: SecretId::new(kind, name, field), after: None });
         }
     }
-    let origin =
-        serde_json::json!({ "set": planned.request.set, "source": planned.request.source, "plan": planned.view.id });
+    let origin = serde_json::json!({
+        "set": planned.request.set, "source": planned.request.source, "plan": planned.view.id, "noReload": request.no_reload,
+    });
     let base = live
         .revision
         .map(|base| i64::try_from(base).ok().and_then(|base| RevisionId::try_from(base).ok()))
@@ -279,18 +290,31 @@ impl Changing<'_> {
         told.is_ok()
     }
 
-    /// Points Asterisk's files at the live revision again, when switching or keeping failed as `told` says; tells where that fails too.
-    fn switch_back(&self, told: ErrorBody) -> ErrorBody {
+    /// Points Asterisk's files at the live revision again, when switching or keeping failed; says what is, where that fails too.
+    fn switch_back(&self) -> Option<Failure> {
         let Err(worse) = repoint(self.system) else {
             // What Asterisk has was known, and is asked for again: it may have read the files meanwhile, by somebody else's reload.
             self.system.leave_unsettled(self.proven);
-            return told;
+            return None;
         };
         error!(error = format!("{worse:#}"), "the live revision could not be switched back to");
         self.system.leave_unsettled(true);
-        ErrorBody::new(ErrorCode::Files, format!("{}; and on the way back: {worse:#}", told.message))
-            .help("Asterisk was not reloaded and goes on as before, but its files may be those of the new revision")
-            .help("pbxd keeps trying to put them back; `pbxctl doctor` looks at space and permissions")
+        let message = format!(
+            "on the way back: {worse:#}; Asterisk was not reloaded and goes on as before, but its files may be those of the new \
+             revision, and pbxd keeps trying to put them back: `pbxctl doctor` looks at space and permissions"
+        );
+        Some(Failure { message, ..Failure::default() })
+    }
+
+    /// Ends without Asterisk having been asked: as an error where nothing has changed, and else, where `worse` says what is not as it
+    /// was, as an outcome.
+    fn unasked(&self, error: ErrorBody, worse: Vec<Failure>) -> Result<Outcome, ErrorBody> {
+        if worse.is_empty() {
+            return Err(error);
+        }
+        let mut failures = vec![Failure { message: error.message, ..Failure::default() }];
+        failures.extend(worse);
+        Ok(self.outcome(OutcomeResult::Failed, failures, &Verification::default()))
     }
 
     /// What to say when the store answered neither whether it kept the revision nor that it should not.
@@ -314,19 +338,19 @@ impl Changing<'_> {
         }
     }
 
-    /// Switches to the new revision's files. Where that fails, what was live is switched back to.
-    async fn activate(&self) -> Result<(), ErrorBody> {
+    /// Switches to the new revision's files. Where that fails, what was live is switched back to, and how it ended is returned.
+    async fn activate(&self) -> Result<(), Result<Outcome, ErrorBody>> {
         tell(self.listener, Step::Activate, "", 0, 0);
         if let Err(error) = persist(|| self.system.store.advance(self.id, State::Activated)).await {
             self.abandon(State::Failed, &error.to_string()).await;
-            return Err(store_error(error));
+            return Err(Err(store_error(error)));
         }
         let folders = self.folders();
         let switched = folders.unprove().and_then(|()| folders.activate(number(self.id)));
         if let Err(error) = switched {
-            let told = self.switch_back(files_error(&error));
+            let worse = self.switch_back();
             self.abandon(State::Failed, &error.to_string()).await;
-            return Err(told);
+            return Err(self.unasked(files_error(&error), worse.into_iter().collect()));
         }
         Ok(())
     }
@@ -366,12 +390,16 @@ impl Changing<'_> {
     /// Without Asterisk: files and store only.
     async fn write(&self) -> Result<Outcome, ErrorBody> {
         self.stage().await?;
-        self.activate().await?;
+        if let Err(ended) = self.activate().await {
+            return ended;
+        }
         if let Err(error) = self.commit().await {
             let why = error.to_string();
-            let told = self.switch_back(store_error(error));
-            let known = self.abandon(State::Failed, &why).await;
-            return Err(if known { told } else { told.help(self.undecided()) });
+            let mut worse: Vec<Failure> = self.switch_back().into_iter().collect();
+            if !self.abandon(State::Failed, &why).await {
+                worse.push(Failure { message: self.undecided(), ..Failure::default() });
+            }
+            return self.unasked(store_error(error), worse);
         }
         Ok(self.outcome(OutcomeResult::Written, Vec::new(), &Verification::default()))
     }
@@ -396,7 +424,9 @@ impl Changing<'_> {
             self.abandon(State::RolledBack, &detail(&failures)).await;
             return Ok(self.outcome(OutcomeResult::RolledBack, failures, &Verification::default()));
         }
-        self.activate().await?;
+        if let Err(ended) = self.activate().await {
+            return ended;
+        }
         let (mut rejections, verified) = match self.settle(&client, from, to, Way::There).await {
             Ok(settled) => settled,
             Err(error) => {

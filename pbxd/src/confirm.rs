@@ -1,7 +1,8 @@
 //! Applies that are taken back unless somebody confirms them in time, and at once where telephony gets worse.
 //!
 //! A mark beside the revisions says, from before Asterisk is told of the new one, that it must be confirmed: a pbxd that finds the
-//! mark when it starts goes back, for nobody watched meanwhile.
+//! mark of the live revision, and does not watch it, goes back, for nobody watched meanwhile. So it is when pbxd starts, and when the
+//! store kept a revision and could not say so in time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use pbx_api::{
 use pbx_asterisk::ami::action::{PJSIPShowContacts, PJSIPShowRegistrationsOutbound};
 use pbx_asterisk::ami::{AmiError, Client};
 use pbx_asterisk::deploy::{FilesError, Revisions};
-use pbx_manifest::Catalog;
+use pbx_manifest::{Catalog, Diagnostic};
 use pbx_store::RevisionId;
 use tracing::{error, info, warn};
 
@@ -34,9 +35,11 @@ const LOST: usize = 10;
 /// How long Asterisk is waited for before the files are put back without it.
 const CONNECTING: Duration = Duration::from_secs(10);
 
-/// How often going back is tried, and how long between.
-const TRIES: u32 = 5;
-const PAUSE: Duration = Duration::from_secs(5);
+/// How long between two tries to go back: at first, and at most. Each is a revision in the history.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_hours(1));
+
+/// After how many tries the history says that it does not work.
+const TRIES: u32 = 3;
 
 /// How telephony is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,7 +69,12 @@ async fn telephony(client: &Client) -> Result<Telephony, AmiError> {
             }
         }
     }
-    for registration in client.call(&PJSIPShowRegistrationsOutbound).await? {
+    let registrations = match client.call(&PJSIPShowRegistrationsOutbound).await {
+        // Without the module that registers there are none.
+        Err(AmiError::Refused { message, .. }) if message.contains("unknown command") => Vec::new(),
+        told => told?,
+    };
+    for registration in registrations {
         let name = registration.name.strip_prefix("carrier-").unwrap_or(&registration.name).to_owned();
         seen.carriers.insert(format!("carrier/{name} is registered"), registration.status == "Registered");
     }
@@ -97,15 +105,26 @@ fn worse(before: &Telephony, now: &Telephony, catalog: &Catalog) -> Option<Strin
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
-/// Refuses to change what waits for its confirmation.
-pub(crate) fn nothing_waits(system: &System) -> Result<(), ErrorBody> {
-    let Some(waiting) = system.unconfirmed() else { return Ok(()) };
-    let left = waiting.until.duration_since(now()).as_secs().max(0);
-    Err(ErrorBody::new(
-        ErrorCode::Busy,
-        format!("revision {} by {} waits for its confirmation, for {left} s more", waiting.revision, waiting.by),
-    )
-    .help("`pbxctl confirm` keeps it; `pbxctl confirm --back` goes back at once"))
+/// Refuses to change what waits for its confirmation, unless it is the revision that is gone back from: `leaving`.
+pub(crate) fn nothing_waits(system: &System, leaving: Option<u64>) -> Result<(), ErrorBody> {
+    let Some(waiting) = system.unconfirmed().filter(|waiting| Some(waiting.revision) != leaving) else { return Ok(()) };
+    Err(ErrorBody::new(ErrorCode::Busy, waits(waiting)).help(ANSWERS))
+}
+
+/// What whoever plans a change is told of a revision that waits for its confirmation.
+pub(crate) fn noted(system: &System) -> Option<Diagnostic> {
+    let waiting = system.unconfirmed()?;
+    let told = Diagnostic::warning("unconfirmed", waits(waiting)).help("until then, nothing else is applied");
+    Some(told.help(ANSWERS))
+}
+
+const ANSWERS: &str = "`pbxctl confirm` keeps it; `pbxctl confirm --back` goes back at once";
+
+fn waits(Unconfirmed { revision, by, until, .. }: Unconfirmed) -> String {
+    match until.duration_since(now()).as_secs() {
+        left @ 1.. => format!("revision {revision} by {by} waits for its confirmation, for {left} s more"),
+        _ => format!("revision {revision} by {by} was not confirmed, and is being gone back from"),
+    }
 }
 
 /// A window that is opened with an apply.
@@ -153,7 +172,10 @@ impl Window {
     ) -> Result<Outcome, ErrorBody> {
         let applied = ended.as_ref().is_ok_and(|outcome| outcome.result == OutcomeResult::Applied);
         if !applied {
-            forget(system);
+            // While the store has not said what it kept, it may be the revision: then the mark is what it is gone back from by.
+            if system.owed().is_none() {
+                forget(system);
+            }
             return ended;
         }
         let mut outcome = ended?;
@@ -236,7 +258,19 @@ async fn remark(system: &System, revision: u64, said: &str) {
 
 /// Goes back from an unconfirmed revision, for whatever reason. Where Asterisk is away, it finds the old files when it is back.
 async fn go_back(system: &Arc<System>, waiting: &Unconfirmed, why: &str, actor: &str) -> Result<Outcome, ErrorBody> {
-    let _lock = system.lock_within(actor, Duration::from_hours(1)).await?;
+    let lock = system.lock_within(actor, apply::LONGEST_WAIT).await?;
+    let ended = change_back(system, waiting, why, actor).await;
+    lock.end();
+    ended
+}
+
+/// The same, for whoever holds the right to change the system.
+async fn change_back(
+    system: &Arc<System>,
+    waiting: &Unconfirmed,
+    why: &str,
+    actor: &str,
+) -> Result<Outcome, ErrorBody> {
     if system.unconfirmed().is_none_or(|now| now.revision != waiting.revision) {
         return Err(ErrorBody::new(ErrorCode::Stale, format!("revision {} no longer waits", waiting.revision))
             .help("`pbxctl history` shows what became of it"));
@@ -252,7 +286,7 @@ async fn go_back(system: &Arc<System>, waiting: &Unconfirmed, why: &str, actor: 
         ..ApplyRequest::default()
     };
     let (listener, _) = tokio::sync::mpsc::unbounded_channel();
-    let outcome = apply::carry_out(system, &planned, &request, actor, &listener).await?;
+    let outcome = apply::carry_out(system, &planned, &request, actor, Some(waiting.revision), &listener).await?;
     // When Asterisk is back, it is asked what it has.
     system.leave_unsettled(request.no_reload);
     if outcome.live != Some(waiting.revision) {
@@ -264,24 +298,32 @@ async fn go_back(system: &Arc<System>, waiting: &Unconfirmed, why: &str, actor: 
 }
 
 async fn go_back_and_tell(system: &Arc<System>, waiting: &Unconfirmed, why: &str) {
-    for _ in 0..TRIES {
+    let mut pause = PAUSES.0;
+    for tried in 1_u32.. {
         match go_back(system, waiting, why, ITSELF).await {
             Ok(outcome) if outcome.live != Some(waiting.revision) => return,
             Ok(outcome) => error!(revision = outcome.revision, failures = ?outcome.failures, "going back failed"),
             Err(error) if error.code == ErrorCode::Stale => return,
             Err(error) => error!(error = error.message, "going back failed"),
         }
+        if tried == TRIES {
+            // It goes on waiting: what must be confirmed does not become what stays because going back is hard.
+            let said = format!(
+                "not confirmed ({why}), and could not be gone back from yet: pbxd goes on trying; `pbxctl confirm` keeps it"
+            );
+            error!(revision = waiting.revision, said);
+            remark(system, waiting.revision, &said).await;
+        }
         tokio::select! {
-            () = tokio::time::sleep(PAUSE) => {}
+            () = tokio::time::sleep(pause) => {}
             () = system.stop.cancelled() => return,
         }
+        pause = (pause * 2).min(PAUSES.1);
     }
-    error!(
-        revision = waiting.revision,
-        "it was not confirmed, and could not be gone back from: it stays until somebody sees to it"
-    );
-    remark(system, waiting.revision, &format!("not confirmed ({why}), and could not be gone back from")).await;
-    system.set_unconfirmed(None);
+}
+
+fn nothing(message: String) -> ErrorBody {
+    ErrorBody::new(ErrorCode::NotFound, message).help("`pbxctl history` shows what became of it")
 }
 
 /// Somebody says whether the revision stays.
@@ -290,8 +332,6 @@ pub(crate) async fn answer(
     request: &ConfirmRequest,
     actor: &str,
 ) -> Result<Confirmed, ErrorBody> {
-    let nothing =
-        |message: String| ErrorBody::new(ErrorCode::NotFound, message).help("`pbxctl history` shows what became of it");
     let waiting = system.unconfirmed().ok_or_else(|| nothing("nothing waits for a confirmation".into()))?;
     if let Some(meant) = request.revision.filter(|meant| *meant != waiting.revision) {
         return Err(nothing(format!("revision {meant} does not wait for a confirmation; {} does", waiting.revision)));
@@ -302,7 +342,14 @@ pub(crate) async fn answer(
         return Ok(Confirmed { revision, back: Some(outcome) });
     }
     // Whoever goes back at this moment has the right to change the system; who confirms comes before or after, not between.
-    let _lock = system.lock_within(actor, Duration::from_secs(10)).await?;
+    let lock = system.lock_within(actor, Duration::from_secs(10)).await?;
+    let kept = keep(system, revision, actor).await;
+    lock.end();
+    kept.map(|()| Confirmed { revision, back: None })
+}
+
+/// Keeps a revision that waits for its confirmation.
+async fn keep(system: &System, revision: u64, actor: &str) -> Result<(), ErrorBody> {
     if system.unconfirmed().is_none_or(|now| now.revision != revision) {
         return Err(nothing(format!("revision {revision} no longer waits for a confirmation")));
     }
@@ -313,12 +360,15 @@ pub(crate) async fn answer(
     system.set_unconfirmed(None);
     info!(revision, by = actor, "confirmed");
     remark(system, revision, &format!("confirmed by {actor}")).await;
-    Ok(Confirmed { revision, back: None })
+    Ok(())
 }
 
-/// Goes back from what waited for its confirmation when pbxd ended.
-pub(crate) fn at_start(system: &Arc<System>) {
-    let Some((revision, base)) = system.revisions().unconfirmed() else { return };
+/// Goes back from what must be confirmed and is not watched: pbxd ended meanwhile, or the store could not say that it kept it. Called
+/// when files and store agree.
+pub(crate) fn unwatched(system: &Arc<System>) {
+    let Some((revision, base)) = system.revisions().unconfirmed().filter(|_| system.unconfirmed().is_none()) else {
+        return;
+    };
     if system.live().revision != Some(revision) {
         forget(system);
         return;
@@ -327,7 +377,8 @@ pub(crate) fn at_start(system: &Arc<System>) {
     system.set_unconfirmed(Some(waiting.clone()));
     let task = Arc::clone(system);
     system.tasks.spawn(async move {
-        go_back_and_tell(&task, &waiting, "pbxd ended before anybody had confirmed it").await;
+        go_back_and_tell(&task, &waiting, "nobody watched it: pbxd ended, or the store did not say that it kept it")
+            .await;
     });
 }
 

@@ -74,7 +74,7 @@ pub(crate) async fn drift(system: &Arc<System>) -> Result<Drift, ErrorBody> {
         verified: Verified::default(),
         manual: manual(system, &live).await?,
     };
-    match system.asterisk().await {
+    match system.asterisk(false).await {
         Err(error) => drift.not_asked = Some(error.message),
         Ok(client) => match deploy::verify(&client, &live.tree).await {
             Err(error) => drift.not_asked = Some(error.to_string()),
@@ -95,12 +95,13 @@ pub(crate) async fn drift(system: &Arc<System>) -> Result<Drift, ErrorBody> {
 /// Asterisk has not what it once said it had, as after somebody's own reload: whatever is applied next reloads and reads back all
 /// of it. Not while somebody changes the system: then it is on its way to something else.
 fn doubt(system: &Arc<System>, revision: Option<u64>) {
-    let Some(_lock) = system.lock_itself() else { return };
+    let Some(lock) = system.lock_itself() else { return };
     if system.live().revision == revision
         && let Err(error) = system.revisions().unprove()
     {
         warn!(%error, "that Asterisk has something else could not be kept");
     }
+    lock.end();
 }
 
 /// What was set by hand, with who last changed the object, and when.

@@ -14,11 +14,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
+use crate::apply::LONGEST_WAIT;
 use crate::config::{Args, Config};
 use crate::http::{self, Listener, Peer};
 use crate::live::Live;
 use crate::recovery;
-use crate::system::System;
+use crate::system::{ITSELF, System};
 
 /// How long applies may take to end after a stop was asked for.
 const GRACE: Duration = Duration::from_mins(1);
@@ -90,7 +91,6 @@ pub(crate) async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
     let compared = recovery::reconcile(&system).await.inspect_err(|error| {
         error!(error = format!("{error:#}"), "what Asterisk reads could not be compared with the live revision");
     });
-    crate::confirm::at_start(&system);
     let undone = compared.as_ref().is_ok_and(Option::is_some);
     recovery::in_background(&system, recovery::Start { compared: compared.is_ok(), undone });
     let listener = listen(&socket)?;
@@ -163,11 +163,31 @@ impl Signals {
     }
 }
 
+/// Reads the configuration again. What an apply began with, it ends with: until then the new one is not taken.
 fn reload(args: &Args, system: &Arc<System>) {
+    info!("told to read the configuration again");
     notify(&[
         sd_notify::NotifyState::Reloading,
         sd_notify::NotifyState::monotonic_usec_now().unwrap_or(sd_notify::NotifyState::MonotonicUsec(0)),
     ]);
+    let (args, task) = (args.clone(), Arc::clone(system));
+    system.tasks.spawn(async move {
+        let lock = tokio::select! {
+            lock = task.lock_within(ITSELF, LONGEST_WAIT) => lock,
+            () = task.stop.cancelled() => return,
+        };
+        match lock {
+            Ok(lock) => {
+                take(&args, &task);
+                lock.end();
+            }
+            Err(refused) => error!(error = refused.message, "the configuration was not taken: the old one stays"),
+        }
+        notify(&[sd_notify::NotifyState::Ready]);
+    });
+}
+
+fn take(args: &Args, system: &System) {
     match Config::load(args) {
         Ok(config) => {
             let kept = system.reconfigure(config);
@@ -178,7 +198,6 @@ fn reload(args: &Args, system: &Arc<System>) {
         }
         Err(error) => error!(%error, "the configuration was not taken: the old one stays"),
     }
-    notify(&[sd_notify::NotifyState::Ready]);
 }
 
 /// Tells systemd that the runtime is alive, as often as it asks for.

@@ -10,6 +10,7 @@ mod wanted;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 
 use pbx_api::{Blast, ErrorBody, ErrorCode, Plan, PlanRequest};
 use pbx_asterisk::config::{ConfigTree, Secrets, render_checked};
@@ -38,6 +39,8 @@ pub(crate) struct Planned {
     pub(crate) secrets: Secrets,
     /// Their files.
     pub(crate) tree: ConfigTree,
+    /// Whether it was carried out, or made again from its file: then it is of no use any more, whoever still has it.
+    pub(crate) used: AtomicBool,
 }
 
 fn internal(error: &impl std::fmt::Display) -> ErrorBody {
@@ -132,5 +135,5 @@ pub(crate) async fn plan(
         diagnostics: found,
         drift: Vec::new(),
     };
-    Ok(Planned { view, request, records, catalog, secrets: values, tree })
+    Ok(Planned { view, request, records, catalog, secrets: values, tree, used: AtomicBool::new(false) })
 }

@@ -11,6 +11,7 @@ use pbx_asterisk::deploy::{self, Revisions};
 use pbx_store::{Revision, RevisionId, State};
 use tracing::{error, info, warn};
 
+use crate::confirm;
 use crate::live::Live;
 use crate::surroundings::{now, now_system};
 use crate::system::{Owed, System};
@@ -58,8 +59,9 @@ pub(crate) fn repoint(system: &System) -> anyhow::Result<()> {
 }
 
 /// Undoes what an apply left that could not end: its files, and its revision in the store, and takes what the store has kept for what
-/// is live. Whoever calls this holds the right to change the system, or is the only one yet. The revision that was undone is returned.
-pub(crate) async fn reconcile(system: &System) -> anyhow::Result<Option<RevisionId>> {
+/// is live. One that is live without anybody watching it, and must be confirmed, is gone back from. Whoever calls this holds the right to
+/// change the system, or is the only one yet. The revision that was undone is returned.
+pub(crate) async fn reconcile(system: &Arc<System>) -> anyhow::Result<Option<RevisionId>> {
     let (left, head) = (answer(system.store.unfinished()).await?, answer(system.store.head()).await?);
     let head = head.map(|head| head.get().unsigned_abs());
     if head != system.live().revision {
@@ -76,6 +78,7 @@ pub(crate) async fn reconcile(system: &System) -> anyhow::Result<Option<Revision
         discard(&system.revisions(), left.id.get().unsigned_abs());
     }
     system.paid();
+    confirm::unwatched(system);
     Ok(left.map(|left| left.id))
 }
 
@@ -142,11 +145,18 @@ pub(crate) fn in_background(system: &Arc<System>, start: Start) {
 /// One try. While somebody applies it is put off until they have ended: they begin with the same.
 async fn settle(system: &Arc<System>, compared: bool, starting: bool) -> anyhow::Result<()> {
     if !compared {
-        let Some(_lock) = system.lock_itself() else {
+        let Some(lock) = system.lock_itself() else {
             system.leave_unsettled(true);
             return Ok(());
         };
-        reconcile(system).await?;
+        let reconciled = async {
+            answer(system.owner.check()).await?;
+            reconcile(system).await
+        };
+        let reconciled = reconciled.await;
+        // What is left is tried again, by whoever called this.
+        lock.end();
+        reconciled?;
     }
     let proven = || system.live().revision.is_none() || system.revisions().proven() == system.live().revision;
     if proven() {
@@ -155,14 +165,17 @@ async fn settle(system: &Arc<System>, compared: bool, starting: bool) -> anyhow:
     // However long it takes: while nobody is there, nothing can be done.
     while system.link().connected(PAUSES.1).await.is_err() {}
     let client = system.booted(PAUSES.0).await?;
-    let Some(_lock) = system.lock_itself() else {
+    let Some(lock) = system.lock_itself() else {
         system.leave_unsettled(true);
         return Ok(());
     };
-    if proven() {
-        return Ok(());
-    }
-    let proved = prove(system, &client, starting).await;
+    let proved = async {
+        // Somebody else may have become the owner while Asterisk was waited for: then what it has is theirs.
+        answer(system.owner.check()).await?;
+        if proven() { Ok(()) } else { prove(system, &client, starting).await }
+    };
+    let proved = proved.await;
+    lock.end();
     if proved.is_err() {
         client.abandon();
     }

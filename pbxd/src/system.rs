@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use pbx_api::{ErrorBody, ErrorCode, PlanRequest, Reload, SavedPlan, Unconfirmed};
+use pbx_api::{DriftedFile, ErrorBody, ErrorCode, PlanRequest, Reload, SavedPlan, Unconfirmed};
 use pbx_asterisk::ami::{self, AmiError, Backoff, Client, Link};
 use pbx_asterisk::config::FILES;
 use pbx_asterisk::deploy::Revisions;
@@ -83,14 +83,23 @@ pub(crate) struct System {
 }
 
 /// The right to change the system; given back when it is dropped.
+#[must_use]
 pub(crate) struct ApplyLock {
     system: Arc<System>,
+    in_order: bool,
+}
+
+impl ApplyLock {
+    /// Gives the right back, when whatever it was taken for has come to its end and has told what it left. One that is dropped
+    /// otherwise, by a panic or because nobody waits any more, told nobody: then somebody sees to it.
+    pub(crate) fn end(mut self) {
+        self.in_order = true;
+    }
 }
 
 impl Drop for ApplyLock {
     fn drop(&mut self) {
-        // An apply that panicked told nobody what it left.
-        self.system.leave_unsettled(std::thread::panicking());
+        self.system.leave_unsettled(!self.in_order);
         *self.system.holder.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.system.given_back.notify_waiters();
         self.system.released.notify_one();
@@ -216,9 +225,15 @@ impl System {
         Ok(client)
     }
 
-    /// The connected client, or why there is none.
-    pub(crate) async fn asterisk(&self) -> Result<Client, ErrorBody> {
-        self.booted(CONNECTING).await.map_err(|error| {
+    /// The connected client, or why there is none. Where nobody listens, only who is `patient` waits whether somebody comes.
+    pub(crate) async fn asterisk(&self, patient: bool) -> Result<Client, ErrorBody> {
+        let reached = async {
+            if !patient {
+                self.link().connected_or_refused(CONNECTING).await?;
+            }
+            self.booted(CONNECTING).await
+        };
+        reached.await.map_err(|error| {
             ErrorBody::new(ErrorCode::AsteriskUnreachable, format!("Asterisk cannot be reached: {error}"))
                 .help("nothing was changed; `pbxctl doctor` tests each link of the chain")
                 .help("to write files without Asterisk, as for an image: --no-reload")
@@ -255,19 +270,30 @@ impl System {
         {
             defaults_hold(&change.object, &sockets::taken(&live.tree, &planned.tree, &Listening::read()))?;
         }
-        if live.revision.is_some() && self.revisions().proven() != live.revision {
-            // Asterisk has not said that it has what is live: whatever is planned, everything is reloaded and read back.
+        planned.view.drift = drift::files(self, &live)?;
+        if let Some(why) = self.unproven(&live, &planned.view.drift) {
             planned.view.reloads = FILES
                 .into_iter()
                 .map(|(file, module)| Reload { module: module.to_owned(), files: vec![file.to_owned()] })
                 .collect();
-            planned.view.blast.effects.push(
-                "all of it is reloaded and read back: Asterisk has not yet said that it has the live revision".into(),
-            );
+            planned.view.blast.effects.push(format!("all of it is reloaded and read back: {why}"));
         }
-        planned.view.drift = drift::files(self, &live)?;
         self.look(&live, &mut planned).await;
         Ok(planned)
+    }
+
+    /// Why it is not known that Asterisk has what is live: then, whatever is planned, everything is reloaded and read back.
+    fn unproven(&self, live: &Live, drifted: &[DriftedFile]) -> Option<&'static str> {
+        let (folders, id) = (self.revisions(), live.revision?);
+        if !drifted.is_empty() {
+            Some("its files were changed by hand")
+        } else if folders.current().is_ok_and(|current| current != Some(id)) || !folders.folder(id).is_dir() {
+            Some("its files are not those of the live revision")
+        } else if folders.proven() != Some(id) {
+            Some("Asterisk has not yet said that it has the live revision")
+        } else {
+            None
+        }
     }
 
     fn keep(&self, planned: Planned, actor: &str) -> Arc<Planned> {
@@ -319,9 +345,13 @@ impl System {
         })
     }
 
-    /// A plan is being carried out: it is used.
+    /// A plan is being carried out, or made again: it is used, also for who waits with it.
     pub(crate) fn use_up(&self, id: &str) {
-        self.plans.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, plan)| plan.view.id != id);
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, plan)| {
+            let other = plan.view.id != id;
+            plan.used.fetch_or(!other, Ordering::Relaxed);
+            other
+        });
     }
 
     /// The revision that waits for its confirmation.
@@ -370,6 +400,6 @@ impl System {
                 .help("try again when it is done, or wait for it: `pbxctl apply --wait 60s`"));
         }
         *holder = Some(Holder { actor: actor.to_owned(), since: surroundings::now() });
-        Ok(ApplyLock { system: Arc::clone(self) })
+        Ok(ApplyLock { system: Arc::clone(self), in_order: false })
     }
 }

@@ -273,7 +273,7 @@ pub enum OutcomeResult {
     Written,
     /// Asterisk has what it had before, and said so.
     RolledBack,
-    /// Asterisk did not take the new revision, and could not be brought back either.
+    /// The new revision did not become live, and not all is known to be as it was before.
     Failed,
 }
 
@@ -439,6 +439,16 @@ pub struct RevisionView {
     pub deleted: u64,
     /// Whether it is the one that is live.
     pub live: bool,
+    /// Whether it was written without asking Asterisk.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub written: bool,
+    /// Whether Asterisk has said that it has it, and nothing has spoken against that since. Known of the live one only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<bool>,
+    /// By when it must be confirmed, while it waits for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub confirm_by: Option<Timestamp>,
 }
 
 /// How [`RevisionView::detail`] begins where the revision was applied and gone back from, for nobody confirmed it or telephony got

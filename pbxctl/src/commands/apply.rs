@@ -77,10 +77,10 @@ pub fn run(args: &Apply, app: &mut App) -> Result<Exit, Failure> {
         return Err(Failure::usage("apply what? neither manifests nor a plan were named")
             .help("manifests: `pbxctl apply -f office/`; a plan that was kept: `pbxctl apply night.plan`"));
     }
-    deploy::must_be_able_to_ask(app, args.consent.yes, "`pbxctl plan` or `diff`")?;
     let until = Instant::now() + args.wait;
     let mut yes = args.consent.yes;
     let mut plan = args.make(app)?;
+    deploy::must_be_able_to_ask(app, yes, "`pbxctl plan` or `diff`")?;
     loop {
         let request = ApplyRequest {
             message: args.message.clone(),

@@ -45,10 +45,10 @@ pub fn run(args: &Delete, app: &mut App) -> Result<Exit, Failure> {
         documents = input::documents(app, &args.file, args.rows)?;
         documents.iter().map(|document| document.object.clone()).collect()
     };
-    args.manner.must_be_able_to_ask(app)?;
     for object in &deletes {
         super::get::one(app, object)?;
     }
+    args.manner.must_be_able_to_ask(app)?;
     let request = PlanRequest {
         set: super::edit::BY_HAND.into(),
         deletes,

@@ -13,7 +13,8 @@ use crate::ui::{Look, Style};
 /// Show how files, Asterisk and what was set by hand differ from what should be
 ///
 /// Compares the configuration files with what was written, asks Asterisk for all that it has loaded, and lists the fields that
-/// were set by hand rather than by manifests. Ends with 2 when anything differs, and with 0 when nothing does.
+/// were set by hand rather than by manifests. Ends with 2 when anything differs, with 0 when nothing does, and with 6 when Asterisk
+/// could not be asked, whatever else differs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   pbxctl drift || mail -s drift ops@example.com
@@ -42,12 +43,13 @@ pub fn run(args: &DriftArgs, app: &mut App) -> Result<Exit, Failure> {
         if args.no_manual {
             drift.manual.clear();
         }
-        let exit = if !drift.is_empty(true) {
-            Exit::Differs
-        } else if drift.not_asked.is_some() {
+        // What Asterisk has is not known, whatever else differs.
+        let exit = if drift.not_asked.is_some() {
             Exit::Unreachable
-        } else {
+        } else if drift.is_empty(true) {
             Exit::Done
+        } else {
+            Exit::Differs
         };
         if last.as_ref() != Some(&drift) {
             tell(args, app, &drift);

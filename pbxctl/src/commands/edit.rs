@@ -47,8 +47,8 @@ pub fn run(args: &Edit, app: &mut App) -> Result<Exit, Failure> {
     let [object] = named.as_slice() else {
         return Err(Failure::usage("one object at a time").help("as in `pbxctl edit extension/1001`"));
     };
-    args.manner.must_be_able_to_ask(app)?;
     let view = super::get::one(app, object)?;
+    args.manner.must_be_able_to_ask(app)?;
     let folder = tempfile::Builder::new().prefix("pbxctl-").tempdir().map_err(|error| {
         Failure::failed("output", format!("no temporary folder can be made: {error}"))
             .help("`df -h /tmp` shows whether there is room")

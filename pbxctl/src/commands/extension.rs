@@ -5,7 +5,7 @@ mod passwd;
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap_complete::engine::ArgValueCompleter;
-use pbx_api::{ObjectView, PlanRequest};
+use pbx_api::{ObjectView, Plan, PlanRequest};
 use pbx_manifest::{COVER, Diagnostic, Kind, Patch, Position, Severity, Source, Table, fields};
 use serde_json::{Value as Json, json};
 
@@ -126,8 +126,8 @@ pub fn run(args: &Extension, app: &mut App) -> Result<Exit, Failure> {
 
 fn turn(on: bool, choice: &Choice, manner: &Manner, app: &mut App) -> Result<Exit, Failure> {
     let which = choose(&choice.which, &choice.selector.label)?;
-    manner.must_be_able_to_ask(app)?;
     let chosen = which.among(app)?;
+    manner.must_be_able_to_ask(app)?;
     let patches = chosen
         .into_iter()
         // One that is as it should be keeps its owner.
@@ -158,8 +158,8 @@ fn set(args: &Set, app: &mut App) -> Result<Exit, Failure> {
     }
     let which = choose(&words, &args.selector.label)?;
     let (wanted, scope) = fields_of(app, &assignments)?;
-    args.manner.must_be_able_to_ask(app)?;
     let chosen = which.among(app)?;
+    args.manner.must_be_able_to_ask(app)?;
     let patches = chosen.into_iter().filter_map(|view| {
         let there = fields(&view.meta, &view.spec);
         let set: BTreeMap<String, Json> = wanted
@@ -182,17 +182,21 @@ fn set(args: &Set, app: &mut App) -> Result<Exit, Failure> {
 
 fn delete(args: &Delete, app: &mut App) -> Result<Exit, Failure> {
     let which = choose(&args.choice.which, &args.choice.selector.label)?;
-    args.manner.must_be_able_to_ask(app)?;
     let deletes = which.among(app)?.into_iter().map(|view| view.object).collect();
+    args.manner.must_be_able_to_ask(app)?;
     let request = PlanRequest { deletes, allow_deletes: args.allow_deletes, ..PlanRequest::default() };
     carry_out(request, &args.manner, "Carry out", app)
 }
 
-fn carry_out(mut request: PlanRequest, manner: &Manner, verb: &'static str, app: &mut App) -> Result<Exit, Failure> {
+fn plan(mut request: PlanRequest, app: &mut App) -> Result<Plan, Failure> {
     request.set = super::edit::BY_HAND.into();
     request.source = input::origin(app);
     request.source.files.clear();
-    let plan = deploy::plan(app, &request, &[])?;
+    deploy::plan(app, &request, &[])
+}
+
+fn carry_out(request: PlanRequest, manner: &Manner, verb: &'static str, app: &mut App) -> Result<Exit, Failure> {
+    let plan = plan(request, app)?;
     deploy::carry_out(app, &plan, &manner.how(verb))
 }
 

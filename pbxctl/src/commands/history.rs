@@ -122,8 +122,16 @@ fn row(revision: &RevisionView, wide: bool) -> Vec<String> {
 /// How it ended, in words.
 fn state(revision: &RevisionView) -> String {
     match revision.state.as_str() {
-        "committed" if revision.live => "live".into(),
+        "committed" if revision.live => {
+            let live = if revision.written && revision.proven == Some(false) { "written" } else { "live" };
+            match (revision.confirm_by, revision.proven) {
+                (Some(until), _) => format!("{live}, until {} unless confirmed", show::clock(until)),
+                (None, Some(false)) => format!("{live}, not proven"),
+                (None, _) => live.into(),
+            }
+        }
         "committed" if revision.taken_back() => "taken back".into(),
+        "committed" if revision.written => "written".into(),
         "committed" => "applied".into(),
         "rolledBack" => "rolled back".into(),
         other => other.into(),
@@ -148,6 +156,7 @@ fn described(revision: &RevisionView, look: Look) -> String {
         ("person", revision.source.person.clone()),
         ("command", revision.source.command.clone()),
         ("state", Some(state(revision))),
+        ("asterisk", revision.written.then(|| "was not asked when it was written (--no-reload)".into())),
         ("said", revision.detail.clone()),
     ];
     for (name, value) in lines {

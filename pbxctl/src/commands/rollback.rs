@@ -32,7 +32,6 @@ pub struct Rollback {
 
 /// Runs it.
 pub fn run(args: &Rollback, app: &mut App) -> Result<Exit, Failure> {
-    args.manner.must_be_able_to_ask(app)?;
     let request = PlanRequest {
         set: super::edit::BY_HAND.into(),
         rollback: Some(args.revision),
@@ -41,6 +40,7 @@ pub fn run(args: &Rollback, app: &mut App) -> Result<Exit, Failure> {
         ..PlanRequest::default()
     };
     let plan = deploy::plan(app, &request, &[])?;
+    args.manner.must_be_able_to_ask(app)?;
     let mut how = args.manner.how("Carry out");
     how.request.message.get_or_insert_with(|| format!("rollback to {}", args.revision));
     deploy::carry_out(app, &plan, &How { diff: args.diff, ..how })

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use pbx_api::{
     ApplyRequest, AsteriskHealth, ConfirmRequest, Confirmed, ErrorBody, ErrorCode, Event, Health, ObjectList,
     ObjectView, Permission, Plan, PlanRequest, RevisionChanges, RevisionList, RevisionView, SavedPlan, SourceInfo,
+    Unconfirmed,
 };
 use pbx_asterisk::ami::LinkState;
 use pbx_asterisk::ami::action::CoreSettings;
@@ -24,6 +25,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::Refusal;
 use super::extract::{Json, Path, Query};
+use crate::confirm;
 use crate::identity::Identity;
 use crate::live::{self, Live};
 use crate::plan::{saved, unseen};
@@ -172,7 +174,7 @@ pub(super) async fn plan(
 ) -> Answer<Plan> {
     let told = if who.may(Permission::PlanApply) { None } else { unseen(&system.live(), &mut request)? };
     let mut plan = system.plan(request, &who.name).await?.view.clone();
-    plan.diagnostics.extend(told);
+    plan.diagnostics.extend(told.into_iter().chain(confirm::noted(&system)));
     Ok(axum::Json(plan))
 }
 
@@ -189,15 +191,31 @@ pub(super) async fn plan_again(
     Extension(who): Extension<Identity>,
     Json(saved): Json<SavedPlan>,
 ) -> Answer<Plan> {
-    Ok(axum::Json(system.plan_again(&saved, &who.name).await?.view.clone()))
+    let mut plan = system.plan_again(&saved, &who.name).await?.view.clone();
+    plan.diagnostics.extend(confirm::noted(&system));
+    Ok(axum::Json(plan))
 }
 
-pub(super) async fn confirm(
+pub(super) async fn confirmation(
     State(system): State<Arc<System>>,
     Extension(who): Extension<Identity>,
     Json(request): Json<ConfirmRequest>,
 ) -> Answer<Confirmed> {
-    Ok(axum::Json(crate::confirm::answer(&system, &request, &who.name).await?))
+    let task = Arc::clone(&system);
+    let answer = async move { confirm::answer(&task, &request, &who.name).await };
+    Ok(axum::Json(to_its_end(&system, answer).await?))
+}
+
+/// Has something that changes the system go on to its end, whether or not anybody waits for it any more. Whoever does is told an
+/// end, whatever happened.
+async fn to_its_end<T: Send + 'static>(
+    system: &System,
+    change: impl Future<Output = Result<T, ErrorBody>> + Send + 'static,
+) -> Result<T, ErrorBody> {
+    system.tasks.spawn(change).await.unwrap_or_else(|panic| {
+        Err(ErrorBody::new(ErrorCode::Internal, format!("the apply did not come to its end: {panic}"))
+            .help("pbxd puts in order what it left; `pbxctl history` and `pbxctl drift` say how it is"))
+    })
 }
 
 pub(super) async fn apply(
@@ -209,21 +227,10 @@ pub(super) async fn apply(
     let planned = system.planned(&id)?;
     let (listener, events) = mpsc::unbounded_channel();
     let task = Arc::clone(&system);
-    // The apply goes on to its end whether or not anybody listens.
     system.tasks.spawn(async move {
-        let progress = listener.clone();
-        let applying =
-            tokio::spawn(async move { crate::apply::apply(&task, &planned, &request, &who.name, &progress).await });
-        let end = match applying.await {
-            Ok(Ok(outcome)) => Event::Outcome(outcome),
-            Ok(Err(error)) => Event::Error(error),
-            // Whoever waits for the end is told one, whatever happened.
-            Err(panic) => Event::Error(
-                ErrorBody::new(ErrorCode::Internal, format!("the apply did not come to its end: {panic}"))
-                    .help("pbxd puts in order what it left; `pbxctl history` and `pbxctl drift` say how it is"),
-            ),
-        };
-        let _ = listener.send(end);
+        let (progress, change) = (listener.clone(), Arc::clone(&task));
+        let applying = async move { crate::apply::apply(&change, &planned, &request, &who.name, &progress).await };
+        let _ = listener.send(to_its_end(&task, applying).await.map_or_else(Event::Error, Event::Outcome));
     });
     let lines = UnboundedReceiverStream::new(events).map(|event| {
         serde_json::to_vec(&event).map(|mut line| {
@@ -234,8 +241,23 @@ pub(super) async fn apply(
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
-pub(super) fn revision_view(revision: Revision, live: Option<u64>) -> RevisionView {
+/// What is known of the live revision, besides what the store has of it.
+pub(super) struct Now {
+    live: Option<u64>,
+    proven: bool,
+    unconfirmed: Option<Unconfirmed>,
+}
+
+impl Now {
+    pub(super) fn of(system: &System) -> Self {
+        let live = system.live().revision;
+        Self { live, proven: system.revisions().proven() == live, unconfirmed: system.unconfirmed() }
+    }
+}
+
+pub(super) fn revision_view(revision: Revision, now: &Now) -> RevisionView {
     let id = revision.id.get().unsigned_abs();
+    let live = now.live == Some(id);
     let source = serde_json::from_value::<SourceInfo>(revision.origin["source"].clone()).unwrap_or_default();
     RevisionView {
         id,
@@ -251,7 +273,10 @@ pub(super) fn revision_view(revision: Revision, live: Option<u64>) -> RevisionVi
         created: revision.counts.created,
         updated: revision.counts.updated,
         deleted: revision.counts.deleted,
-        live: live == Some(id),
+        live,
+        written: revision.origin["noReload"] == true,
+        proven: live.then_some(now.proven),
+        confirm_by: now.unconfirmed.as_ref().filter(|waiting| waiting.revision == id).map(|waiting| waiting.until),
     }
 }
 
@@ -280,18 +305,18 @@ pub(super) struct Page {
 }
 
 pub(super) async fn revisions(State(system): State<Arc<System>>, Query(page): Query<Page>) -> Answer<RevisionList> {
-    let live = system.live().revision;
+    let now = Now::of(&system);
     let before = page.before.as_deref().map(revision_id).transpose()?;
     let limit = page.limit.unwrap_or(50).min(10_000);
     let revisions = given(&system, system.store.revisions(limit, before).await).await?;
     Ok(axum::Json(RevisionList {
-        revisions: revisions.into_iter().map(|revision| revision_view(revision, live)).collect(),
+        revisions: revisions.into_iter().map(|revision| revision_view(revision, &now)).collect(),
     }))
 }
 
 pub(super) async fn revision(State(system): State<Arc<System>>, Path(id): Path<String>) -> Answer<RevisionView> {
     let revision = given(&system, system.store.revision(revision_id(&id)?).await).await?;
-    Ok(axum::Json(revision_view(revision, system.live().revision)))
+    Ok(axum::Json(revision_view(revision, &Now::of(&system))))
 }
 
 #[derive(Deserialize)]

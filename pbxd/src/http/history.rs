@@ -8,7 +8,7 @@ use pbx_manifest::{Kind, ObjectRef, Record, Records};
 
 use super::Refusal;
 use super::extract::Path;
-use super::handlers::{Answer, bad, given, internal, revision_view, view};
+use super::handlers::{Answer, Now, bad, given, internal, revision_view, view};
 use crate::system::System;
 
 /// How many versions are told.
@@ -18,7 +18,7 @@ pub(super) async fn of_object(
     State(system): State<Arc<System>>,
     Path((kind, name)): Path<(String, String)>,
 ) -> Answer<ObjectHistory> {
-    let live = system.live();
+    let (live, now) = (system.live(), Now::of(&system));
     let kind = kind.parse::<Kind>().map_err(|refused| bad(refused.0.replace('\n', "; "), "as in extension/1001"))?;
     let nowhere = || {
         Refusal(
@@ -57,7 +57,7 @@ pub(super) async fn of_object(
                     asked.push((earlier, id));
                 }
             }
-            let revision = revision_view(row.revision, live.revision);
+            let revision = revision_view(row.revision, &now);
             versions.extend(
                 pbx_manifest::changes(&from, &to)
                     .into_iter()

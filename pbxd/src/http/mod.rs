@@ -60,7 +60,7 @@ fn handler(route: &Route) -> MethodRouter<Arc<System>> {
         RouteId::PlanFile => get(handlers::plan_file),
         RouteId::PlanAgain => post(handlers::plan_again),
         RouteId::Apply => post(handlers::apply),
-        RouteId::Confirm => post(handlers::confirm),
+        RouteId::Confirm => post(handlers::confirmation),
         RouteId::Drift => get(drift),
         RouteId::Revisions => get(handlers::revisions),
         RouteId::Revision => get(handlers::revision),

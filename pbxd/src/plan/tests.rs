@@ -539,6 +539,18 @@ async fn who_may_not_apply_cannot_guess_secrets() {
     }
     assert_eq!(seen[0], seen[1]);
     assert_eq!(seen[0].0, []);
+    // Nor by giving it another name.
+    seen.clear();
+    for pin in ["4711", "4712"] {
+        let mut request = with(pin);
+        let declaration = &mut request.declarations[0].declaration;
+        declaration.object = "extension/2001".parse().unwrap();
+        declaration.renamed_from = Some("1001".parse().unwrap());
+        unseen(&place.live, &mut request).unwrap().expect("a word on what was not compared");
+        let view = place.plan(request).await.unwrap().view;
+        seen.push((view.changes, view.files, view.reloads));
+    }
+    assert_eq!(seen[0], seen[1]);
     // Those who may, see it.
     assert_eq!(place.plan(with("4712")).await.unwrap().view.changes.len(), 1);
     let asked = pbx_api::NewSecrets { object: "extension/1001".parse().unwrap(), secrets: BTreeMap::new() };

@@ -1,7 +1,7 @@
 //! Plans of those who may not apply them: what such a plan must not tell.
 
 use pbx_api::{ErrorBody, ErrorCode, PlanRequest};
-use pbx_manifest::Diagnostic;
+use pbx_manifest::{Diagnostic, ObjectRef};
 
 use crate::live::Live;
 
@@ -18,9 +18,17 @@ pub(crate) fn unseen(live: &Live, request: &mut PlanRequest) -> Result<Option<Di
     }
     let mut count = 0;
     for declared in &mut request.declarations {
-        let Some(kept) = live.secrets.of(&declared.declaration.object) else { continue };
+        let object = &declared.declaration.object;
+        // With another name an object brings its secrets along.
+        let old = declared.declaration.renamed_from.as_ref().map(|name| ObjectRef::new(object.kind, name.clone()));
+        let kept = |path: &str| {
+            [Some(object), old.as_ref()]
+                .into_iter()
+                .flatten()
+                .any(|object| live.secrets.of(object).is_some_and(|kept| kept.contains_key(path)))
+        };
         let before = declared.secrets.len();
-        declared.secrets.retain(|path, _| !kept.contains_key(path));
+        declared.secrets.retain(|path, _| !kept(path));
         count += before - declared.secrets.len();
     }
     let what = if count == 1 { "one secret was".into() } else { format!("{count} secrets were") };

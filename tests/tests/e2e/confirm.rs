@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use pbx_lab::{Behaviour, until};
-use pbx_tests::{SOON, System, extension, settings};
+use pbx_tests::{Fault, SOON, System, extension, settings};
 
 /// Two extensions, and the manifests with another name for the first.
 fn office(system: &System) -> Result<()> {
@@ -35,6 +35,15 @@ fn what_is_confirmed_stays_and_what_is_not_goes_back() -> Result<()> {
     assert!(refused.stderr.contains("revision 2 by") && refused.stderr.contains("pbxctl confirm"), "{refused}");
     let again = system.pbxctl(&["apply", "-f", "eva.yaml", "--yes"])?.expect(5)?;
     assert!(again.stderr.contains("revision 2 by") && again.stderr.contains("waits"), "{again}");
+    // Everybody sees it.
+    let history = system.pbxctl(&["history"])?.expect(0)?;
+    assert!(history.stdout.contains("live, until ") && history.stdout.contains(" unless confirmed"), "{history}");
+    let one = system.pbxctl(&["history", "2", "-o", "json"])?.expect(0)?.json()?;
+    assert!(one["revision"]["confirmBy"].is_string(), "{one}");
+    let plan = system.pbxctl(&["plan", "-f", "eva.yaml"])?.expect(0)?;
+    assert!(plan.stderr.contains("revision 2 by") && plan.stderr.contains("waits"), "{plan}");
+    let doctor = system.pbxctl(&["doctor"])?;
+    assert!(doctor.stdout.contains("is taken back at"), "{doctor}");
     system.pbxctl(&["confirm", "7"])?.expect(1)?;
     let kept = system.pbxctl(&["confirm"])?.expect(0)?;
     assert!(kept.stdout.contains("Revision 2 stays."), "{kept}");
@@ -72,9 +81,49 @@ fn what_is_confirmed_stays_and_what_is_not_goes_back() -> Result<()> {
     system.start_pbxd()?;
     wait_for(&system, "Eva")?;
     let history = system.pbxctl(&["history"])?.expect(0)?;
-    assert!(history.stdout.contains("pbxd ended before anybody had confirmed it"), "{history}");
+    assert!(history.stdout.contains("nobody watched it: pbxd ended"), "{history}");
     until("nothing to wait any more", SOON, || Ok(system.health()?.unconfirmed.is_none().then_some(())))?;
     system.pbxctl(&["drift", "--no-manual"])?.expect(0)?;
+    Ok(())
+}
+
+/// Whoever asks for it need not stay until the end.
+#[test]
+fn going_back_goes_on_without_who_asked_for_it() -> Result<()> {
+    let system = System::builder().proxied().start()?;
+    office(&system)?;
+    system.pbxctl(&["apply", "-f", "eva.yaml", "--yes", "--confirm-within", "10m"])?.expect(0)?;
+    let held = system.proxy().at("Action: Reload", Fault::Hold);
+    let mut asks = system.command(&["confirm", "--back"])?.spawn()?;
+    held.wait()?;
+    asks.kill()?;
+    asks.wait()?;
+    held.release();
+    until("nothing to wait any more", SOON, || Ok(system.health()?.unconfirmed.is_none().then_some(())))?;
+    assert_eq!(name(&system)?, "Ana");
+    let history = system.pbxctl(&["history", "2"])?.expect(0)?;
+    assert!(history.stdout.contains("gone back from in revision 3"), "{history}");
+    system.pbxctl(&["drift", "--no-manual"])?.expect(0)?;
+    Ok(())
+}
+
+/// What cannot be gone back from goes on waiting; somebody can still decide.
+#[test]
+fn what_cannot_be_gone_back_from_goes_on_waiting() -> Result<()> {
+    // Without the module that registers with carriers, which is a matter of its own.
+    let modules = "[modules]\nautoload = yes\nnoload = res_pjsip_outbound_registration.so\n";
+    let system = System::builder().file("modules.conf", modules).start()?;
+    office(&system)?;
+    system.pbxctl(&["apply", "-f", "eva.yaml", "--yes", "--confirm-within", "1s"])?.expect(0)?;
+    system.asterisk().cli("module unload func_pjsip_aor.so")?;
+    until("the history to say so", Duration::from_mins(1), || {
+        Ok(system.pbxctl(&["history", "2"])?.stdout.contains("could not be gone back from yet").then_some(()))
+    })?;
+    let refused = system.pbxctl(&["rollback", "1", "--yes"])?.expect(5)?;
+    assert!(refused.stderr.contains("was not confirmed, and is being gone back from"), "{refused}");
+    system.asterisk().cli("module load func_pjsip_aor.so")?;
+    system.pbxctl(&["confirm", "--back"])?.expect(0)?;
+    assert_eq!((name(&system)?.as_str(), system.health()?.unconfirmed), ("Ana", None));
     Ok(())
 }
 

@@ -29,6 +29,9 @@ fn what_was_changed_by_hand_is_told_and_not_written_over_in_silence() -> Result<
     system.write("eva.yaml", &base.replace("Ana", "Eva"))?;
     let plan = system.pbxctl(&["plan", "-f", "eva.yaml"])?.expect(0)?;
     assert!(plan.stdout.contains("pjsip.conf was changed"), "{plan}");
+    // Written over, all of it is reloaded.
+    assert!(plan.stdout.contains("read back: its files were changed by hand"), "{plan}");
+    assert!(plan.stdout.contains("voicemail.conf"), "{plan}");
     let refused = system.pbxctl(&["apply", "-f", "eva.yaml", "--yes"])?.expect(5)?;
     assert!(refused.stderr.contains("pjsip.conf was changed by hand"), "{refused}");
     assert!(refused.stderr.contains("--overwrite-drift"), "{refused}");
@@ -139,7 +142,7 @@ fn what_asterisk_read_from_other_files_is_told() -> Result<()> {
 
 #[test]
 fn what_asterisk_was_told_by_hand_and_what_was_set_by_hand_is_told() -> Result<()> {
-    let system = System::start()?;
+    let mut system = System::start()?;
     system.apply(&[settings(""), extension("1001", ", displayName: Ana")].concat())?;
     let watch = system.command(&["drift", "--watch", "--every", "1s"])?;
     let mut watch = { watch }.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
@@ -169,5 +172,10 @@ fn what_asterisk_was_told_by_hand_and_what_was_set_by_hand_is_told() -> Result<(
     assert!(lines.any(|line| line.is_ok_and(|line| line.contains("displayName: Eva"))));
     assert!(std::process::Command::new("kill").args(["-INT", &watch.id().to_string()]).status()?.success());
     assert_eq!(watch.wait()?.code(), Some(2));
+
+    // Without Asterisk it is not known what else differs.
+    system.asterisk_mut().stop()?;
+    let told = system.pbxctl(&["drift"])?.expect(6)?;
+    assert!(told.stdout.contains("displayName: Eva") && told.stderr.contains("Asterisk was not asked"), "{told}");
     Ok(())
 }

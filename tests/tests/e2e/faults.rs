@@ -152,6 +152,15 @@ fn without_asterisk_nothing_changes_unless_only_files_shall() -> Result<()> {
     let output = apply(&system, &more, &["--no-reload", "-o", "json"])?.expect(0)?;
     assert_eq!(output.json()?["outcome"]["result"], "written", "{output}");
     assert_ne!(live_files(&system)?, files);
+    // Whoever is told of it can say it.
+    let hint = system.pbxctl(&["extension", "disable", "1002", "--yes"])?.expect(6)?;
+    assert!(hint.stderr.contains("--no-reload"), "{hint}");
+    for args in
+        [&["extension", "disable", "1002", "--no-reload", "--yes"][..], &["rollback", "2", "--no-reload", "--yes"]]
+    {
+        let written = system.pbxctl(args)?.expect(0)?;
+        assert!(written.stdout.contains("Asterisk was not asked"), "{written}");
+    }
     system.asterisk_mut().start_again()?;
     system.caller("1002")?.call("1003", system.ip())?.expect_answer()?;
     assert_eq!(phone.wait_calls(1, SOON)?.len(), 1);

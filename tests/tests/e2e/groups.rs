@@ -83,7 +83,9 @@ fn groups_ring_by_their_strategy_and_fail_over() -> Result<()> {
 
     let after = call("600")?;
     let rang = calls(&phones, [1, 1, 1])?;
-    rang.iter().for_each(|calls| assert_together(&rang[0][0], &calls[0]));
+    for calls in &rang {
+        assert_together(&rang[0][0], &calls[0]);
+    }
     assert!(rang.iter().all(|calls| calls[0].outcome == Outcome::Cancelled));
     assert_eq!(rang[0][0].from_name.as_deref(), Some("Sales: 1010"));
     assert_tries(&[&rang[0][0], &after])?;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
+use pbx_api::{ApplyRequest, Client, Event, OutcomeResult};
 use pbx_lab::{Behaviour, Phone, until};
-use pbx_tests::{CommandOutput, SOON, System, extension, settings};
+use pbx_tests::{CommandOutput, Fault, SOON, System, extension, settings};
 
 #[test]
 fn a_kept_plan_is_carried_out_once_and_only_as_it_was_shown() -> Result<()> {
@@ -44,6 +45,19 @@ fn a_kept_plan_is_carried_out_once_and_only_as_it_was_shown() -> Result<()> {
     assert!(system.pbxctl(&["apply", "text.plan", "--yes"])?.expect(1)?.stderr.contains("text.plan is not a plan"));
     let slip = system.pbxctl(&["apply", "more.yaml", "--yes"])?.expect(64)?;
     assert!(slip.stderr.contains("pbxctl apply -f more.yaml"), "{slip}");
+    // What is wrong is told before who is not there to ask.
+    for (args, code, told) in [
+        (&["apply", "none.plan"][..], 1, "there is no plan `none.plan`"),
+        (&["apply", "."], 64, "pbxctl apply -f ."),
+        (&["rollback", "999"], 1, "there is no revision 999"),
+        (&["edit", "ext/99"], 1, "there is no extension `99`"),
+        (&["extension", "disable", "3000"], 1, "3000"),
+        (&["rollback", "1"], 64, "`--yes` was not given"),
+        (&["apply", "-f", "more.yaml"], 64, "`--yes` was not given"),
+    ] {
+        let refused = system.pbxctl(args)?.expect(code)?;
+        ensure!(refused.stderr.contains(told), "{args:?}: {refused}");
+    }
 
     system.pbxctl(&["plan", "-f", "more.yaml", "--out", "second.plan"])?.expect(0)?;
     let done = system.pbxctl(&["apply", "night.plan", "--yes", "-m", "at night"])?.expect(0)?;
@@ -59,6 +73,42 @@ fn a_kept_plan_is_carried_out_once_and_only_as_it_was_shown() -> Result<()> {
     let stale = system.pbxctl(&["apply", "second.plan", "--yes"])?.expect(5)?;
     assert!(stale.stderr.contains("it starts from revision 1, and revision 2 is live"), "{stale}");
     assert_eq!(system.health()?.revision, Some(2));
+    Ok(())
+}
+
+/// Two applies of one plan, of which the second has waited for the first: the first was rolled back, so that its base is still live.
+#[test]
+fn a_plan_is_carried_out_once_whoever_waits_with_it() -> Result<()> {
+    let system = System::builder().proxied().start()?;
+    let base = [settings(""), extension("1001", "")].concat();
+    system.apply(&base)?;
+    let broken =
+        base.replace("tcp: {", "tls: { bind: \"{ip}:5061\", certificate: /none.pem, privateKey: /none.key }, tcp: {");
+    system.write("broken.yaml", &broken)?;
+    let plan = system.pbxctl(&["plan", "-f", "broken.yaml", "-o", "json"])?.expect(0)?.json()?;
+    let id = plan["id"].as_str().context("no id")?;
+    let apply = async || -> Result<Event> {
+        let request = ApplyRequest { wait_seconds: 60, ..ApplyRequest::default() };
+        let mut events = Client::new(system.socket()).apply(id, &request).await?;
+        while let Some(event) = events.next().await? {
+            if !matches!(event, Event::Progress { .. }) {
+                return Ok(event);
+            }
+        }
+        anyhow::bail!("no end")
+    };
+    let held = system.proxy().at("Action: Reload", Fault::Hold);
+    let both = tokio::runtime::Runtime::new()?.block_on(async {
+        let release = async {
+            tokio::task::spawn_blocking(move || held.wait().map(|()| held)).await??.release();
+            Ok::<_, anyhow::Error>(())
+        };
+        tokio::try_join!(apply(), apply(), release)
+    })?;
+    let rolled_back = |event: &Event| matches!(event, Event::Outcome(end) if end.result == OutcomeResult::RolledBack);
+    let used = |event: &Event| matches!(event, Event::Error(error) if error.message.contains("carried out meanwhile"));
+    let (a, b, ()) = both;
+    ensure!(rolled_back(&a) && used(&b) || rolled_back(&b) && used(&a), "{a:?}\n{b:?}");
     Ok(())
 }
 

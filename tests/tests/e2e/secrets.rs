@@ -67,6 +67,7 @@ fn a_password_is_changed_and_never_shown() -> Result<()> {
         (&["1002", "1003", "--yes"], "shared-by-two\n", 64, "cannot share one password"),
         (&["1009", "--yes"], "of-nobody-at-all\n", 1, "1009"),
         (&["1004", "--yes"], "behind-its-back\n", 5, "{ file: four }"),
+        (&["1004"], "behind-its-back\n", 5, "{ file: four }"),
         (&["1001"], "nobody-says-yes\n", 64, "--yes"),
     ] {
         let refused = told(&system, &[&["extension", "passwd"], args].concat(), input)?.expect(code)?;

@@ -181,6 +181,25 @@ impl Link {
         timeout(within, state.wait_for(up)).await.ok();
         self.client()
     }
+
+    /// The same, but not waiting any longer once an attempt that ends from now on has found that nobody listens there.
+    pub async fn connected_or_refused(&self, within: Duration) -> Result<Client, AmiError> {
+        let mut state = self.state.clone();
+        let answered = |state: &LinkState| match state {
+            LinkState::Connected { client, .. } => client.close_reason().is_none(),
+            LinkState::Connecting { last_error: Some(AmiError::Unreachable { source, .. }), .. } => {
+                source.kind() == std::io::ErrorKind::ConnectionRefused
+            }
+            LinkState::Connecting { .. } | LinkState::AuthFailed { .. } => false,
+        };
+        state.mark_unchanged();
+        if self.client().is_err() {
+            self.wanted.notify_waiters();
+            let next = async { while state.changed().await.is_ok() && !answered(&state.borrow_and_update()) {} };
+            timeout(within, next).await.ok();
+        }
+        self.client()
+    }
 }
 
 struct Keeper {
@@ -250,6 +269,19 @@ impl Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn where_nobody_listens_is_known_at_once() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let hour = Duration::from_hours(1);
+        // Without being asked, the link would not try again for most of an hour.
+        let backoff = Backoff { base: hour, cap: hour, stable: hour };
+        let (link, _events) = Link::start(Options::new(free.to_string(), "x", "x"), backoff, Arc::new(|| u64::MAX));
+        for _ in 0..2 {
+            let why = link.connected_or_refused(hour).await.unwrap_err().to_string();
+            assert!(why.contains("refused"), "{why}");
+        }
+    }
 
     #[test]
     fn waits_grow_to_the_cap_and_jitter_is_full() {

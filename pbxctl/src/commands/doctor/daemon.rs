@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use fs_err as fs;
-use pbx_api::{AsteriskHealth, ClientError, ErrorCode, Health};
+use pbx_api::{AsteriskHealth, ClientError, ErrorCode, Health, Unconfirmed};
 
 use super::check::Checks;
 use super::who::Who;
@@ -71,6 +71,15 @@ pub fn look(app: &mut App, checks: &mut Checks) -> Result<Pbxd, Failure> {
             .help("install both from one release, then `sudo systemctl restart pbxd`");
     }
     checks.ok("store", health.store.clone());
+    if let Some(Unconfirmed { revision, by, until, .. }) = &health.unconfirmed {
+        let until = show::instant(*until);
+        checks
+            .warn(
+                "confirmation",
+                format!("revision {revision} by {by} is taken back at {until} unless it is confirmed"),
+            )
+            .help("`pbxctl confirm` keeps it; `pbxctl confirm --back` goes back at once");
+    }
     reaches(checks, &health.asterisk);
     pbxd.health = Some(health);
     Ok(pbxd)

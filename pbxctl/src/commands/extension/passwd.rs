@@ -9,7 +9,7 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 use pbx_api::{NewSecrets, ObjectView, PlanRequest};
 use pbx_manifest::{make_secret, secret_error_at};
 
-use super::{Choice, Which, carry_out, choose, word};
+use super::{Choice, Which, carry_out, choose, plan, word};
 use crate::app::App;
 use crate::cli::Manner;
 use crate::failure::{Exit, Failure};
@@ -48,8 +48,12 @@ pub struct Passwd {
 pub fn run(args: &Passwd, app: &mut App) -> Result<Exit, Failure> {
     let path = if args.pin { "voicemail.pin" } else { "password" };
     let which = which(args)?;
-    args.manner.must_be_able_to_ask(app)?;
     let chosen = which.among(app)?;
+    if chosen.len() == 1 && !args.generate {
+        // Nobody is asked for what would be refused, whatever it is.
+        plan(request(&chosen, path, &made(&chosen, path)?), app)?;
+    }
+    args.manner.must_be_able_to_ask(app)?;
     let values = if args.generate { made(&chosen, path)? } else { vec![given(&chosen, path, app)?] };
     let kept = args
         .out
@@ -57,12 +61,7 @@ pub fn run(args: &Passwd, app: &mut App) -> Result<Exit, Failure> {
         .filter(|_| !args.manner.dry_run)
         .map(|file| Kept::write(file, path, &chosen, &values))
         .transpose()?;
-    let new_secrets = chosen.iter().zip(&values).map(|(view, value)| NewSecrets {
-        object: view.object.clone(),
-        secrets: BTreeMap::from([(path.to_owned(), value.clone())]),
-    });
-    let request = PlanRequest { new_secrets: new_secrets.collect(), ..PlanRequest::default() };
-    let ended = carry_out(request, &args.manner, "Apply", app);
+    let ended = carry_out(request(&chosen, path, &values), &args.manner, "Apply", app);
     if let Some(kept) = kept {
         kept.settle(&ended, app);
     }
@@ -87,6 +86,15 @@ fn which(args: &Passwd) -> Result<Which, Failure> {
     Err(failure.help(
         "a password is not given on the command line, where others can read it: it is asked for, or read from standard input",
     ))
+}
+
+/// What gives each its own.
+fn request(chosen: &[ObjectView], path: &str, values: &[String]) -> PlanRequest {
+    let new_secrets = chosen.iter().zip(values).map(|(view, value)| NewSecrets {
+        object: view.object.clone(),
+        secrets: BTreeMap::from([(path.to_owned(), value.clone())]),
+    });
+    PlanRequest { new_secrets: new_secrets.collect(), ..PlanRequest::default() }
 }
 
 /// A new one for each.

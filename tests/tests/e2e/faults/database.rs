@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use pbx_lab::{Postgres, until};
 use pbx_tests::{Fault, Injection, Proxy, SOON, System};
+use serde_json::Value as Json;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tokio::runtime::Runtime;
 
@@ -73,6 +74,33 @@ fn locked_when_the_revision_is_to_be_kept() -> Result<()> {
     })?;
     let said = revisions(&system)?[0]["detail"].to_string();
     ensure!(said.contains("the store could not keep it"), "{said}");
+    states.check(&system, Some(&told))?;
+    states.go_on(&system)
+}
+
+/// Whether a revision that must be confirmed was kept is known when nobody watches it any more: then it is gone back from.
+#[test]
+fn gone_when_what_must_be_confirmed_is_kept() -> Result<()> {
+    let Some((_server, database, system)) = on_postgres()? else {
+        eprintln!("left out: this is done beside the tests on SQLite");
+        return Ok(());
+    };
+    let mut states = States::learn(&system)?;
+    let held = system.proxy().at(BEFORE_COMMIT, Fault::Hold);
+    let change = states.change_with(&system, &["--confirm-within", "10m"])?;
+    held.wait()?;
+    let gone = database.at("COMMIT", Fault::Gone);
+    held.release();
+    let told = change.end()?;
+    gone.wait()?;
+    told.1.clone().expect(4)?;
+    database.restore();
+    until("a way back from what the store kept", SOON, || {
+        let all = revisions(&system)?;
+        let back = |one: &Json| one["message"].as_str().is_some_and(|text| text.contains("nobody watched it"));
+        Ok(all.iter().any(|one| one["live"] == true && back(one)).then_some(()))
+    })?;
+    until("nothing to wait any more", SOON, || Ok(system.health()?.unconfirmed.is_none().then_some(())))?;
     states.check(&system, Some(&told))?;
     states.go_on(&system)
 }

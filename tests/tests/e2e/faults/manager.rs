@@ -60,8 +60,20 @@ fn files_alone_are_proven_later() -> Result<()> {
     // By the next apply.
     states.change_with(&system, &["--no-reload"])?.end()?.1.expect(0)?;
     assert_eq!(system.health()?.asterisk.proven_revision, None);
+    let written = system.health()?.revision.context("a revision")?.to_string();
+    let state = || -> Result<String> {
+        let history = system.pbxctl(&["history"])?.expect(0)?.stdout;
+        Ok(history.lines().find(|line| line.starts_with(&format!("{written} "))).unwrap_or_default().to_owned())
+    };
+    ensure!(state()?.contains("written, not proven"), "{}", state()?);
+    // What is planned now says that all is reloaded.
+    let same = system.pbxctl(&["rollback", &written, "--dry-run"])?.expect(0)?;
+    ensure!(same.stdout.contains("Asterisk has not yet said") && same.stdout.contains("res_pjsip"), "{same}");
     states.took();
     states.go_on(&system)?;
+    ensure!(state()?.contains(" written "), "{}", state()?);
+    let one = system.pbxctl(&["history", &written])?.expect(0)?;
+    ensure!(one.stdout.contains("was not asked when it was written"), "{one}");
     // By the next start, which says so.
     states.change_with(&system, &["--no-reload"])?.end()?.1.expect(0)?;
     system.kill_pbxd();

@@ -1,14 +1,48 @@
 //! Several who change the system at the same time.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-use anyhow::{Result, ensure};
-use pbx_tests::{CommandOutput, System, extension, settings};
+use anyhow::{Context, Result, ensure};
+use fs_err as fs;
+use pbx_tests::{CommandOutput, Fault, System, extension, settings};
 
-use super::states::{self, revisions};
+use super::states::{self, States, revisions};
 
 /// As many shells as a busy team has open.
 const SHELLS: usize = 10;
+
+/// What an apply began with, it ends with: another folder, or another Asterisk, would have half of it.
+#[test]
+fn a_new_configuration_waits_for_the_apply_to_end() -> Result<()> {
+    let system = System::builder().proxied().start()?;
+    let mut states = States::learn(&system)?;
+    let path = system.dir().join("pbxd.toml");
+    let right = fs::read_to_string(&path)?;
+    let elsewhere = right.replace("config_dir = \"", "config_dir = \"/none");
+    let held = system.proxy().at("Action: Reload", Fault::Hold);
+    let change = states.change(&system)?;
+    held.wait()?;
+    let reload = |text: &str| -> Result<()> {
+        fs::write(&path, text)?;
+        let pid = system.pbxd_id().context("no pbxd")?.to_string();
+        ensure!(Command::new("kill").args(["-HUP", &pid]).status()?.success());
+        Ok(())
+    };
+    reload(&elsewhere)?;
+    system.wait_pbxd_log("told to read the configuration again")?;
+    held.release();
+    change.end()?.1.expect(0)?;
+    system.wait_pbxd_log("the configuration was read again")?;
+    let log = system.pbxd_log();
+    ensure!(log.find("apply ended") < log.rfind("the configuration was read again"), "{log}");
+    ensure!(log.matches("the configuration was read again").count() == 1, "{log}");
+    states.took();
+    reload(&right)?;
+    pbx_lab::until("the right one to be taken", pbx_tests::SOON, || {
+        Ok((system.health()?.asterisk.files_revision == system.health()?.revision).then_some(()))
+    })?;
+    states.check(&system, None)
+}
 
 /// What a file begins with.
 const HEAD: &str = "apiVersion: pbx/v1";
