@@ -4,6 +4,7 @@
 //! OpenAPI document is made from it.
 
 mod client;
+mod list;
 mod openapi;
 mod route;
 mod types;

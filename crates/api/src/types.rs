@@ -380,9 +380,10 @@ pub struct ObjectView {
     /// Its labels, and whether it is protected.
     #[serde(flatten)]
     pub meta: Meta,
-    /// The fields that were named.
+    /// The fields that were named; left out where only some fields were asked for.
+    #[serde(default, skip_serializing_if = "Json::is_null")]
     pub spec: Json,
-    /// Every field, with the defaults.
+    /// Every field, with the defaults and what a profile gives; of those that were asked for, where some were.
     pub effective: Json,
     /// The set that made it.
     pub owner: String,

@@ -7,7 +7,7 @@ use pbx_manifest::{Action, fields};
 use crate::app::App;
 use crate::cli::{Format, formats};
 use crate::failure::{Exit, Failure};
-use crate::table::table;
+use crate::table::Table;
 use crate::{complete, nouns, show};
 
 /// Show who gave each field of an object its value, and when
@@ -42,8 +42,12 @@ pub fn run(args: &Blame, app: &mut App) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     app.ui.page();
-    let rows = lines(&history);
-    let text = table(&["FIELD", "VALUE", "SET", "REVISION", "WHEN", "WHO", "MESSAGE"], rows, app.ui.look());
+    let headings = ["FIELD", "VALUE", "SET", "REVISION", "WHEN", "WHO", "MESSAGE"];
+    let mut table = Table::new(&headings).never_cut("WHEN").gives_way("MESSAGE");
+    for line in lines(&history) {
+        table.row(line);
+    }
+    let text = table.text(app.ui.look());
     app.ui.text(&text);
     Ok(Exit::Done)
 }

@@ -8,7 +8,8 @@ use pbx_manifest::{Kind, ObjectRef, Record, Records};
 
 use super::Refusal;
 use super::extract::Path;
-use super::handlers::{Answer, bad, given, internal, revision_view, view};
+use super::handlers::{Answer, bad, given, internal, revision_view};
+use super::objects::view;
 use crate::system::System;
 
 /// How many versions are told.

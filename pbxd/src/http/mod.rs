@@ -4,6 +4,7 @@ mod extract;
 mod handlers;
 mod history;
 mod listener;
+mod objects;
 
 use std::sync::Arc;
 
@@ -53,8 +54,8 @@ async fn drift(State(system): State<Arc<System>>) -> Result<axum::Json<pbx_api::
 fn handler(route: &Route) -> MethodRouter<Arc<System>> {
     match route.id {
         RouteId::Health => get(handlers::health),
-        RouteId::Objects => get(handlers::objects),
-        RouteId::Object => get(handlers::object),
+        RouteId::Objects => get(objects::objects),
+        RouteId::Object => get(objects::object),
         RouteId::ObjectHistory => get(history::of_object),
         RouteId::Plan => post(handlers::plan),
         RouteId::PlanFile => get(handlers::plan_file),
