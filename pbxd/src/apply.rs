@@ -39,6 +39,7 @@ pub(crate) fn failure(revision: u64, rejection: Rejection) -> Failure {
         line: rejection.line,
         message: rejection.message,
         asterisk: rejection.asterisk,
+        help: rejection.help,
     }
 }
 
@@ -403,18 +404,12 @@ impl Changing<'_> {
                     client.abandon();
                     client.closed().await;
                 }
-                let rejection = Rejection {
-                    object: None,
-                    file: None,
-                    line: None,
-                    message: if lost {
-                        "Asterisk stopped answering while it took the new revision"
-                    } else {
-                        "Asterisk could not be asked what it took"
-                    }
-                    .into(),
-                    asterisk: vec![error.to_string()],
-                };
+                let mut rejection = Rejection::general(if lost {
+                    "Asterisk stopped answering while it took the new revision"
+                } else {
+                    "Asterisk could not be asked what it took"
+                });
+                rejection.asterisk.push(error.to_string());
                 (vec![rejection], Verification::default())
             }
         };
@@ -427,13 +422,9 @@ impl Changing<'_> {
                 }
                 Err(error) => {
                     undecided = true;
-                    rejections.push(Rejection {
-                        object: None,
-                        file: None,
-                        line: None,
-                        message: format!("Asterisk took the new revision, but the store could not keep it: {error}"),
-                        asterisk: Vec::new(),
-                    });
+                    rejections.push(Rejection::general(format!(
+                        "Asterisk took the new revision, but the store could not keep it: {error}"
+                    )));
                 }
             }
         }

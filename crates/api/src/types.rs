@@ -295,6 +295,9 @@ pub struct Failure {
     /// What Asterisk said about it, word for word.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asterisk: Vec<String>,
+    /// What to do, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub help: Vec<String>,
 }
 
 /// How much was compared with what was meant.
