@@ -183,8 +183,14 @@ fn revision(planned: &Planned, live: &Live, request: &ApplyRequest, actor: &str)
             secrets.push(SecretChange { id: SecretId::new(kind, name, field), after: None });
         }
     }
-    let origin =
-        serde_json::json!({ "set": planned.request.set, "source": planned.request.source, "plan": planned.view.id });
+    let renamed = planned.view.changes.iter().filter(|change| change.renamed_from.is_some()).count();
+    let origin = serde_json::json!({
+        "set": planned.request.set,
+        "source": planned.request.source,
+        "plan": planned.view.id,
+        // To the store, a rename is one object that comes and one that goes.
+        "renamed": renamed,
+    });
     let base = live
         .revision
         .map(|base| i64::try_from(base).ok().and_then(|base| RevisionId::try_from(base).ok()))

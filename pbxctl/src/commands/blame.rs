@@ -1,5 +1,7 @@
 //! `blame`: who gave each field its value, and when.
 
+use std::collections::BTreeMap;
+
 use clap_complete::engine::ArgValueCompleter;
 use pbx_api::{ObjectHistory, RevisionView};
 use pbx_manifest::{Action, fields};
@@ -57,6 +59,9 @@ fn came_true(revision: &RevisionView) -> bool {
 }
 
 fn gone(history: &ObjectHistory) -> String {
+    if let Some(now) = &history.now {
+        return format!("It is {} since revision {}: `pbxctl blame {0}` shows more.", now.object, now.revision);
+    }
     let last = history.versions.iter().find(|version| {
         came_true(&version.revision)
             && (version.change.action == Action::Delete || version.change.renamed_from.is_some())
@@ -76,11 +81,7 @@ fn gone(history: &ObjectHistory) -> String {
 fn lines(history: &ObjectHistory) -> Vec<Vec<String>> {
     let Some(object) = &history.object else { return Vec::new() };
     let row = |path: &str, value: String| {
-        let from = history
-            .versions
-            .iter()
-            .filter(|version| came_true(&version.revision))
-            .find(|version| version.change.fields.iter().any(|field| field.path == path));
+        let from = history.giver(path);
         let owner = object.owners.get(path).unwrap_or(&object.owner).clone();
         let mut row = vec![show::field(path).to_owned(), value, owner];
         row.extend(from.map_or_else(Default::default, |version| {
@@ -94,7 +95,15 @@ fn lines(history: &ObjectHistory) -> Vec<Vec<String>> {
         }));
         row
     };
-    fields(&object.meta, &object.spec).iter().map(|(path, value)| row(path, show::value(value))).collect()
+    let named = fields(&object.meta, &object.spec);
+    let mut rows: BTreeMap<&str, Vec<String>> =
+        named.iter().map(|(path, value)| (path.as_str(), row(path, show::value(value)))).collect();
+    // A secret may have been given a value by hand, and is named nowhere then.
+    let changes = history.versions.iter().filter(|version| came_true(&version.revision)).flat_map(|v| &v.change.fields);
+    for change in changes.filter(|change| change.secret && !named.contains_key(&change.path)) {
+        rows.entry(&change.path).or_insert_with(|| row(&change.path, "(a secret changed)".into()));
+    }
+    rows.into_values().collect()
 }
 
 #[cfg(test)]
@@ -126,5 +135,22 @@ mod tests {
         .unwrap();
         let rows: Vec<String> = lines(&history).iter().map(|row| row[..4].join(" ")).collect();
         assert_eq!(rows, ["displayName Ana default 3", "email a@b.pt manual 4"]);
+    }
+
+    #[test]
+    fn a_secret_that_was_given_a_value_by_hand_leaves_a_trace() {
+        let version = |id: u64| {
+            json!({ "revision": { "id": id, "base": null, "at": "2026-11-22T10:00:00Z", "actor": "ana", "set": "manual",
+                "source": {}, "state": "committed", "created": 0, "updated": 1, "deleted": 0, "live": false },
+                "change": { "object": "extension/1001", "action": "update",
+                "fields": [{ "path": "spec.password", "secret": true }] } })
+        };
+        let history: ObjectHistory = serde_json::from_value(json!({
+            "object": { "object": "extension/1001", "spec": {}, "effective": {}, "owner": "default", "revision": 3 },
+            "versions": [version(3), version(2)],
+        }))
+        .unwrap();
+        let rows: Vec<String> = lines(&history).iter().map(|row| row[..4].join(" ")).collect();
+        assert_eq!(rows, ["password (a secret changed) default 3"]);
     }
 }

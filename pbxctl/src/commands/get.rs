@@ -135,6 +135,11 @@ pub fn one(app: &mut App, object: &ObjectRef) -> Result<ObjectView, Failure> {
             app.ask(async |client| client.each_object(Some(object.kind), &[], &[], other).await)?;
             let names = others.iter().map(pbx_manifest::Name::as_str);
             let failure = Failure::failed("notFound", format!("there is no {} `{}`", object.kind, object.name));
+            // Whoever may not look into the history is helped by the names alone.
+            let history = app.ask(async |client| client.object_history(object).await);
+            if let Ok(Some(now)) = history.map(|history| history.now) {
+                return Err(failure.help(format!("it is `{}` since revision {}", now.object, now.revision)));
+            }
             Err(match nearest(object.name.as_str(), names) {
                 Some(near) => failure.help(format!("did you mean `{}/{near}`?", object.kind)),
                 None if others.is_empty() => failure.help(format!("there are no {} yet", object.kind.plural())),

@@ -143,6 +143,7 @@ pub(super) async fn apply(
 
 pub(super) fn revision_view(revision: Revision, live: Option<u64>) -> RevisionView {
     let id = revision.id.get().unsigned_abs();
+    let renamed = revision.origin["renamed"].as_u64().unwrap_or_default();
     let source = serde_json::from_value::<SourceInfo>(revision.origin["source"].clone()).unwrap_or_default();
     RevisionView {
         id,
@@ -155,9 +156,9 @@ pub(super) fn revision_view(revision: Revision, live: Option<u64>) -> RevisionVi
         // In the API's spelling, which is not the store's.
         state: revision.state.as_str().replace("rolled_back", "rolledBack"),
         detail: revision.detail,
-        created: revision.counts.created,
-        updated: revision.counts.updated,
-        deleted: revision.counts.deleted,
+        created: revision.counts.created.saturating_sub(renamed),
+        updated: revision.counts.updated + renamed,
+        deleted: revision.counts.deleted.saturating_sub(renamed),
         live: live == Some(id),
     }
 }

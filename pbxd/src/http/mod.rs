@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use pbx_api::{ErrorBody, ErrorCode, ROUTES, Route, RouteId};
 
+pub(crate) use self::history::versions;
 pub(crate) use self::listener::{Listener, Peer};
 use crate::identity::{Accounts, Identity};
 use crate::system::System;

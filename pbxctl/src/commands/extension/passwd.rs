@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::cli::Manner;
 use crate::failure::{Exit, Failure};
 use crate::random;
+use crate::show::thousands;
 
 /// Give extensions new passwords
 ///
@@ -50,6 +51,9 @@ pub fn run(args: &Passwd, app: &mut App) -> Result<Exit, Failure> {
     let which = choose(&args.choice.which, &args.choice.selector.label)?;
     args.manner.must_be_able_to_ask(app)?;
     let chosen = which.among(app)?;
+    if args.pin {
+        have_a_mailbox(&chosen)?;
+    }
     let values = if args.generate { made(&chosen, path)? } else { vec![given(&chosen, path, app)?] };
     let kept = args
         .out
@@ -67,6 +71,20 @@ pub fn run(args: &Passwd, app: &mut App) -> Result<Exit, Failure> {
         kept.settle(&ended, app);
     }
     ended
+}
+
+/// A PIN that opens no box is a slip.
+fn have_a_mailbox(chosen: &[ObjectView]) -> Result<(), Failure> {
+    let none = |view: &&ObjectView| view.effective["voicemail"]["enabled"] != serde_json::json!(true);
+    let without: Vec<&ObjectView> = chosen.iter().filter(none).collect();
+    let Some(first) = without.first() else { return Ok(()) };
+    let told = match without.len() - 1 {
+        0 => format!("{} has no mailbox", first.object),
+        more => format!("{} and {} more have no mailbox", first.object, thousands(more)),
+    };
+    Err(Failure::failed("mailbox", told)
+        .help(format!("one is given by `pbxctl extension set {} voicemail.enabled=true`", first.object.name))
+        .help("nothing was changed"))
 }
 
 /// A new one for each.
