@@ -127,7 +127,7 @@ fn parsed_by_asterisk(system: &System, names: &[&str]) -> Result<Vec<ConfigFile>
 
 /// Asterisk has read of the files what a reader of their language reads, option by option.
 fn reads_the_same(system: &System) -> Result<()> {
-    let names = ["pjsip.conf", "voicemail.conf", "extensions.conf"];
+    let names = ["rtp.conf", "pjsip.conf", "voicemail.conf", "extensions.conf"];
     for (name, theirs) in names.iter().zip(parsed_by_asterisk(system, &names)?) {
         let text = fs_err::read_to_string(system.asterisk().etc().join("pbx.d/current").join(name))?;
         let mut ours = conf::parse(&text).map_err(anyhow::Error::msg)?;
