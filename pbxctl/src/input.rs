@@ -292,6 +292,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_called_by_another_kinds_name_is_told_as_what_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        fs_err::write(root.path().join("people.csv"), [workbook::MAGIC, &[0, 159, 146, 150]].concat()).unwrap();
+        fs_err::write(root.path().join("people.xlsx"), "name,email\n1001,\n").unwrap();
+        assert_eq!(names(&["people.csv"], root.path()).unwrap_err(), "`people.csv` is a workbook, and not rows of text");
+        assert_eq!(names(&["people.xlsx"], root.path()).unwrap_err(), "`people.xlsx` is text, and not a workbook");
+    }
+
+    #[test]
     fn folders_are_read_in_order_without_what_is_hidden() {
         let root = tempfile::tempdir().unwrap();
         for path in ["b.yml", "a.yaml", "sub/z.YAML", "sub/.hidden.yaml", ".git/x.yaml", "notes.txt"] {
