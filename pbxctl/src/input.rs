@@ -296,7 +296,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs_err::write(root.path().join("people.csv"), [workbook::MAGIC, &[0, 159, 146, 150]].concat()).unwrap();
         fs_err::write(root.path().join("people.xlsx"), "name,email\n1001,\n").unwrap();
-        assert_eq!(names(&["people.csv"], root.path()).unwrap_err(), "`people.csv` is a workbook, and not rows of text");
+        assert_eq!(
+            names(&["people.csv"], root.path()).unwrap_err(),
+            "`people.csv` is a workbook, and not rows of text"
+        );
         assert_eq!(names(&["people.xlsx"], root.path()).unwrap_err(), "`people.xlsx` is text, and not a workbook");
     }
 
