@@ -257,7 +257,9 @@ mod tests {
         let look = Look { color: false, width: Some(40) };
         let shown = |wide| {
             let mut tables = Tables::new(wide);
-            all.iter().for_each(|object| tables.add(object));
+            for object in &all {
+                tables.add(object);
+            }
             tables.text(look)
         };
         let (narrow, wide) = (shown(false), shown(true));

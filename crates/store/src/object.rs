@@ -220,7 +220,9 @@ impl Store {
             let before = own.last().and_then(|row| row.after.clone());
             own.push(HistoryRow { revision, before, after });
         }
-        histories.values_mut().for_each(|rows| rows.reverse());
+        for rows in histories.values_mut() {
+            rows.reverse();
+        }
         Ok(histories)
     }
 }
