@@ -93,11 +93,14 @@ fn socket() -> PathBuf {
 
 fn names(kind: Kind) -> Vec<String> {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return Vec::new() };
+    let mut names = Vec::new();
     let asked = runtime.block_on(async {
-        tokio::time::timeout(Duration::from_millis(500), Client::new(socket()).objects(Some(kind), &[])).await
+        let client = Client::new(socket());
+        let each = client.each_object(Some(kind), &[], &[], |view| names.push(view.object.name.to_string()));
+        tokio::time::timeout(Duration::from_millis(500), each).await
     });
     match asked {
-        Ok(Ok(list)) => list.objects.into_iter().map(|object| object.object.name.to_string()).collect(),
+        Ok(Ok(())) => names,
         _ => Vec::new(),
     }
 }

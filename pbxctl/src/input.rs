@@ -104,6 +104,14 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 fn read_as(name: &str, bytes: Vec<u8>, rows: Rows) -> Result<Vec<Source>, Failure> {
     let ending = Path::new(name).extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_lowercase();
     match ending.as_str() {
+        "csv" | "tsv" if bytes.starts_with(workbook::MAGIC) => {
+            Err(Failure::failed("input", format!("`{name}` is a workbook, and not rows of text"))
+                .help("name it `.xlsx`, or save it as CSV, UTF-8"))
+        }
+        "xlsx" | "xlsm" if !bytes.starts_with(workbook::MAGIC) && std::str::from_utf8(&bytes).is_ok() => {
+            Err(Failure::failed("input", format!("`{name}` is text, and not a workbook"))
+                .help("name it `.csv` if it holds rows, `.yaml` if it holds manifests"))
+        }
         "csv" | "tsv" => Ok(vec![table(name, bytes, rows)?]),
         "xlsx" | "xlsm" => workbook::read(name, bytes, rows.kind),
         _ if bytes.starts_with(workbook::MAGIC) => workbook::read(name, bytes, rows.kind),
@@ -289,6 +297,18 @@ mod tests {
             Ok(sources) => Ok(sources.iter().map(|source| short(&source.name)).collect()),
             Err(failure) => Err(short(&failure.message)),
         }
+    }
+
+    #[test]
+    fn what_is_called_by_another_kinds_name_is_told_as_what_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        fs_err::write(root.path().join("people.csv"), [workbook::MAGIC, &[0, 159, 146, 150]].concat()).unwrap();
+        fs_err::write(root.path().join("people.xlsx"), "name,email\n1001,\n").unwrap();
+        assert_eq!(
+            names(&["people.csv"], root.path()).unwrap_err(),
+            "`people.csv` is a workbook, and not rows of text"
+        );
+        assert_eq!(names(&["people.xlsx"], root.path()).unwrap_err(), "`people.xlsx` is text, and not a workbook");
     }
 
     #[test]

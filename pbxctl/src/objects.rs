@@ -1,6 +1,7 @@
 //! Objects as tables for people, as manifests, and as rows for spreadsheets.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pbx_api::ObjectView;
 use pbx_manifest::{API_VERSION, Entry, Grid, Kind};
@@ -8,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::failure::Failure;
 use crate::show;
-use crate::table::table;
+use crate::table::Table;
 use crate::ui::Look;
 
 /// A column: its heading and the field it shows.
@@ -49,6 +50,20 @@ fn more(kind: Kind) -> &'static [Column] {
     }
 }
 
+/// The fields that tables of these kinds show, by path.
+pub fn shown(kinds: &[Kind], wide: bool) -> Vec<&'static str> {
+    let columns = kinds.iter().flat_map(|kind| {
+        let more = if wide { more(*kind) } else { &[] };
+        columns(*kind).iter().chain(more)
+    });
+    let labels = wide.then_some("metadata.labels");
+    // Who may dial a route is another for emergency calls.
+    let emergency = kinds.contains(&Kind::OutboundRoute).then_some("emergency");
+    let paths: BTreeSet<&str> =
+        columns.map(|(_, path)| *path).chain(["enabled"]).chain(labels).chain(emergency).collect();
+    paths.into_iter().collect()
+}
+
 /// A value inside a spec.
 pub fn at<'j>(spec: &'j Json, path: &str) -> Option<&'j Json> {
     path.split('.').try_fold(spec, |value, step| value.get(step))
@@ -63,14 +78,16 @@ pub fn dialled_by_all(object: &ObjectView) -> bool {
 }
 
 /// A value in a cell: lists by commas, long ones by their count.
-fn cell(value: Option<&Json>) -> String {
+fn cell(value: Option<&Json>) -> Cow<'_, str> {
     match value {
-        None | Some(Json::Null) => String::new(),
+        None | Some(Json::Null) => "".into(),
         Some(Json::Bool(true)) => "yes".into(),
         Some(Json::Bool(false)) => "no".into(),
-        Some(Json::Array(items)) if items.iter().any(Json::is_object) => show::plural(items.len(), "entry", "entries"),
-        Some(Json::Array(items)) => items.iter().map(show::value).collect::<Vec<_>>().join(","),
-        Some(other) => show::value(other),
+        Some(Json::Array(items)) if items.iter().any(Json::is_object) => {
+            show::plural(items.len(), "entry", "entries").into()
+        }
+        Some(Json::Array(items)) => items.iter().map(show::value).collect::<Vec<_>>().join(",").into(),
+        Some(other) => show::value(other).into(),
     }
 }
 
@@ -78,48 +95,89 @@ fn labels(object: &ObjectView) -> String {
     object.meta.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 
-/// Objects as tables, one for each kind among them. Wide ones have more columns, and leave nothing out of a cell.
-pub fn tables(objects: &[ObjectView], wide: bool, look: Look) -> String {
-    let look = if wide { look.wide() } else { look };
-    let kinds: BTreeSet<Kind> = objects.iter().map(|object| object.object.kind).collect();
-    let mut text = String::new();
-    for kind in &kinds {
-        let own: Vec<&ObjectView> = objects.iter().filter(|object| object.object.kind == *kind).collect();
-        let mut shown = columns(*kind).to_vec();
+/// Objects as tables, one for each kind among them.
+pub struct Tables {
+    wide: bool,
+    kinds: BTreeMap<Kind, OfKind>,
+}
+
+/// The objects of a kind.
+struct OfKind {
+    columns: Vec<Column>,
+    rows: Table,
+    /// Whether any is turned off: no column says that all are on.
+    off: bool,
+}
+
+/// The heading of the column that says whether an object is turned on.
+const ENABLED: &str = "ENABLED";
+
+impl Tables {
+    /// Without objects. Wide ones have more columns, and leave nothing out of a cell.
+    pub fn new(wide: bool) -> Self {
+        Self { wide, kinds: BTreeMap::new() }
+    }
+
+    /// Adds an object.
+    pub fn add(&mut self, object: &ObjectView) {
+        let wide = self.wide;
+        let own = self.kinds.entry(object.object.kind).or_insert_with_key(|kind| OfKind::new(*kind, wide));
+        own.off |= object.effective["enabled"] == json!(false);
+        let mut row = vec![Cow::Borrowed(object.object.name.as_str())];
+        row.extend(own.columns.iter().map(|(_, path)| match *path {
+            "permission" if dialled_by_all(object) => EVERYONE.into(),
+            path => cell(at(&object.effective, path)),
+        }));
+        row.push(cell(object.effective.get("enabled")));
         if wide {
-            shown.extend(more(*kind));
+            row.extend([
+                Cow::Borrowed(object.owner.as_str()),
+                object.revision.to_string().into(),
+                labels(object).into(),
+            ]);
         }
-        let off = own.iter().any(|object| object.effective["enabled"] == json!(false));
+        own.rows.row(row);
+    }
+
+    /// Whether there is nothing in them.
+    pub fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
+    /// As text.
+    pub fn text(self, look: Look) -> String {
+        let look = if self.wide { look.wide() } else { look };
+        let several = self.kinds.len() > 1;
+        let mut text = String::new();
+        for (kind, mut own) in self.kinds {
+            if !own.off {
+                own.rows.without(ENABLED);
+            }
+            if several {
+                // With several kinds, a name alone would not say whose it is.
+                own.rows.begin_first(&format!("{kind}/"));
+            }
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(&own.rows.text(look));
+        }
+        text
+    }
+}
+
+impl OfKind {
+    fn new(kind: Kind, wide: bool) -> Self {
+        let more = if wide { more(kind) } else { &[] };
+        let columns: Vec<Column> = columns(kind).iter().chain(more).copied().collect();
         let mut headings = vec!["NAME"];
-        headings.extend(shown.iter().map(|(heading, _)| *heading));
-        if off {
-            headings.push("ENABLED");
-        }
+        headings.extend(columns.iter().map(|(heading, _)| *heading));
+        headings.push(ENABLED);
         if wide {
             headings.extend(["OWNER", "REVISION", "LABELS"]);
         }
-        let rows = own.iter().map(|object| {
-            // With several kinds, a name alone would not say whose it is.
-            let name = object.object.name.to_string();
-            let mut row = vec![if kinds.len() > 1 { object.object.to_string() } else { name }];
-            row.extend(shown.iter().map(|(_, path)| match path {
-                &"permission" if dialled_by_all(object) => EVERYONE.into(),
-                path => cell(at(&object.effective, path)),
-            }));
-            if off {
-                row.push(cell(object.effective.get("enabled")));
-            }
-            if wide {
-                row.extend([object.owner.clone(), object.revision.to_string(), labels(object)]);
-            }
-            row
-        });
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(&table(&headings, rows.collect(), look));
+        Self { columns, rows: Table::new(&headings), off: false }
     }
-    text
 }
 
 /// An object as the manifest that would declare it.
@@ -183,7 +241,6 @@ pub fn csv(grid: &Grid) -> Result<String, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
     fn object(name: &str, spec: Json) -> ObjectView {
         ObjectView {
@@ -212,7 +269,14 @@ mod tests {
         let spec = json!({ "displayName": "Ana Reyes", "permissions": ["internal", "national", "international"] });
         let all = [object("extension/1001", spec)];
         let look = Look { color: false, width: Some(40) };
-        let (narrow, wide) = (tables(&all, false, look), tables(&all, true, look));
+        let shown = |wide| {
+            let mut tables = Tables::new(wide);
+            for object in &all {
+                tables.add(object);
+            }
+            tables.text(look)
+        };
+        let (narrow, wide) = (shown(false), shown(true));
         assert!(narrow.lines().all(|line| line.len() <= 40), "{narrow}");
         assert!(wide.contains("  internal,national,international  "), "{wide}");
         assert!(!wide.contains('…') && wide.lines().count() == 2, "{wide}");
@@ -224,7 +288,11 @@ mod tests {
             object(name, json!({ "permission": "national", "emergency": emergency, "patterns": ["112"] }))
         };
         let all = [route("route/help", true), route("route/near", false)];
-        let text = tables(&all, false, Look { color: false, width: None });
+        let mut tables = Tables::new(false);
+        for object in &all {
+            tables.add(object);
+        }
+        let text = tables.text(Look { color: false, width: None });
         let permissions: Vec<&str> = text.lines().skip(1).filter_map(|line| line.split_whitespace().last()).collect();
         assert_eq!(permissions, [EVERYONE, "national"], "{text}");
     }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+pub use pbx_api::thousands;
 use pbx_api::{DriftedFile, FileAction, FileChange, Outcome, OutcomeResult, Plan};
 use pbx_manifest::{Action, FieldChange, Kind, ObjectChange};
 use serde_json::Value as Json;
@@ -16,19 +17,6 @@ const SHOWN: usize = 40;
 /// `1 object`, `10,000 objects`.
 pub fn plural(count: usize, one: &str, many: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{} {many}", thousands(count)) }
-}
-
-/// A number that people can read at a glance.
-pub fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// An instant as the clock on the wall shows it, with its zone.
@@ -309,10 +297,5 @@ mod tests {
         for (json, text) in cases {
             assert_eq!(value(&json), text);
         }
-    }
-
-    #[test]
-    fn numbers_are_grouped() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
     }
 }

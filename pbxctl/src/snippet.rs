@@ -101,6 +101,9 @@ pub fn failure(failure: &pbx_api::Failure, look: Look) -> String {
     for words in &failure.asterisk {
         group = group.element(Level::NOTE.with_name("Asterisk says").message(words));
     }
+    for line in &failure.help {
+        group = group.element(Level::HELP.message(line));
+    }
     finish(group, None, look)
 }
 

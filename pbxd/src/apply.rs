@@ -43,6 +43,7 @@ pub(crate) fn failure(revision: u64, rejection: Rejection) -> Failure {
         line: rejection.line,
         message: rejection.message,
         asterisk: rejection.asterisk,
+        help: rejection.help,
     }
 }
 
@@ -195,8 +196,14 @@ fn revision(planned: &Planned, live: &Live, request: &ApplyRequest, actor: &str)
             secrets.push(SecretChange { id: SecretId::new(kind, name, field), after: None });
         }
     }
+    let renamed = planned.view.changes.iter().filter(|change| change.renamed_from.is_some()).count();
     let origin = serde_json::json!({
-        "set": planned.request.set, "source": planned.request.source, "plan": planned.view.id, "noReload": request.no_reload,
+        "set": planned.request.set,
+        "source": planned.request.source,
+        "plan": planned.view.id,
+        "noReload": request.no_reload,
+        // To the store, a rename is one object that comes and one that goes.
+        "renamed": renamed,
     });
     let base = live
         .revision
@@ -436,18 +443,12 @@ impl Changing<'_> {
                     client.abandon();
                     client.closed().await;
                 }
-                let rejection = Rejection {
-                    object: None,
-                    file: None,
-                    line: None,
-                    message: if lost {
-                        "Asterisk stopped answering while it took the new revision"
-                    } else {
-                        "Asterisk could not be asked what it took"
-                    }
-                    .into(),
-                    asterisk: vec![error.to_string()],
-                };
+                let mut rejection = Rejection::general(if lost {
+                    "Asterisk stopped answering while it took the new revision"
+                } else {
+                    "Asterisk could not be asked what it took"
+                });
+                rejection.asterisk.push(error.to_string());
                 (vec![rejection], Verification::default())
             }
         };
@@ -460,13 +461,9 @@ impl Changing<'_> {
                 }
                 Err(error) => {
                     undecided = true;
-                    rejections.push(Rejection {
-                        object: None,
-                        file: None,
-                        line: None,
-                        message: format!("Asterisk took the new revision, but the store could not keep it: {error}"),
-                        asterisk: Vec::new(),
-                    });
+                    rejections.push(Rejection::general(format!(
+                        "Asterisk took the new revision, but the store could not keep it: {error}"
+                    )));
                 }
             }
         }

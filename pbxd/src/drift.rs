@@ -1,16 +1,15 @@
 //! How what is differs from what should be: on disk, in Asterisk, and by hand.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use pbx_api::{Drift, DriftedFile, ErrorBody, ErrorCode, ManualField, Verified};
+use pbx_api::{Drift, DriftedFile, ErrorBody, ErrorCode, ManualField, ObjectVersion, Verified, giver};
 use pbx_asterisk::deploy;
-use pbx_store::{Revision, RevisionId};
+use pbx_manifest::Record;
 use tracing::warn;
 
 use crate::apply::failure;
+use crate::http;
 use crate::identity::Accounts;
 use crate::live::Live;
 use crate::system::System;
@@ -104,39 +103,32 @@ fn doubt(system: &Arc<System>, revision: Option<u64>) {
     lock.end();
 }
 
-/// What was set by hand, with who last changed the object, and when.
+/// What was set by hand, with who gave each field its value, and when: as `blame` says it.
 async fn manual(system: &System, live: &Live) -> Result<Vec<ManualField>, ErrorBody> {
-    let mut revisions: HashMap<u64, Revision> = HashMap::new();
     let mut found = Vec::new();
-    for (object, record) in &live.records {
-        let by_hand: Vec<String> =
-            record.owners.iter().filter(|(_, owner)| *owner == MANUAL).map(|(path, _)| path.clone()).collect();
-        if by_hand.is_empty() && record.owner != MANUAL {
-            continue;
-        }
-        let id = live.changed_in.get(object).copied().unwrap_or_default();
-        if let Entry::Vacant(unknown) = revisions.entry(id) {
-            let key = i64::try_from(id).ok().and_then(|id| RevisionId::try_from(id).ok());
-            let key = key.ok_or_else(|| internal(&"a revision's number is out of range"))?;
-            unknown.insert(system.store.revision(key).await.map_err(|error| internal(&error))?);
-        }
-        let revision = &revisions[&id];
-        let field = |path: Option<String>, value| ManualField {
-            object: object.clone(),
-            path,
-            value,
-            revision: id,
-            by: revision.actor.clone(),
-            at: revision.created_at,
+    let by_hand = |record: &Record| record.owner == MANUAL || record.owners.values().any(|owner| owner == MANUAL);
+    if !live.records.values().any(|record| by_hand(record)) {
+        return Ok(found);
+    }
+    // As a record has it: a name that only looks like it costs no more than being read.
+    let histories = system.store.histories_with(&format!("\"{MANUAL}\"")).await;
+    let mut histories = histories.map_err(|error| internal(&error))?;
+    for (object, record) in live.records.iter().filter(|(_, record)| by_hand(record)) {
+        let rows = histories.remove(&(object.kind.singular().to_owned(), object.name.to_string()));
+        let versions = http::versions(system, object, rows).await.map_err(|refusal| refusal.0)?;
+        let first = versions.iter().rfind(|version| version.revision.state == "committed");
+        let field = |path: Option<String>, value, from: Option<&ObjectVersion>| {
+            let revision = &from.or(first)?.revision;
+            let (id, by, at) = (revision.id, revision.actor.clone(), revision.at);
+            Some(ManualField { object: object.clone(), path, value, revision: id, by, at })
         };
         if record.owner == MANUAL {
-            found.push(field(None, None));
+            found.extend(field(None, None, None));
         }
         let fields = record.fields();
-        found.extend(by_hand.into_iter().map(|path| {
-            let value = fields.get(&path).cloned();
-            field(Some(path), value)
-        }));
+        for (path, _) in record.owners.iter().filter(|(_, owner)| *owner == MANUAL) {
+            found.extend(field(Some(path.clone()), fields.get(path).cloned(), giver(&versions, path)));
+        }
     }
     Ok(found)
 }

@@ -8,9 +8,10 @@ use hyper::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed as _};
 use tokio::net::UnixStream;
 
+use crate::list::Each;
 use crate::route::{Method, RouteId};
 use crate::types::{
     ApplyRequest, ConfirmRequest, Confirmed, Drift, ErrorBody, Event, Health, ObjectHistory, ObjectList, ObjectView,
@@ -130,9 +131,13 @@ impl Client {
     }
 
     async fn read<T: DeserializeOwned>(&self, response: hyper::Response<Incoming>) -> Result<T, ClientError> {
-        let bytes =
-            response.into_body().collect().await.map_err(|error| ClientError::Broken(error.to_string()))?.to_bytes();
-        serde_json::from_slice(&bytes).map_err(|error| ClientError::Misunderstood(error.to_string()))
+        serde_json::from_slice(&self.bytes(response).await?)
+            .map_err(|error| ClientError::Misunderstood(error.to_string()))
+    }
+
+    async fn bytes(&self, response: hyper::Response<Incoming>) -> Result<Bytes, ClientError> {
+        let body = response.into_body().collect().await.map_err(|error| ClientError::Broken(error.to_string()))?;
+        Ok(body.to_bytes())
     }
 
     /// How pbxd and Asterisk are.
@@ -140,21 +145,27 @@ impl Client {
         self.get(RouteId::Health, "/v1/health").await
     }
 
-    /// The objects of a kind (or all), with these labels.
+    /// The objects of a kind (or all), with these labels, all of each.
     pub async fn objects(
         &self,
         kind: Option<pbx_manifest::Kind>,
         labels: &[String],
     ) -> Result<ObjectList, ClientError> {
-        let mut query = Vec::new();
-        if let Some(kind) = kind {
-            query.push(format!("kind={kind}"));
-        }
-        if !labels.is_empty() {
-            query.push(format!("label={}", escaped(&labels.join(","))));
-        }
-        let separator = if query.is_empty() { "" } else { "?" };
-        self.get(RouteId::Objects, &format!("/v1/objects{separator}{}", query.join("&"))).await
+        self.get(RouteId::Objects, &objects_path(kind, labels, None)).await
+    }
+
+    /// Goes through the objects of a kind (or all), with these labels, by kind and name; each has no more than these fields.
+    pub async fn each_object(
+        &self,
+        kind: Option<pbx_manifest::Kind>,
+        labels: &[String],
+        fields: &[&str],
+        each: impl FnMut(ObjectView),
+    ) -> Result<(), ClientError> {
+        let path = objects_path(kind, labels, Some(fields));
+        let bytes = self.bytes(self.send(RouteId::Objects, &path, Vec::new()).await?).await?;
+        let mut json = serde_json::Deserializer::from_slice(&bytes);
+        Each(each).deserialize(&mut json).map_err(|error| ClientError::Misunderstood(error.to_string()))
     }
 
     /// One object.
@@ -216,6 +227,22 @@ impl Client {
         let from = from.map_or(String::new(), |from| format!("?from={from}"));
         self.get(RouteId::Changes, &format!("/v1/revisions/{id}/changes{from}")).await
     }
+}
+
+/// The path that asks for objects.
+fn objects_path(kind: Option<pbx_manifest::Kind>, labels: &[String], fields: Option<&[&str]>) -> String {
+    let mut query = Vec::new();
+    if let Some(kind) = kind {
+        query.push(format!("kind={kind}"));
+    }
+    if !labels.is_empty() {
+        query.push(format!("label={}", escaped(&labels.join(","))));
+    }
+    if let Some(fields) = fields {
+        query.push(format!("fields={}", escaped(&fields.join(","))));
+    }
+    let separator = if query.is_empty() { "" } else { "?" };
+    format!("/v1/objects{separator}{}", query.join("&"))
 }
 
 fn encode(body: &impl Serialize) -> Result<Vec<u8>, ClientError> {

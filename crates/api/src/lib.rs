@@ -4,9 +4,11 @@
 //! OpenAPI document is made from it.
 
 mod client;
+mod list;
 mod openapi;
 mod route;
 mod types;
+mod words;
 
 pub use client::{Client, ClientError, Events};
 pub use openapi::openapi;
@@ -14,6 +16,7 @@ pub use route::{Method, Permission, ROUTES, Route, RouteId};
 pub use types::{
     ApplyRequest, AsteriskHealth, Blast, ConfirmRequest, Confirmed, Declared, Drift, DriftedFile, ErrorBody, ErrorCode,
     Event, Failure, FileAction, FileChange, GONE_BACK, Health, ManualField, NewSecrets, ObjectHistory, ObjectList,
-    ObjectVersion, ObjectView, Outcome, OutcomeResult, PLAN_FORMAT, Plan, PlanRequest, Reload, RevisionChanges,
-    RevisionList, RevisionView, SavedPlan, SourceInfo, Step, Unconfirmed, Verified,
+    ObjectVersion, ObjectView, Outcome, OutcomeResult, PLAN_FORMAT, Plan, PlanRequest, Reload, Renamed,
+    RevisionChanges, RevisionList, RevisionView, SavedPlan, SourceInfo, Step, Unconfirmed, Verified, giver,
 };
+pub use words::thousands;

@@ -119,7 +119,16 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/objects",
         permission: Permission::ObjectView,
         summary: "The objects, by kind and name.",
-        query: &[("kind", "only of this kind"), ("label", "only with these labels: `key=value`, several by commas")],
+        query: &[
+            ("kind", "only of this kind"),
+            ("label", "only with these labels: `key=value`, several by commas"),
+            (
+                "fields",
+                "paths below the spec, as in `displayName,callerId.number`: `effective` holds these alone, where the object \
+                 has them, and `spec`, `owners`, `inherited`, `protected` and, unless `metadata.labels` is among the \
+                 paths, `labels` are left out; nothing after the `=` for no field at all",
+            ),
+        ],
         request: None,
         response: of::<types::ObjectList>,
         media: JSON,

@@ -295,6 +295,9 @@ pub struct Failure {
     /// What Asterisk said about it, word for word.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asterisk: Vec<String>,
+    /// What to do, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub help: Vec<String>,
 }
 
 /// How much was compared with what was meant.
@@ -380,9 +383,10 @@ pub struct ObjectView {
     /// Its labels, and whether it is protected.
     #[serde(flatten)]
     pub meta: Meta,
-    /// The fields that were named.
+    /// The fields that were named; left out where only some fields were asked for.
+    #[serde(default, skip_serializing_if = "Json::is_null")]
     pub spec: Json,
-    /// Every field, with the defaults.
+    /// Every field, with the defaults and what a profile gives; of those that were asked for, where some were.
     pub effective: Json,
     /// The set that made it.
     pub owner: String,
@@ -514,7 +518,7 @@ pub struct ManualField {
     /// Its value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Json>,
-    /// The revision that last changed the object.
+    /// The revision that gave it its value, as `blame` says; of a whole object, the one that made it.
     pub revision: u64,
     /// Who made that.
     pub by: String,
@@ -572,8 +576,34 @@ pub struct ObjectHistory {
     /// The object as it is; nothing when it is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<ObjectView>,
+    /// The name that it has now, where it was given another one than was asked for, with the revision that gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<Renamed>,
     /// Its versions.
     pub versions: Vec<ObjectVersion>,
+}
+
+impl ObjectHistory {
+    /// What gave a field the value that it has.
+    pub fn giver(&self, path: &str) -> Option<&ObjectVersion> {
+        giver(&self.versions, path)
+    }
+}
+
+/// The newest of the versions that came true and changed a field: who gave it its value, and when.
+pub fn giver<'v>(versions: &'v [ObjectVersion], path: &str) -> Option<&'v ObjectVersion> {
+    let came_true = versions.iter().filter(|version| version.revision.state == "committed");
+    { came_true }.find(|version| version.change.fields.iter().any(|field| field.path == path))
+}
+
+/// The name that an object was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Renamed {
+    /// The object under that name.
+    pub object: ObjectRef,
+    /// The revision that gave it.
+    pub revision: u64,
 }
 
 /// How the connection to Asterisk stands.

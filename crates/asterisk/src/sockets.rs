@@ -143,7 +143,15 @@ pub fn taken(from: &ConfigTree, to: &ConfigTree, listening: &Listening) -> Vec<R
         } else {
             continue;
         };
-        rejections.push(Rejection::at("pjsip.conf", file, line, message));
+        let mut rejection = Rejection::at("pjsip.conf", file, line, message);
+        let word = name.strip_prefix("pbx-").unwrap_or(name);
+        rejection.help = vec![
+            format!(
+                "another address or port: `spec.transports.{word}.bind` of `settings/pbx`, as in `192.0.2.10:5070`"
+            ),
+            "for an Asterisk whose own `pjsip.conf` has the transports: `spec.transports.managed: false`".to_owned(),
+        ];
+        rejections.push(rejection);
     }
     rejections
 }
@@ -194,5 +202,8 @@ mod tests {
         let found = words([("udp", "127.0.0.1:5070"), ("tcp", "127.0.0.1:5060")]);
         assert_eq!(found.len(), 1);
         assert!(found[0].contains("ss -lnup sport = :5070"), "{found:?}");
+        let told = taken(&now, &tree([("udp", "127.0.0.1:5070"), ("tcp", "127.0.0.1:5060")]), &listening);
+        assert!(told[0].help[0].contains("`spec.transports.udp.bind`"), "{told:?}");
+        assert!(told[0].help[1].contains("`spec.transports.managed: false`"), "{told:?}");
     }
 }

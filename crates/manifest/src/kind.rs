@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use crate::check::Checker;
 use crate::de;
 use crate::diagnostic::nearest;
+use crate::effective::Wanted;
 use crate::secret::Secret;
 use crate::text::{Name, Refused, refuse, text_value};
 use crate::yaml::Node;
@@ -153,12 +154,15 @@ macro_rules! kinds {
                 match kind { $(Kind::$Kind => self.$field.get(name).map(|object| object.spec.enabled()),)* }
             }
 
-            /// Every field of an object's spec with its value, defaults included.
-            pub fn spec_json(&self, object: &ObjectRef) -> Option<Json> {
+            /// The fields of an object's spec with their values, defaults included: all, or those that are wanted.
+            pub(crate) fn spec_json(&self, object: &ObjectRef, wanted: Option<&Wanted>) -> Option<Json> {
                 match object.kind {
                     $(Kind::$Kind => {
                         let found = self.$field.get(&object.name)?;
-                        Some(serde_json::to_value(&found.spec).unwrap_or_default())
+                        Some(match wanted {
+                            None => serde_json::to_value(&found.spec).unwrap_or_default(),
+                            Some(wanted) => wanted.of(&found.spec),
+                        })
                     })*
                 }
             }
@@ -207,6 +211,10 @@ impl Catalog {
 impl Kind {
     /// Finds a kind by any of its words: `Extension`, `extension`, `extensions`, `ext`.
     pub fn find(word: &str) -> Option<Self> {
+        // As it is nearly always written: an answer has ten thousand of them.
+        if let Some(kind) = Self::ALL.iter().copied().find(|kind| kind.singular() == word) {
+            return Some(kind);
+        }
         let word = word.to_lowercase();
         Self::ALL.iter().copied().find(|kind| {
             [kind.singular(), kind.plural(), kind.short(), kind.title().to_lowercase().as_str()]

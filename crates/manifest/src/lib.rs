@@ -12,6 +12,7 @@ mod de;
 mod dest;
 mod diagnostic;
 mod document;
+mod effective;
 mod kind;
 pub mod kinds;
 mod patterns;
@@ -28,6 +29,7 @@ pub use check::{Checker, check, missing_reference};
 pub use dest::{Caller, Destination, Hangup};
 pub use diagnostic::{Diagnostic, Severity, nearest};
 pub use document::{API_VERSION, Document, Label, Locator, Metadata, Origin, Parsed, locate, parse, read_spec};
+pub use effective::Wanted;
 pub use kind::{AnySpec, Catalog, Kind, Object, ObjectRef, Spec};
 pub use patterns::PatternIndex;
 pub use record::{

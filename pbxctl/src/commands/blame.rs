@@ -1,5 +1,7 @@
 //! `blame`: who gave each field its value, and when.
 
+use std::collections::BTreeMap;
+
 use clap_complete::engine::ArgValueCompleter;
 use pbx_api::{ObjectHistory, RevisionView};
 use pbx_manifest::{Action, fields};
@@ -7,7 +9,7 @@ use pbx_manifest::{Action, fields};
 use crate::app::App;
 use crate::cli::{Format, formats};
 use crate::failure::{Exit, Failure};
-use crate::table::table;
+use crate::table::Table;
 use crate::{complete, nouns, show};
 
 /// Show who gave each field of an object its value, and when
@@ -43,8 +45,12 @@ pub fn run(args: &Blame, app: &mut App) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     app.ui.page();
-    let rows = lines(&history);
-    let text = table(&["FIELD", "VALUE", "SET", "REVISION", "WHEN", "WHO", "MESSAGE"], rows, app.ui.look());
+    let headings = ["FIELD", "VALUE", "SET", "REVISION", "WHEN", "WHO", "MESSAGE"];
+    let mut table = Table::new(&headings).never_cut("WHEN").gives_way("MESSAGE");
+    for line in lines(&history) {
+        table.row(line);
+    }
+    let text = table.text(app.ui.look());
     app.ui.text(&text);
     Ok(Exit::Done)
 }
@@ -54,6 +60,9 @@ fn came_true(revision: &RevisionView) -> bool {
 }
 
 fn gone(history: &ObjectHistory) -> String {
+    if let Some(now) = &history.now {
+        return format!("It is {} since revision {}: `pbxctl blame {0}` shows more.", now.object, now.revision);
+    }
     let last = history.versions.iter().find(|version| {
         came_true(&version.revision)
             && (version.change.action == Action::Delete || version.change.renamed_from.is_some())
@@ -73,11 +82,7 @@ fn gone(history: &ObjectHistory) -> String {
 fn lines(history: &ObjectHistory) -> Vec<Vec<String>> {
     let Some(object) = &history.object else { return Vec::new() };
     let row = |path: &str, value: String| {
-        let from = history
-            .versions
-            .iter()
-            .filter(|version| came_true(&version.revision))
-            .find(|version| version.change.fields.iter().any(|field| field.path == path));
+        let from = history.giver(path);
         let owner = object.owners.get(path).unwrap_or(&object.owner).clone();
         let mut row = vec![show::field(path).to_owned(), value, owner];
         row.extend(from.map_or_else(Default::default, |version| {
@@ -92,10 +97,18 @@ fn lines(history: &ObjectHistory) -> Vec<Vec<String>> {
         row
     };
     let named = fields(&object.meta, &object.spec);
-    let mut rows: Vec<_> = named.iter().map(|(path, value)| row(path, show::value(value))).collect();
+    let mut rows: BTreeMap<&str, Vec<String>> =
+        named.iter().map(|(path, value)| (path.as_str(), row(path, show::value(value)))).collect();
+    // A secret may have been given a value by hand, and is named nowhere then.
+    let changes = history.versions.iter().filter(|version| came_true(&version.revision)).flat_map(|v| &v.change.fields);
+    for change in changes.filter(|change| change.secret && !named.contains_key(&change.path)) {
+        rows.entry(&change.path).or_insert_with(|| row(&change.path, "(a secret changed)".into()));
+    }
     let gone = object.owners.keys().filter(|path| !named.contains_key(*path));
-    rows.extend(gone.map(|path| row(path, "(taken away)".into())));
-    rows
+    for path in gone {
+        rows.entry(path).or_insert_with(|| row(path, "(taken away)".into()));
+    }
+    rows.into_values().collect()
 }
 
 #[cfg(test)]
@@ -128,5 +141,22 @@ mod tests {
         .unwrap();
         let rows: Vec<String> = lines(&history).iter().map(|row| row[..4].join(" ")).collect();
         assert_eq!(rows, ["displayName Ana default 3", "email a@b.pt manual 4", "language (taken away) manual 2"]);
+    }
+
+    #[test]
+    fn a_secret_that_was_given_a_value_by_hand_leaves_a_trace() {
+        let version = |id: u64| {
+            json!({ "revision": { "id": id, "base": null, "at": "2026-11-22T10:00:00Z", "actor": "ana", "set": "manual",
+                "source": {}, "state": "committed", "created": 0, "updated": 1, "deleted": 0, "live": false },
+                "change": { "object": "extension/1001", "action": "update",
+                "fields": [{ "path": "spec.password", "secret": true }] } })
+        };
+        let history: ObjectHistory = serde_json::from_value(json!({
+            "object": { "object": "extension/1001", "spec": {}, "effective": {}, "owner": "default", "revision": 3 },
+            "versions": [version(3), version(2)],
+        }))
+        .unwrap();
+        let rows: Vec<String> = lines(&history).iter().map(|row| row[..4].join(" ")).collect();
+        assert_eq!(rows, ["password (a secret changed) default 3"]);
     }
 }

@@ -188,9 +188,9 @@ fn zones(app: &mut App, pbxd: &Pbxd) -> BTreeSet<String> {
         return zones;
     }
     for kind in [Kind::Settings, Kind::Schedule] {
+        let zone = |view: pbx_api::ObjectView| zones.extend(view.effective["timeZone"].as_str().map(str::to_owned));
         // Whoever may not list objects learns nothing here, and everything else all the same.
-        let Ok(list) = app.ask(async |client| client.objects(Some(kind), &[]).await) else { continue };
-        zones.extend(list.objects.iter().filter_map(|object| object.effective["timeZone"].as_str().map(str::to_owned)));
+        let _ = app.ask(async |client| client.each_object(Some(kind), &[], &["timeZone"], zone).await);
     }
     zones
 }

@@ -92,11 +92,26 @@ fn tell(args: &DriftArgs, app: &mut App, drift: &Drift) {
         ));
     } else {
         app.ui.text(&text);
-        if !drift.asterisk.is_empty() {
-            let again = drift.revision.map_or_else(String::new, |live| format!(", or `pbxctl rollback {live}`"));
-            app.ui.talk(&format!("The next apply of anything{again}, reloads all of it and reads it back."));
+        if let Some(next) = next(drift) {
+            app.ui.talk(&next);
         }
     }
+}
+
+/// What to do about it.
+fn next(drift: &Drift) -> Option<String> {
+    let again = drift.revision.map_or_else(String::new, |live| format!(", or `pbxctl rollback {live}`"));
+    if !drift.files.is_empty() {
+        // As long as a file is changed, every apply is refused that is not told to write over it.
+        let again = again.replace('`', "").trim_start_matches(", or ").to_owned();
+        let again = if again.is_empty() { "pbxctl apply -f …".to_owned() } else { again };
+        return Some(format!(
+            "What should stay of the files belongs into the manifests. `{again} --overwrite-drift` writes what is meant over them, \
+             reloads all that is not as meant, and reads it back; without that flag, every apply is refused."
+        ));
+    }
+    (!drift.asterisk.is_empty())
+        .then(|| format!("The next apply of anything{again}, reloads all of it and reads it back."))
 }
 
 fn text(drift: &Drift, look: Look) -> String {

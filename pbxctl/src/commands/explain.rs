@@ -100,7 +100,7 @@ fn kinds(app: &mut App, output: Format) {
         .iter()
         .map(|kind| vec![kind.title().into(), kind.plural().into(), kind.short().into(), kind.about().into()])
         .collect();
-    let text = table(&["KIND", "NAME", "SHORT", "WHAT IT IS"], rows, app.ui.look());
+    let text = table(&["KIND", "NAME", "SHORT", "WHAT IT IS"], rows, app.ui.look().wide());
     app.ui.text(&text);
     app.ui.talk("`pbxctl explain extension` explains one of them.");
 }

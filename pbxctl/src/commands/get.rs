@@ -6,9 +6,10 @@ use pbx_manifest::{ObjectRef, nearest};
 
 use crate::app::App;
 use crate::cli::{Format, Selector, formats};
+use crate::complete;
 use crate::failure::{Exit, Failure};
 use crate::nouns::{self, Nouns};
-use crate::{complete, objects};
+use crate::objects::{self, Tables};
 
 /// List objects
 #[derive(Debug, clap::Args)]
@@ -32,35 +33,69 @@ pub struct Get {
 /// Runs it.
 pub fn run(args: &Get, app: &mut App) -> Result<Exit, Failure> {
     let nouns = nouns::parse(&args.what)?;
-    let list = read(app, &nouns, &args.selector.label)?;
+    let labels = &args.selector.label;
     match args.output {
-        Format::Json => match (&nouns, list.objects.as_slice()) {
-            (Nouns::Objects(named), [one]) if named.len() == 1 => app.ui.json(one),
-            _ => app.ui.json(&list),
-        },
+        Format::Json => {
+            let list = read(app, &nouns, labels)?;
+            match (&nouns, list.objects.as_slice()) {
+                (Nouns::Objects(named), [one]) if named.len() == 1 => app.ui.json(one),
+                _ => app.ui.json(&list),
+            }
+        }
         Format::Yaml => {
-            let text = objects::manifests(&list.objects)?;
+            let text = objects::manifests(&read(app, &nouns, labels)?.objects)?;
             app.ui.text(&text);
         }
         Format::Csv => {
-            let text = objects::csv(&objects::grid(&list.objects, &[], &[])?)?;
+            let text = objects::csv(&objects::grid(&read(app, &nouns, labels)?.objects, &[], &[])?)?;
             app.ui.text(&text);
         }
         Format::Name => {
-            for object in &list.objects {
-                app.ui.line(&object.object.to_string());
-            }
+            let mut names = String::new();
+            each(app, &nouns, labels, &[], |view| {
+                names.push_str(&view.object.to_string());
+                names.push('\n');
+            })?;
+            app.ui.text(&names);
         }
         Format::Table | Format::Wide | Format::Xlsx => {
-            if list.objects.is_empty() {
+            let wide = args.output == Format::Wide;
+            let mut tables = Tables::new(wide);
+            let fields = match &nouns {
+                Nouns::Kinds(kinds) => objects::shown(kinds, wide),
+                Nouns::Objects(_) => Vec::new(),
+            };
+            each(app, &nouns, labels, &fields, |view| tables.add(&view))?;
+            if tables.is_empty() {
                 app.ui.talk("Nothing found.");
             }
             app.ui.page();
-            let text = objects::tables(&list.objects, args.output == Format::Wide, app.ui.look());
+            let text = tables.text(app.ui.look());
             app.ui.text(&text);
         }
     }
     Ok(Exit::Done)
+}
+
+/// Goes through what was named, with no more than these fields of what a list has.
+fn each(
+    app: &mut App,
+    nouns: &Nouns,
+    labels: &[String],
+    fields: &[&str],
+    mut each: impl FnMut(ObjectView),
+) -> Result<(), Failure> {
+    let Nouns::Kinds(kinds) = nouns else {
+        read(app, nouns, labels)?.objects.into_iter().for_each(each);
+        return Ok(());
+    };
+    let one = if let [kind] = kinds.as_slice() { Some(*kind) } else { None };
+    let wanted = |view: ObjectView| {
+        if kinds.contains(&view.object.kind) {
+            each(view);
+        }
+    };
+    app.ask(async |client| client.each_object(one, labels, fields, wanted).await)
 }
 
 /// Reads what was named, in the order of kinds and names, or of the command line where objects were named.
@@ -95,12 +130,19 @@ pub fn read(app: &mut App, nouns: &Nouns, labels: &[String]) -> Result<ObjectLis
 pub fn one(app: &mut App, object: &ObjectRef) -> Result<ObjectView, Failure> {
     match app.ask(async |client| client.object(object).await) {
         Err(failure) if failure.code == "notFound" => {
-            let others = app.ask(async |client| client.objects(Some(object.kind), &[]).await)?;
-            let names = others.objects.iter().map(|other| other.object.name.as_str());
+            let mut others = Vec::new();
+            let other = |view: ObjectView| others.push(view.object.name);
+            app.ask(async |client| client.each_object(Some(object.kind), &[], &[], other).await)?;
+            let names = others.iter().map(pbx_manifest::Name::as_str);
             let failure = Failure::failed("notFound", format!("there is no {} `{}`", object.kind, object.name));
+            // Whoever may not look into the history is helped by the names alone.
+            let history = app.ask(async |client| client.object_history(object).await);
+            if let Ok(Some(now)) = history.map(|history| history.now) {
+                return Err(failure.help(format!("it is `{}` since revision {}", now.object, now.revision)));
+            }
             Err(match nearest(object.name.as_str(), names) {
                 Some(near) => failure.help(format!("did you mean `{}/{near}`?", object.kind)),
-                None if others.objects.is_empty() => failure.help(format!("there are no {} yet", object.kind.plural())),
+                None if others.is_empty() => failure.help(format!("there are no {} yet", object.kind.plural())),
                 None => failure.help(format!("`pbxctl get {}` lists those there are", object.kind.plural())),
             })
         }

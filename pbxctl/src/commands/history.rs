@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::cli::{Format, formats};
 use crate::failure::{Exit, Failure};
 use crate::show;
-use crate::table::table;
+use crate::table::Table;
 use crate::ui::{Look, Style};
 
 /// List the revisions, or show what one changed
@@ -95,9 +95,12 @@ pub fn run(args: &History, app: &mut App) -> Result<Exit, Failure> {
             if wide {
                 headings.extend(["SET", "COMMIT"]);
             }
-            let rows = list.revisions.iter().map(|revision| row(revision, wide)).collect();
+            let mut table = Table::new(&headings).never_cut("WHEN").gives_way("MESSAGE");
+            for revision in &list.revisions {
+                table.row(row(revision, wide));
+            }
             let look = if wide { app.ui.look().wide() } else { app.ui.look() };
-            let text = table(&headings, rows, look);
+            let text = table.text(look);
             app.ui.text(&text);
         }
     }

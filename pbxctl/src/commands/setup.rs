@@ -134,7 +134,7 @@ pub fn run(args: &Setup, app: &mut App) -> Result<Exit, Failure> {
         if args.output == Format::Json {
             app.ui.json(&document(&site, &wish, &Outcome::default()));
         }
-        return Ok(Exit::Differs);
+        return Ok(Exit::Done);
     }
     if !args.consent.yes && !app.ui.ask("Make these changes?")? {
         return Err(Failure::failed("cancelled", "cancelled; nothing was changed")

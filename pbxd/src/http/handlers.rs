@@ -1,6 +1,5 @@
 //! What each route does.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -9,16 +8,14 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use pbx_api::{
-    ApplyRequest, AsteriskHealth, ConfirmRequest, Confirmed, ErrorBody, ErrorCode, Event, Health, ObjectList,
-    ObjectView, Permission, Plan, PlanRequest, RevisionChanges, RevisionList, RevisionView, SavedPlan, SourceInfo,
-    Unconfirmed,
+    ApplyRequest, AsteriskHealth, ConfirmRequest, Confirmed, ErrorBody, ErrorCode, Event, Health, Permission, Plan,
+    PlanRequest, RevisionChanges, RevisionList, RevisionView, SavedPlan, SourceInfo, Unconfirmed,
 };
 use pbx_asterisk::ami::LinkState;
 use pbx_asterisk::ami::action::CoreSettings;
-use pbx_manifest::{Kind, Label, Name, ObjectRef, Record, Records};
+use pbx_manifest::{Kind, ObjectRef, Records};
 use pbx_store::{Revision, RevisionId, StoreError};
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -27,7 +24,7 @@ use super::Refusal;
 use super::extract::{Json, Path, Query};
 use crate::confirm;
 use crate::identity::Identity;
-use crate::live::{self, Live};
+use crate::live;
 use crate::plan::{saved, unseen};
 use crate::system::System;
 
@@ -74,97 +71,6 @@ pub(super) async fn health(
         unconfirmed: system.unconfirmed(),
         you: who.name,
     })
-}
-
-pub(super) fn view(live: &Live, object: &ObjectRef, record: &Record) -> ObjectView {
-    let mut effective = live.catalog.spec_json(object).unwrap_or_default();
-    let mut inherited = BTreeMap::new();
-    if object.kind == Kind::Extension
-        && let Some(phone) = live.catalog.phone(&object.name)
-    {
-        overlay(&mut effective, phone.shared());
-        let profile = phone.spec.profile.as_ref().map(|name| ObjectRef::new(Kind::ExtensionProfile, name.clone()));
-        if let Some((profile, shared)) = profile.and_then(|profile| live.records.get_key_value(&profile)) {
-            let own = record.fields();
-            let taken = shared.fields().into_keys().filter(|path| path.starts_with("spec.") && !own.contains_key(path));
-            inherited = taken.filter(|path| path != "spec.description").map(|path| (path, profile.clone())).collect();
-        }
-    }
-    ObjectView {
-        object: object.clone(),
-        meta: record.meta.clone(),
-        spec: record.spec.clone(),
-        effective,
-        owner: record.owner.clone(),
-        owners: record.owners.clone(),
-        inherited,
-        revision: live.changed_in.get(object).copied().unwrap_or_default(),
-    }
-}
-
-/// Lays values over others, field by field; what is nothing is left out.
-fn overlay(under: &mut Value, over: Value) {
-    match (under, over) {
-        (Value::Object(under), Value::Object(over)) => {
-            for (key, value) in over.into_iter().filter(|(_, value)| !value.is_null()) {
-                overlay(under.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (under, over) => *under = over,
-    }
-}
-
-#[derive(Deserialize)]
-pub(super) struct Selection {
-    kind: Option<String>,
-    label: Option<String>,
-}
-
-pub(super) async fn objects(
-    State(system): State<Arc<System>>,
-    Query(selection): Query<Selection>,
-) -> Answer<ObjectList> {
-    let live = system.live();
-    let kind = selection.kind.map(|word| word.parse::<Kind>()).transpose();
-    let kind = kind.map_err(|refused| bad(refused.0.replace('\n', "; "), "as in kind=extension"))?;
-    let mut labels = Vec::new();
-    for pair in selection.label.iter().flat_map(|text| text.split(',')) {
-        match pair.split_once('=') {
-            Some((key, value)) if key.parse::<Name>().is_ok() && value.parse::<Label>().is_ok() => {
-                labels.push((key, value));
-            }
-            _ => return Err(bad(format!("`{pair}` is not a label"), "a key and its value, as in team=sales")),
-        }
-    }
-    let objects = live
-        .records
-        .iter()
-        .filter(|(object, _)| kind.is_none_or(|kind| object.kind == kind))
-        .filter(|(_, record)| {
-            labels.iter().all(|(key, value)| record.meta.labels.get(*key).is_some_and(|own| own == value))
-        })
-        .map(|(object, record)| view(&live, object, record))
-        .collect();
-    Ok(axum::Json(ObjectList { revision: live.revision, objects }))
-}
-
-pub(super) async fn object(
-    State(system): State<Arc<System>>,
-    Path((kind, name)): Path<(String, String)>,
-) -> Answer<ObjectView> {
-    let live = system.live();
-    let kind = kind.parse::<Kind>().map_err(|refused| bad(refused.0.replace('\n', "; "), "as in extension/1001"))?;
-    let found =
-        name.parse().ok().map(|name| ObjectRef::new(kind, name)).and_then(|object| live.records.get_key_value(&object));
-    if let Some((object, record)) = found {
-        return Ok(axum::Json(view(&live, object, record)));
-    }
-    let names = live.records.keys().filter(|object| object.kind == kind).map(|object| object.name.as_str());
-    let help = match pbx_manifest::nearest(&name, names) {
-        Some(near) => format!("did you mean `{kind}/{near}`?"),
-        None => format!("`pbxctl get {}` lists those there are", kind.plural()),
-    };
-    Err(Refusal(ErrorBody::new(ErrorCode::NotFound, format!("there is no {kind} `{name}`")).help(help)))
 }
 
 pub(super) async fn plan(
@@ -258,6 +164,7 @@ impl Now {
 pub(super) fn revision_view(revision: Revision, now: &Now) -> RevisionView {
     let id = revision.id.get().unsigned_abs();
     let live = now.live == Some(id);
+    let renamed = revision.origin["renamed"].as_u64().unwrap_or_default();
     let source = serde_json::from_value::<SourceInfo>(revision.origin["source"].clone()).unwrap_or_default();
     RevisionView {
         id,
@@ -270,9 +177,9 @@ pub(super) fn revision_view(revision: Revision, now: &Now) -> RevisionView {
         // In the API's spelling, which is not the store's.
         state: revision.state.as_str().replace("rolled_back", "rolledBack"),
         detail: revision.detail,
-        created: revision.counts.created,
-        updated: revision.counts.updated,
-        deleted: revision.counts.deleted,
+        created: revision.counts.created.saturating_sub(renamed),
+        updated: revision.counts.updated + renamed,
+        deleted: revision.counts.deleted.saturating_sub(renamed),
         live,
         written: revision.origin["noReload"] == true,
         proven: live.then_some(now.proven),

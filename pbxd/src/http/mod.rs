@@ -4,6 +4,7 @@ mod extract;
 mod handlers;
 mod history;
 mod listener;
+mod objects;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use pbx_api::{ErrorBody, ErrorCode, ROUTES, Route, RouteId};
 
+pub(crate) use self::history::versions;
 pub(crate) use self::listener::{Listener, Peer};
 use crate::identity::{Accounts, Identity};
 use crate::system::System;
@@ -53,8 +55,8 @@ async fn drift(State(system): State<Arc<System>>) -> Result<axum::Json<pbx_api::
 fn handler(route: &Route) -> MethodRouter<Arc<System>> {
     match route.id {
         RouteId::Health => get(handlers::health),
-        RouteId::Objects => get(handlers::objects),
-        RouteId::Object => get(handlers::object),
+        RouteId::Objects => get(objects::objects),
+        RouteId::Object => get(objects::object),
         RouteId::ObjectHistory => get(history::of_object),
         RouteId::Plan => post(handlers::plan),
         RouteId::PlanFile => get(handlers::plan_file),

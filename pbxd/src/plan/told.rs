@@ -197,7 +197,7 @@ pub(super) fn emergency(catalog: &Catalog) -> usize {
 }
 
 fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
+    format!("{} {}", pbx_api::thousands(number), if number == 1 { one } else { many })
 }
 
 /// The first names, and how many more there are.

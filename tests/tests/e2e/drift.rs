@@ -22,6 +22,7 @@ fn what_was_changed_by_hand_is_told_and_not_written_over_in_silence() -> Result<
     fs::write(&path, text.clone() + "\n[1002](+)\nallow=g729\n[extra]\ntype=auth\npassword=hunter22222\n")?;
     let told = system.pbxctl(&["drift"])?.expect(2)?;
     assert!(told.stdout.contains("pjsip.conf was changed") && told.stdout.contains("+allow=g729"), "{told}");
+    assert!(told.stderr.contains("--overwrite-drift") && !told.stderr.contains("The next apply of anything"), "{told}");
     assert!(!told.to_string().contains("hunter22222"), "{told}");
     let json = system.pbxctl(&["drift", "-o", "json"])?.expect(2)?.json()?;
     assert_eq!(json["files"][0]["name"], "pjsip.conf");
@@ -165,6 +166,12 @@ fn what_asterisk_was_told_by_hand_and_what_was_set_by_hand_is_told() -> Result<(
     let told = system.pbxctl(&["drift"])?.expect(2)?;
     assert!(told.stdout.contains("Set by hand") && told.stdout.contains("displayName: Eva"), "{told}");
     system.pbxctl(&["drift", "--no-manual"])?.expect(0)?;
+    // Whoever changes another field later is not who set this one.
+    system.pbxctl(&["extension", "set", "1001", "maxCalls=5", "--yes"])?.expect(0)?;
+    let json = system.pbxctl(&["drift", "-o", "json"])?.expect(2)?.json()?;
+    let of = |path: &str| json["manual"].as_array()?.iter().find(|field| field["path"] == path).cloned();
+    assert_eq!(of("spec.displayName").context("no displayName")?["revision"], 2);
+    assert_eq!(of("spec.maxCalls").context("no maxCalls")?["revision"], 3);
 
     // The watch tells it too, and ends with what is.
     let told = BufReader::new(watch.stdout.take().context("no output")?);

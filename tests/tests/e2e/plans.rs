@@ -112,6 +112,27 @@ fn a_plan_is_carried_out_once_whoever_waits_with_it() -> Result<()> {
     Ok(())
 }
 
+/// What somebody does by hand while a pipeline waits for its approval is not written over by what it waits with.
+#[test]
+fn a_plan_that_a_hand_has_overtaken_is_refused() -> Result<()> {
+    let system = System::start()?;
+    let base = [settings(""), extension("1001", ", displayName: Ana")].concat();
+    system.apply(&base)?;
+    system.write("more.yaml", &[base.as_str(), &extension("1002", "")].concat())?;
+    system.pbxctl(&["plan", "-f", "more.yaml", "--out", "night.plan"])?.expect(0)?;
+    let edit = system.command(&["edit", "extension/1001", "--yes"])?.env("EDITOR", "sed -i s/Ana/Eva/").output()?;
+    CommandOutput::from(edit).expect(0)?;
+    let stale = system.pbxctl(&["apply", "night.plan", "--yes"])?.expect(5)?;
+    assert!(stale.stderr.contains("it starts from revision 1, and revision 2 is live"), "{stale}");
+    assert_eq!(system.pbxctl(&["get", "extensions", "-o", "name"])?.expect(0)?.stdout, "extension/1001\n");
+    let kept = system.pbxctl(&["get", "extension/1001", "-o", "json"])?.expect(0)?.json()?;
+    assert_eq!(kept["spec"]["displayName"], "Eva");
+    // Made again, it says what the hand has changed.
+    let again = system.pbxctl(&["plan", "-f", "more.yaml", "--out", "second.plan"])?.expect(5)?;
+    assert!(again.stderr.contains("displayName"), "{again}");
+    Ok(())
+}
+
 fn signal(pid: u32, name: &str) -> Result<()> {
     ensure!(Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status()?.success());
     Ok(())
@@ -197,7 +218,11 @@ fn a_renamed_extension_is_still_the_same_one() -> Result<()> {
         assert!(parts.iter().all(|part| line(field).contains(part)), "{field}: {blame}");
     }
     let gone = system.pbxctl(&["blame", "extension/1001"])?.expect(0)?;
-    assert!(gone.stderr.contains("It is gone"), "{gone}");
+    assert!(gone.stderr.contains("It is extension/2001 since revision 3"), "{gone}");
+    let asked = system.pbxctl(&["get", "extension/1001"])?.expect(1)?;
+    assert!(asked.stderr.contains("it is `extension/2001` since revision 3"), "{asked}");
+    let history = system.pbxctl(&["history"])?.expect(0)?;
+    assert!(history.stdout.lines().any(|line| line.starts_with("3 ") && line.contains("+0 ~1 -0")), "{history}");
     system.pbxctl(&["blame", "extension/9999"])?.expect(1)?;
     assert!(system.pbxctl(&["history", "show", "3"])?.expect(0)?.stdout.contains("until now extension/1001"));
 

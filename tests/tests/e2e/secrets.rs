@@ -59,11 +59,16 @@ fn a_password_is_changed_and_never_shown() -> Result<()> {
     fs::remove_file(&own)?;
     told(&system, &["extension", "passwd", "1001", "--pin", "--yes"], "777123\n")?.expect(0)?;
 
+    let blame = system.pbxctl(&["blame", "extension/1001"])?.expect(0)?.stdout;
+    let traces = blame.lines().filter(|line| line.contains("(a secret changed)")).count();
+    ensure!(traces == 2 && blame.contains("\npassword ") && blame.contains("\nvoicemail.pin "), "{blame}");
+
     // What cannot be is refused, and nothing of it repeated.
     for (args, input, code, words) in [
         (&["1001", "--yes"][..], "mañana\n", 1, "letters without accents"),
         (&["1001", "--yes"], "\n", 1, "cannot be empty"),
         (&["1001", "--pin", "--yes"], "12\n", 1, "4 to 10 digits"),
+        (&["1004", "--pin", "--yes"], "482913\n", 1, "extension/1004 has no mailbox"),
         (&["1002", "1003", "--yes"], "shared-by-two\n", 64, "cannot share one password"),
         (&["1009", "--yes"], "of-nobody-at-all\n", 1, "1009"),
         (&["1004", "--yes"], "behind-its-back\n", 5, "{ file: four }"),

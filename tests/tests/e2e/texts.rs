@@ -111,15 +111,15 @@ fn file(all: &[&Accepted]) -> String {
 }
 
 /// What Asterisk's own parser makes of the files of a system.
-fn parsed_by_asterisk(system: &System, names: &[&str]) -> Result<Vec<ConfigFile>> {
+fn parsed_by_asterisk(system: &System, paths: &[String]) -> Result<Vec<ConfigFile>> {
     let address = format!("{}:{}", system.ip(), system.asterisk().ports().ami);
     let options = Options { events: EventMask::Off, ..Options::new(address, "pbxd", system.asterisk().secret()) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (client, _events) = ami::Client::connect(&options).await?;
         let mut files = Vec::new();
-        for name in names {
-            files.push(client.call(&GetConfig::new(format!("pbx.d/current/{name}"))).await?);
+        for path in paths {
+            files.push(client.call(&GetConfig::new(path)).await?);
         }
         Ok(files)
     })
@@ -127,10 +127,14 @@ fn parsed_by_asterisk(system: &System, names: &[&str]) -> Result<Vec<ConfigFile>
 
 /// Asterisk has read of the files what a reader of their language reads, option by option.
 fn reads_the_same(system: &System) -> Result<()> {
-    let names = ["pjsip.conf", "voicemail.conf", "extensions.conf"];
-    for (name, theirs) in names.iter().zip(parsed_by_asterisk(system, &names)?) {
+    let ours = |name: &str, before: &str| -> Result<_> {
         let text = fs_err::read_to_string(system.asterisk().etc().join("pbx.d/current").join(name))?;
-        let mut ours = conf::parse(&text).map_err(anyhow::Error::msg)?;
+        conf::parse(&[before, &text].concat()).map_err(anyhow::Error::msg)
+    };
+    let names = ["pjsip.conf", "voicemail.conf", "extensions.conf"];
+    let paths: Vec<String> = names.iter().map(|name| format!("pbx.d/current/{name}")).collect();
+    for (name, theirs) in names.iter().zip(parsed_by_asterisk(system, &paths)?) {
+        let mut ours = ours(name, "")?;
         // Templates are told by what is made from them.
         ours.retain(|section| !section.template);
         ensure!(ours.len() == theirs.categories.len(), "{name}: {} sections", theirs.categories.len());
@@ -142,6 +146,14 @@ fn reads_the_same(system: &System) -> Result<()> {
                 theirs.lines.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
             ensure!(own == read, "{name} [{}]: Asterisk reads {read:?}, not {own:?}", ours.name);
         }
+    }
+    // What adds to a section of the main file is read with it: its options are the last ones there.
+    let theirs = parsed_by_asterisk(system, &["rtp.conf".to_owned()])?.remove(0);
+    for ours in ours("rtp.conf", "[general]\n")? {
+        let section = theirs.categories.iter().find(|theirs| theirs.name == ours.name).context("no section")?;
+        let read = section.lines.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let own = ours.options.iter().map(|(key, value, _)| (key.as_str(), value.as_str()));
+        ensure!(read.clone().rev().take(ours.options.len()).eq(own.rev()), "rtp.conf: {:?}", section.lines);
     }
     Ok(())
 }

@@ -219,7 +219,7 @@ impl Keeper {
             let error = match self.connect().await {
                 Ok((client, boot)) => {
                     let since = Instant::now();
-                    tracing::info!(addr = self.options.addr, version = %client.version(), "connected to Asterisk");
+                    tracing::info!(addr = self.options.addr, manager_protocol = %client.version(), "connected to Asterisk");
                     let version = client.version();
                     self.state.send_replace(LinkState::Connected { client: client.clone(), version, since, boot });
                     let reason = client.closed().await;

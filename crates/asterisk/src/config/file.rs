@@ -49,7 +49,7 @@ impl ConfigFile {
     pub fn new(about: &str) -> Self {
         let mut file = Self::default();
         file.line(format_args!("; {about}"));
-        file.line("; Written by pbxd. Changes made here by hand are reported as drift and overwritten.");
+        file.line("; Written by pbxd. What is changed here by hand is told as drift, and written over when an apply is told to.");
         file
     }
 

@@ -42,6 +42,8 @@ pub struct Rejection {
     pub message: String,
     /// What Asterisk said about it.
     pub asterisk: Vec<String>,
+    /// What to do, a line each.
+    pub help: Vec<String>,
 }
 
 impl Rejection {
@@ -53,12 +55,13 @@ impl Rejection {
             line: Some(line),
             message: message.into(),
             asterisk: Vec::new(),
+            help: Vec::new(),
         }
     }
 
     /// A rejection that belongs to no line.
-    pub(crate) fn general(message: impl Into<String>) -> Self {
-        Self { object: None, file: None, line: None, message: message.into(), asterisk: Vec::new() }
+    pub fn general(message: impl Into<String>) -> Self {
+        Self { object: None, file: None, line: None, message: message.into(), asterisk: Vec::new(), help: Vec::new() }
     }
 }
 

@@ -109,6 +109,9 @@ impl Revisions {
             if let Some(before) = before.as_ref().filter(|_| same)
                 && fs::hard_link(before, &path).is_ok()
             {
+                // Whatever somebody has made of its mode: who may write it decides what Asterisk runs.
+                let mode = std::fs::Permissions::from_mode(0o640);
+                doing(format!("setting the mode of {}", path.display()), fs::set_permissions(&path, mode))?;
                 staged.linked.push(name);
                 continue;
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json, json};
 
 use super::{Transport, yes};
 use crate::check::Checker;
@@ -261,24 +262,38 @@ pub struct Phone<'c> {
 
 impl Phone<'_> {
     /// The fields that an extension shares with profiles, each with the value that holds: its own, its profile's, or the default.
-    pub fn shared(&self) -> serde_json::Value {
-        serde_json::json!({
-            "callerId": { "number": self.outside_number, "name": self.display_name },
-            "codecs": self.codecs,
-            "maxContacts": self.max_contacts,
-            "maxCalls": self.max_calls,
-            "transport": self.transport,
-            "webrtc": self.webrtc,
-            "mediaEncryption": self.media_encryption,
-            "directMedia": self.direct_media,
-            "qualify": self.qualify,
-            "allowFrom": self.allow_from,
-            "permissions": std::iter::once("internal").chain(self.permissions.iter().copied()).collect::<Vec<_>>(),
-            "ringTimeout": self.ring_timeout,
-            "record": self.record,
-            "language": self.language,
-            "voicemail": { "enabled": self.voicemail, "attach": self.voicemail_attach, "deleteAfterMail": self.voicemail_delete },
-        })
+    /// Only those that are wanted; null where there is no value.
+    pub(crate) fn shared(&self, wanted: impl Fn(&str) -> bool) -> Json {
+        let mut shared = Map::new();
+        let mut put = |field: &str, value: &dyn Fn() -> Json| {
+            if wanted(field) {
+                shared.insert(field.to_owned(), value());
+            }
+        };
+        put("callerId", &|| json!({ "number": self.outside_number, "name": self.display_name }));
+        put("codecs", &|| json!(self.codecs));
+        put("maxContacts", &|| json!(self.max_contacts));
+        put("maxCalls", &|| json!(self.max_calls));
+        put("transport", &|| json!(self.transport));
+        put("webrtc", &|| json!(self.webrtc));
+        put("mediaEncryption", &|| json!(self.media_encryption));
+        put("directMedia", &|| json!(self.direct_media));
+        put("qualify", &|| json!(self.qualify));
+        put("allowFrom", &|| json!(self.allow_from));
+        put("permissions", &|| {
+            json!(std::iter::once("internal").chain(self.permissions.iter().copied()).collect::<Vec<_>>())
+        });
+        put("ringTimeout", &|| json!(self.ring_timeout));
+        put("record", &|| json!(self.record));
+        put("language", &|| json!(self.language));
+        put("voicemail", &|| {
+            json!({
+                "enabled": self.voicemail,
+                "attach": self.voicemail_attach,
+                "deleteAfterMail": self.voicemail_delete,
+            })
+        });
+        Json::Object(shared)
     }
 
     /// Where calls go that found it busy, unanswered or unreachable, and no forward of their own.

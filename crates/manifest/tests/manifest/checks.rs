@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use pbx_manifest::kinds::{Schedule, ScheduleState};
-use pbx_manifest::{AnySpec, Catalog, Diagnostic, Kind, Source, TimeZone, check, parse};
+use pbx_manifest::{AnySpec, Catalog, Diagnostic, Kind, ObjectRef, Source, TimeZone, Wanted, check, parse};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -43,7 +43,10 @@ fn calls_inside_are_among_the_permissions_of_everyone() {
         ("extension", "1002", json!({ "permissions": ["national"] })),
         ("extension", "1003", json!({ "permissions": ["internal", "national"] })),
     ]);
-    let shown = |name: &str| all.phone(&name.parse().unwrap()).unwrap().shared()["permissions"].clone();
+    let shown = |name: &str| {
+        let object = format!("extension/{name}").parse().unwrap();
+        all.effective(&object, None).unwrap()["permissions"].clone()
+    };
     assert_eq!(shown("1001"), json!(["internal"]));
     assert_eq!(shown("1002"), json!(["internal", "national"]));
     assert_eq!(shown("1003"), json!(["internal", "national"]));
@@ -210,6 +213,29 @@ proptest! {
         prop_assert!(errors.is_empty(), "{errors:#?}");
         all.reverse();
         prop_assert_eq!(check(&read(&all)), found);
+    }
+
+    /// What is made of some fields is what all of them have there.
+    #[test]
+    fn wanted_fields_are_those_of_the_whole(seed: u64, size in 1usize..6, kept: [u8; 7]) {
+        let catalog = parse(&[Source::new("office", office::text(&office::manifests(seed, size)))]).catalog();
+        for kind in Kind::ALL {
+            for name in catalog.names(*kind) {
+                let object = ObjectRef::new(*kind, name.clone());
+                let mut whole = catalog.effective(&object, None).unwrap();
+                let mut paths = vec!["nothing".to_owned()];
+                for (at, (key, value)) in whole.as_object().unwrap().iter().enumerate() {
+                    match (kept[at % 7] % 3, value.as_object().and_then(|map| map.keys().next())) {
+                        (0, _) => paths.push(key.clone()),
+                        (1, Some(inner)) => paths.push(format!("{key}.{inner}")),
+                        _ => {}
+                    }
+                }
+                let wanted = Wanted::new(paths.iter().map(String::as_str));
+                wanted.keep(&mut whole);
+                prop_assert_eq!(catalog.effective(&object, Some(&wanted)).unwrap(), whole, "{} {:?}", object, paths);
+            }
+        }
     }
 
     /// What a schedule says against a reading of the clock on the wall, minute by minute over a random week.

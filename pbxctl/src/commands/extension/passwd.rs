@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::cli::Manner;
 use crate::failure::{Exit, Failure};
 use crate::random;
+use crate::show::thousands;
 
 /// Give extensions new passwords
 ///
@@ -49,6 +50,9 @@ pub fn run(args: &Passwd, app: &mut App) -> Result<Exit, Failure> {
     let path = if args.pin { "voicemail.pin" } else { "password" };
     let which = which(args)?;
     let chosen = which.among(app)?;
+    if args.pin {
+        have_a_mailbox(&chosen)?;
+    }
     if chosen.len() == 1 && !args.generate {
         // Nobody is asked for what would be refused, whatever it is.
         plan(request(&chosen, path, &made(&chosen, path)?), app)?;
@@ -95,6 +99,20 @@ fn request(chosen: &[ObjectView], path: &str, values: &[String]) -> PlanRequest 
         secrets: BTreeMap::from([(path.to_owned(), value.clone())]),
     });
     PlanRequest { new_secrets: new_secrets.collect(), ..PlanRequest::default() }
+}
+
+/// A PIN that opens no box is a slip.
+fn have_a_mailbox(chosen: &[ObjectView]) -> Result<(), Failure> {
+    let none = |view: &&ObjectView| view.effective["voicemail"]["enabled"] != serde_json::json!(true);
+    let without: Vec<&ObjectView> = chosen.iter().filter(none).collect();
+    let Some(first) = without.first() else { return Ok(()) };
+    let told = match without.len() - 1 {
+        0 => format!("{} has no mailbox", first.object),
+        more => format!("{} and {} more have no mailbox", first.object, thousands(more)),
+    };
+    Err(Failure::failed("mailbox", told)
+        .help(format!("one is given by `pbxctl extension set {} voicemail.enabled=true`", first.object.name))
+        .help("nothing was changed"))
 }
 
 /// A new one for each.

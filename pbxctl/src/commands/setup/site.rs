@@ -1,5 +1,6 @@
 //! The Asterisk of this machine, as its files are.
 
+use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,9 @@ use fs_err as fs;
 use pbx_asterisk::setup::{Directories, Tree};
 
 use crate::failure::{Exit, Failure};
+
+/// What describes the Asterisk of this machine where nothing else is said.
+const ASTERISK_CONF: &str = "/etc/asterisk/asterisk.conf";
 
 /// The configuration that pbxd reads where nothing else is said, as its systemd unit does.
 const PBXD_CONFIG: &str = "/etc/pbxd/pbxd.toml";
@@ -20,7 +24,7 @@ pub const WHENCE: &str = "`apt-cache policy asterisk` shows whether this system 
 #[command(next_help_heading = "Where things are")]
 pub struct Where {
     /// Asterisk's own description of its folders
-    #[arg(long, default_value = "/etc/asterisk/asterisk.conf", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    #[arg(long, default_value = ASTERISK_CONF, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub asterisk_conf: PathBuf,
     /// Asterisk's configuration folder; otherwise as its asterisk.conf says
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
@@ -48,9 +52,19 @@ impl Where {
             return "Next: `sudo systemctl enable --now pbxd`, then `sudo pbxctl doctor`.".to_owned();
         }
         let path = self.pbxd_config.display();
+        // Whoever named another Asterisk here means the same one there.
+        let mut doctor = format!("sudo pbxctl doctor --pbxd-config {path}");
+        if self.asterisk_conf != Path::new(ASTERISK_CONF) {
+            let _ = write!(doctor, " --asterisk-conf {}", self.asterisk_conf.display());
+        }
+        if let Some(folder) = &self.config_dir {
+            let _ = write!(doctor, " --config-dir {}", folder.display());
+        }
+        if let Some(command) = &self.asterisk_command {
+            let _ = write!(doctor, " --asterisk-command '{command}'");
+        }
         format!(
-            "Next: `sudo pbxd --config {path}`, then `sudo pbxctl doctor --pbxd-config {path}`; pbxd's systemd unit reads {PBXD_CONFIG}, \
-             and not this file."
+            "Next: `sudo pbxd --config {path}`, then `{doctor}`; pbxd's systemd unit reads {PBXD_CONFIG}, and not this file."
         )
     }
 }

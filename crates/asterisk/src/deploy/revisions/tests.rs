@@ -45,6 +45,17 @@ fn what_did_not_change_is_the_same_file_and_what_did_is_later() {
 }
 
 #[test]
+fn a_file_that_stays_gets_its_mode_back() {
+    let (_folder, revisions) = place();
+    revisions.stage(1, &tree("Ana"), None, now()).unwrap();
+    let everyone = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    std::fs::set_permissions(revisions.folder(1).join("extensions.conf"), everyone).unwrap();
+    let staged = revisions.stage(2, &tree("Eva"), Some(1), now()).unwrap();
+    assert!(staged.linked.contains(&"extensions.conf"), "{:?}", staged.linked);
+    assert_eq!(meta(&revisions, 2, "extensions.conf").mode() & 0o7777, 0o640);
+}
+
+#[test]
 fn files_are_readable_by_the_group_and_by_nobody_else() {
     let (folder, revisions) = place();
     revisions.stage(1, &tree("Ana"), None, now()).unwrap();
