@@ -469,9 +469,9 @@ const ANA: &str = r#"{"object":"extension/1001","labels":{"team":"sales"},"spec"
 "owner":"default","owners":{"spec.displayName":"manual"},"revision":7}"#;
 
 const LIST: &str = r#"{"revision":7,"objects":[
-{"object":"group/sales","spec":{"members":["1001","1002"]},"effective":{"enabled":true,"strategy":"ringAll","members":["1001","1002"],"timeout":"20s"},"owner":"default","revision":6},
+{"object":"extension/1001","labels":{"team":"sales"},"spec":{"displayName":"Ana Reyes"},"effective":{"enabled":true,"displayName":"Ana Reyes","profile":"desk"},"owner":"default","revision":7},
 {"object":"extension/1002","spec":{"displayName":"Rui Costa","codecs":["alaw","ulaw"]},"effective":{"enabled":false,"displayName":"Rui Costa","codecs":["alaw","ulaw"]},"owner":"default","revision":7},
-{"object":"extension/1001","labels":{"team":"sales"},"spec":{"displayName":"Ana Reyes"},"effective":{"enabled":true,"displayName":"Ana Reyes","profile":"desk"},"owner":"default","revision":7}
+{"object":"group/sales","spec":{"members":["1001","1002"]},"effective":{"enabled":true,"strategy":"ringAll","members":["1001","1002"],"timeout":"20s"},"owner":"default","revision":6}
 ]}"#;
 
 const PLAN: &str = r#"{"id":"p1","base":6,"unchanged":12,
