@@ -960,7 +960,7 @@ fn live_names_complete_and_silence_is_kept_without_pbxd() {
     };
     assert_eq!(complete(&["get", "extension/10"]), (String::new(), String::new()));
     let _fake = Fake::start(&place, ALL);
-    assert_eq!(complete(&["get", "extension/10"]).0.trim(), "extension/1002\nextension/1001");
+    assert_eq!(complete(&["get", "extension/10"]).0.trim(), "extension/1001\nextension/1002");
     assert!(complete(&["describe", "ext", "100"]).0.contains("1002"));
     assert!(complete(&["get", "gro"]).0.contains("groups"));
     assert!(complete(&["explain", "extension.callF"]).0.contains("extension.callForward"));
