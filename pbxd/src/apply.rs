@@ -541,19 +541,16 @@ impl Changing<'_> {
             return Ok((vec![rejection], Verification::default()));
         }
         tell(self.listener, Step::Verify, "", 0, 0);
-        let mut verified = match ahead {
-            Some(mut verified) => {
-                read_back.rest(client, &mut verified).await?;
-                verified
-            }
-            None => {
-                let told = |done: usize, total| {
-                    if done.is_multiple_of(200) {
-                        tell(self.listener, Step::Verify, "", done, total);
-                    }
-                };
-                read_back.all(client, told).await?
-            }
+        let mut verified = if let Some(mut verified) = ahead {
+            read_back.rest(client, &mut verified).await?;
+            verified
+        } else {
+            let told = |done: usize, total| {
+                if done.is_multiple_of(200) {
+                    tell(self.listener, Step::Verify, "", done, total);
+                }
+            };
+            read_back.all(client, told).await?
         };
         Ok((std::mem::take(&mut verified.rejections), verified))
     }

@@ -102,13 +102,13 @@ fn what_asterisk_read_from_other_files_is_told() -> Result<()> {
     system.pbxctl(&["drift"])?.expect(0)?;
 
     let file = |name: &str| system.asterisk().etc().join("pbx.d/current").join(name);
-    let edits: [(&str, &str, &[(&str, &str)]); 3] = [
-        ("voicemail.conf", "app_voicemail.so", &[("attach=yes", "attach=no")]),
-        ("rtp.conf", "res_rtp_asterisk.so", &[("192.0.2.9", "192.0.2.8")]),
+    let edits = [
+        ("voicemail.conf", "app_voicemail.so", vec![("attach=yes", "attach=no")]),
+        ("rtp.conf", "res_rtp_asterisk.so", vec![("192.0.2.9", "192.0.2.8")]),
         (
             "pjsip.conf",
             "res_pjsip.so",
-            &[
+            vec![
                 ("password = provider-secret", "password = another"),
                 ("retry_interval = 30", "retry_interval = 40"),
                 ("endpoint = carrier-three\nmatch", "endpoint = carrier-three\nmatch = 192.0.2.4\nmatch"),

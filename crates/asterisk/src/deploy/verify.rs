@@ -97,6 +97,7 @@ impl<'t> ReadBack<'t> {
     }
 
     /// Also the PINs that are not as they were in another tree. What users have set by telephone is as it should be, but for these.
+    #[must_use]
     pub fn with_pins(self, from: &'t ConfigTree) -> Self {
         Self { pins: Some(from), ..self }
     }
