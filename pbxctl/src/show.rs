@@ -24,9 +24,10 @@ pub fn instant(at: Timestamp) -> String {
     at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
-/// The same, within a day.
-pub fn clock(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
+/// An instant shortly after another: without its day, where that is the same.
+pub fn after(from: Timestamp, at: Timestamp) -> String {
+    let (from, zoned) = (from.to_zoned(TimeZone::system()), at.to_zoned(TimeZone::system()));
+    if from.date() == zoned.date() { zoned.strftime("%H:%M:%S").to_string() } else { instant(at) }
 }
 
 /// A field's path without the part that all of them share.

@@ -526,8 +526,9 @@ impl Changing<'_> {
     ) -> Result<(Vec<Rejection>, Verification), AmiError> {
         let (total, mut done) = (modules.len(), 0);
         let limit = self.system.config().asterisk.patience();
-        let ended = CancellationToken::new();
+        let (begin, ended) = (CancellationToken::new(), CancellationToken::new());
         let reloading = async {
+            begin.cancelled().await;
             let reloaded = deploy::reload(client, modules, to, limit, |module| {
                 tell(self.listener, Step::Reload, module, done, total);
                 done += 1;
@@ -536,7 +537,7 @@ impl Changing<'_> {
             ended.cancel();
             reloaded
         };
-        let (reloaded, ahead) = tokio::join!(reloading, read_back.ahead(client, &ended));
+        let (reloaded, ahead) = tokio::join!(reloading, read_back.ahead(client, &begin, &ended));
         if let Some(rejection) = reloaded? {
             return Ok((vec![rejection], Verification::default()));
         }

@@ -37,6 +37,8 @@ const CONNECTING: Duration = Duration::from_secs(10);
 
 /// How long between two tries to go back: at first, and at most. Each is a revision in the history.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_hours(1));
+/// At most, while it could not be tried at all. A try makes a revision; this makes none.
+const SOON_AGAIN: Duration = Duration::from_secs(30);
 
 /// After how many tries the history says that it does not work.
 const TRIES: u32 = 3;
@@ -300,11 +302,18 @@ async fn change_back(
 async fn go_back_and_tell(system: &Arc<System>, waiting: &Unconfirmed, why: &str) {
     let mut pause = PAUSES.0;
     for tried in 1_u32.. {
-        match go_back(system, waiting, why, ITSELF).await {
+        let went = go_back(system, waiting, why, ITSELF).await;
+        let tried_in_vain = went.is_ok();
+        match went {
             Ok(outcome) if outcome.live != Some(waiting.revision) => return,
             Ok(outcome) => error!(revision = outcome.revision, failures = ?outcome.failures, "going back failed"),
-            Err(error) if error.code == ErrorCode::Stale => return,
-            Err(error) => error!(error = error.message, "going back failed"),
+            Err(error) => {
+                // Confirmed, or gone back from by somebody else.
+                if system.unconfirmed().is_none_or(|now| now.revision != waiting.revision) {
+                    return;
+                }
+                error!(error = error.message, "going back failed");
+            }
         }
         if tried == TRIES {
             // It goes on waiting: what must be confirmed does not become what stays because going back is hard.
@@ -318,7 +327,8 @@ async fn go_back_and_tell(system: &Arc<System>, waiting: &Unconfirmed, why: &str
             () = tokio::time::sleep(pause) => {}
             () = system.stop.cancelled() => return,
         }
-        pause = (pause * 2).min(PAUSES.1);
+        // What could not even be tried is tried soon again: a database or an Asterisk that was away may be back.
+        pause = (pause * 2).min(if tried_in_vain { PAUSES.1 } else { SOON_AGAIN });
     }
 }
 
@@ -361,6 +371,14 @@ async fn keep(system: &System, revision: u64, actor: &str) -> Result<(), ErrorBo
     info!(revision, by = actor, "confirmed");
     remark(system, revision, &format!("confirmed by {actor}")).await;
     Ok(())
+}
+
+/// What the store has kept is live, and it is not the revision that waits: that one has been gone back from, and nobody could say so yet.
+pub(crate) fn gone_back(system: &System) {
+    if system.unconfirmed().is_some_and(|waiting| system.live().revision != Some(waiting.revision)) {
+        forget(system);
+        system.set_unconfirmed(None);
+    }
 }
 
 /// Goes back from what must be confirmed and is not watched: pbxd ended meanwhile, or the store could not say that it kept it. Called

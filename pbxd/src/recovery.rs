@@ -68,6 +68,7 @@ pub(crate) async fn reconcile(system: &Arc<System>) -> anyhow::Result<Option<Rev
         warn!(revision = head, "the store kept a revision and could not say so; it is made live");
         let live = Live::load(&system.store).await.context("the live revision cannot be read")?;
         system.set_live(live);
+        confirm::gone_back(system);
     }
     repoint(system)?;
     let owed = system.owed();

@@ -8,6 +8,8 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use fs_err as fs;
 
+use crate::ami::action::Command;
+use crate::ami::{AmiError, Client};
 use crate::config::{ConfigFile, ConfigTree};
 use crate::deploy::Rejection;
 
@@ -112,7 +114,31 @@ pub async fn is_here(manager: &str) -> bool {
     tokio::net::lookup_host(manager).await.is_ok_and(|mut all| all.any(own))
 }
 
-/// The transports of `to` that are new or moved, and cannot listen where they are to.
+/// The SIP transports that Asterisk has, with the address of each. No action lists them; the command's lines are
+/// `Transport:  <id>  <protocol>  <cos>  <tos>  <address>`.
+pub async fn of_asterisk(client: &Client) -> Result<BTreeMap<String, (String, String)>, AmiError> {
+    let answer = client.call(&Command("pjsip show transports".into())).await?;
+    let read = |line: &String| {
+        let mut words = line.split_whitespace();
+        (words.next() == Some("Transport:")).then_some(())?;
+        let (id, protocol) = (words.next()?.to_owned(), words.next()?.to_owned());
+        Some((id, (protocol, words.last()?.to_owned())))
+    };
+    Ok(answer.lines.iter().filter_map(read).collect())
+}
+
+/// What to do about a transport that cannot listen.
+pub fn help(name: &str) -> Vec<String> {
+    let word = name.strip_prefix("pbx-").unwrap_or(name);
+    vec![
+        format!("another address or port: `spec.transports.{word}.bind` of `settings/pbx`, as in `192.0.2.10:5070`"),
+        "for an Asterisk whose own `pjsip.conf` has the transports: `spec.transports.managed: false`".to_owned(),
+    ]
+}
+
+/// The transports of `to` that are new or moved, and cannot listen where they are to. Where there was none, there is none to lose, and who
+/// listens may be Asterisk itself: it goes on listening for a transport that its configuration no longer has, as after a first apply that
+/// it rejected. Then its own answer tells.
 pub fn taken(from: &ConfigTree, to: &ConfigTree, listening: &Listening) -> Vec<Rejection> {
     let Some(file) = to.file("pjsip.conf") else { return Vec::new() };
     let own: BTreeSet<(Carried, SocketAddr)> = from
@@ -128,7 +154,7 @@ pub fn taken(from: &ConfigTree, to: &ConfigTree, listening: &Listening) -> Vec<R
             .is_err_and(|error| error.kind() == std::io::ErrorKind::AddrNotAvailable)
         {
             format!("SIP transport {name} cannot listen on {address}: this machine has no such address")
-        } else if let Some(holder) = listening.of(carried).iter().find(|other| {
+        } else if let Some(holder) = listening.of(carried).iter().filter(|_| !own.is_empty()).find(|other| {
             !own.contains(&(carried, **other))
                 && other.port() == address.port()
                 && other.is_ipv4() == address.is_ipv4()
@@ -144,13 +170,7 @@ pub fn taken(from: &ConfigTree, to: &ConfigTree, listening: &Listening) -> Vec<R
             continue;
         };
         let mut rejection = Rejection::at("pjsip.conf", file, line, message);
-        let word = name.strip_prefix("pbx-").unwrap_or(name);
-        rejection.help = vec![
-            format!(
-                "another address or port: `spec.transports.{word}.bind` of `settings/pbx`, as in `192.0.2.10:5070`"
-            ),
-            "for an Asterisk whose own `pjsip.conf` has the transports: `spec.transports.managed: false`".to_owned(),
-        ];
+        rejection.help = help(name);
         rejections.push(rejection);
     }
     rejections
@@ -202,7 +222,9 @@ mod tests {
         let found = words([("udp", "127.0.0.1:5070"), ("tcp", "127.0.0.1:5060")]);
         assert_eq!(found.len(), 1);
         assert!(found[0].contains("ss -lnup sport = :5070"), "{found:?}");
-        let told = taken(&now, &tree([("udp", "127.0.0.1:5070"), ("tcp", "127.0.0.1:5060")]), &listening);
+        let new = tree([("udp", "127.0.0.1:5070"), ("tcp", "127.0.0.1:5060")]);
+        assert_eq!(taken(&ConfigTree::empty(), &new, &listening), []);
+        let told = taken(&now, &new, &listening);
         assert!(told[0].help[0].contains("`spec.transports.udp.bind`"), "{told:?}");
         assert!(told[0].help[1].contains("`spec.transports.managed: false`"), "{told:?}");
     }

@@ -128,7 +128,7 @@ fn state(revision: &RevisionView) -> String {
         "committed" if revision.live => {
             let live = if revision.written && revision.proven == Some(false) { "written" } else { "live" };
             match (revision.confirm_by, revision.proven) {
-                (Some(until), _) => format!("{live}, until {} unless confirmed", show::clock(until)),
+                (Some(until), _) => format!("{live}, until {} unless confirmed", show::after(revision.at, until)),
                 (None, Some(false)) => format!("{live}, not proven"),
                 (None, _) => live.into(),
             }

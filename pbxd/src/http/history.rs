@@ -104,11 +104,17 @@ async fn renamed(
     object: &ObjectRef,
     versions: &[ObjectVersion],
 ) -> Result<Option<Renamed>, Refusal> {
+    // When what had a name since then was gone: another object may have come by the same name later.
     let ended = |versions: &[ObjectVersion], since: u64| {
-        let mut all = versions.iter().filter(|version| version.revision.state == "committed");
-        all.find(|version| version.change.action == Action::Delete).map(|v| v.revision.id).filter(|id| *id > since)
+        let all = versions.iter().filter(|version| version.revision.state == "committed");
+        all.filter(|version| version.change.action == Action::Delete)
+            .map(|v| v.revision.id)
+            .filter(|id| *id > since)
+            .min()
     };
-    let mut next = ended(versions, 0);
+    // The name itself: the last that had it.
+    let last = versions.iter().find(|version| version.change.action == Action::Delete).map(|v| v.revision.id);
+    let mut next = ended(versions, last.map_or(0, |last| last.saturating_sub(1)));
     let mut name = object.name.clone();
     while let Some(id) = next {
         let key = i64::try_from(id).ok().and_then(|id| RevisionId::try_from(id).ok());
@@ -122,10 +128,10 @@ async fn renamed(
             }
         }
         let Some(to) = found else { return Ok(None) };
-        if live.records.contains_key(&to) {
+        next = ended(&self::versions(system, &to, None).await?, id);
+        if next.is_none() && live.records.contains_key(&to) {
             return Ok(Some(Renamed { object: to, revision: id }));
         }
-        next = ended(&self::versions(system, &to, None).await?, id);
         name = to.name;
     }
     Ok(None)

@@ -151,6 +151,9 @@ fn kept_elsewhere(object: &ObjectRef, record: &Record, path: &str) -> Option<Dia
     Some(Diagnostic::error("secret", message).at(object.clone(), path))
 }
 
+/// Of many names that are not there, so many are told what is spelt nearly so.
+const COMPARED: usize = 50;
+
 /// Gives objects the names that their declarations say they have from now on: fields, owners, secrets and history come along. A
 /// name that was taken earlier already, by the same manifests, is as it should be. Where neither name is there, the old one may be
 /// misspelt, and the new object would begin without what it should keep: that is told.
@@ -181,7 +184,10 @@ fn renamed(records: &mut Records, kept: &mut Secrets, request: &PlanRequest) -> 
             let others = || records.keys().filter(|other| other.kind == old.kind && !declared.contains(other));
             // Where there are no others, as on a new system, nothing can be lost.
             if others().next().is_some() {
-                let near = pbx_manifest::nearest(old.name.as_str(), others().map(|other| other.name.as_str()));
+                // Each costs a look at every name.
+                let near = (told.len() < COMPARED)
+                    .then(|| pbx_manifest::nearest(old.name.as_str(), others().map(|other| other.name.as_str())))
+                    .flatten();
                 let message = format!("there is no {old} to rename: {new} is made anew, and keeps nothing of another");
                 let warning = Diagnostic::warning("rename", message).at(new.clone(), "metadata.renamedFrom");
                 told.push(warning.help(match near {

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use pbx_lab::{Behaviour, Phone, PhoneSpec};
-use pbx_tests::{CommandOutput, System, program, settings};
+use pbx_tests::{CommandOutput, System, extension, program, settings};
 
 /// Runs pbxctl with something to read.
 fn told(system: &System, args: &[&str], input: &str) -> Result<CommandOutput> {
@@ -142,6 +142,22 @@ fn another_key_changes_nothing_that_is_seen() -> Result<()> {
     system.pbxctl(&["rollback", "1", "--yes"])?.expect(0)?;
     ensure!(!registers(&system, "1001", "quite-another-one"), "the password of revision 2 is still there");
     ensure!(registers(&system, "1004", "the-fourth-one"), "a password is lost");
+    Ok(())
+}
+
+/// A number that is given again may have a PIN that somebody set by telephone long ago; of many new boxes it is found, too.
+#[test]
+fn a_pin_of_long_ago_is_told_among_many() -> Result<()> {
+    let system = System::start()?;
+    let own = system.asterisk().spool().join("voicemail/pbx/2100/secret.conf");
+    fs::create_dir_all(own.parent().context("a folder")?)?;
+    fs::write(&own, "[general]\npassword=8642\n")?;
+    let boxes = (2000..2350).map(|number| extension(&number.to_string(), ", voicemail: { enabled: true }"));
+    system.write("many.yaml", &(settings("") + &boxes.collect::<String>()))?;
+    let kept = system.pbxctl(&["apply", "-f", "many.yaml", "--yes"])?.expect(4)?;
+    ensure!(kept.stderr.contains("voicemail box 2100 keeps the PIN that its user has set by telephone"), "{kept}");
+    fs::remove_file(&own)?;
+    system.pbxctl(&["apply", "-f", "many.yaml", "--yes"])?.expect(0)?;
     Ok(())
 }
 

@@ -84,12 +84,20 @@ pub async fn forget(client: &Client, log_dir: &Path) -> Result<(), AmiError> {
     let Ok(entries) = fs::read_dir(log_dir) else { return Ok(()) };
     for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.starts_with("pbxd-") && path.extension().is_some_and(|end| end == "log") {
+        if is_ours(name) {
             client.call(&Command(format!("logger remove channel {name}"))).await?;
             let _ = fs::remove_file(&path);
         }
     }
     Ok(())
+}
+
+/// Whether a log is of an apply: `pbxd-12-new.log`. Others may keep logs there whose names begin so.
+fn is_ours(name: &str) -> bool {
+    let tag = name.strip_prefix("pbxd-").and_then(|rest| rest.strip_suffix(".log"));
+    tag.and_then(|tag| tag.split_once('-')).is_some_and(|(id, way)| {
+        !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()) && ["new", "back"].contains(&way)
+    })
 }
 
 /// A logged line without its colours.
@@ -106,7 +114,17 @@ fn plain(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use super::{is_ours, plain};
+
+    #[test]
+    fn only_logs_of_applies_are_ours() {
+        assert!(is_ours("pbxd-12-new.log") && is_ours("pbxd-12-back.log"));
+        for other in
+            ["pbxd-audit.log", "pbxd-.log", "pbxd--new.log", "pbxd-12-new.log.1", "pbxd-1\n2-new.log", "messages.log"]
+        {
+            assert!(!is_ours(other), "{other}");
+        }
+    }
 
     #[test]
     fn colours_go() {

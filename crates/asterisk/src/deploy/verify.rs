@@ -114,10 +114,25 @@ impl<'t> ReadBack<'t> {
     /// (measured: 10,000 endpoints after 1.2 s of 4.7 s), and is replaced as a whole, type by type, so that what is as it was meant stays
     /// so. Over a connection of its own, since a reload holds up whatever else is asked over its. Nothing where little is to be read, or
     /// where something is not as it was meant: then all of it is read when the reload has ended.
-    pub async fn ahead(&self, client: &Client, reloaded: &CancellationToken) -> Option<Verification> {
+    ///
+    /// `before` is cancelled when it has seen how Asterisk is before the reload: only then may that begin.
+    pub async fn ahead(
+        &self,
+        client: &Client,
+        before: &CancellationToken,
+        reloaded: &CancellationToken,
+    ) -> Option<Verification> {
+        let _begin = before.clone().drop_guard();
         let sip = self.sip.as_ref().filter(|sip| sip.endpoints() >= MANY)?;
         let own = client.another().await.ok()?;
         let one_of_each = sip.one_of_each_type();
+        let mut found = Verification::default();
+        sip::endpoints(&own, &one_of_each, &mut found, &mut |_, _| {}).await.ok()?;
+        // What cannot be told from what was there before says nothing of the reload.
+        if found.rejections.is_empty() {
+            return None;
+        }
+        before.cancel();
         loop {
             let mut found = Verification::default();
             sip::endpoints(&own, &one_of_each, &mut found, &mut |_, _| {}).await.ok()?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use futures_util::stream::TryStreamExt;
 
 use super::{ChangedSection, Rejection, Verification, ask, read};
-use crate::ami::action::{Command, PJSIPShowAuths, PJSIPShowEndpoint, RegistrationDetails};
+use crate::ami::action::{PJSIPShowAuths, PJSIPShowEndpoint, RegistrationDetails};
 use crate::ami::{AmiError, Client, Message};
 use crate::config::{ConfigFile, Section};
 use crate::sockets::{self, Listening};
@@ -253,6 +253,11 @@ pub(super) async fn late(client: &Client, wanted: &Wanted<'_>, found: &mut Verif
     transports(client, wanted.file, &wanted.objects, found).await
 }
 
+/// Messages by the names of their objects.
+fn by_name(messages: &[Message]) -> HashMap<String, &Message> {
+    messages.iter().filter_map(|message| Some((message.get("ObjectName")?.into_owned(), message))).collect()
+}
+
 /// The accounts that we have at carriers.
 async fn accounts(client: &Client, wanted: &Wanted<'_>, found: &mut Verification) -> Result<(), AmiError> {
     let meant: Vec<_> =
@@ -261,10 +266,10 @@ async fn accounts(client: &Client, wanted: &Wanted<'_>, found: &mut Verification
         return Ok(());
     }
     let has = client.call(&PJSIPShowAuths).await?;
+    let has = by_name(&has);
     for (id, object) in meant {
         found.sip_objects += 1;
-        let there = has.iter().find(|auth| auth.get("ObjectName").as_deref() == Some(id));
-        let problem = match there {
+        let problem = match has.get(id) {
             None => Some(format!("SIP auth {id} is not there")),
             Some(auth) => differs(object, auth).map(|what| format!("SIP auth {id}: {what}")),
         };
@@ -286,16 +291,11 @@ fn of_kind<'w, 't>(wanted: &'w BTreeMap<&'t str, Vec<SipObject<'t>>>, kind: &str
 
 async fn registrations(client: &Client, wanted: &Wanted<'_>, found: &mut Verification) -> Result<(), AmiError> {
     let meant = of_kind(&wanted.objects, "registration");
+    let ids: BTreeSet<&str> = meant.iter().map(|(id, _)| *id).collect();
     // One that was taken away is asked for too: of a carrier that stays, and of one that goes.
     let carriers = |id: &&str| id.starts_with("carrier-");
-    let none: Vec<&str> = wanted
-        .objects
-        .keys()
-        .chain(&wanted.gone)
-        .copied()
-        .filter(carriers)
-        .filter(|id| !meant.iter().any(|(own, _)| own == id))
-        .collect();
+    let all = wanted.objects.keys().chain(&wanted.gone).copied();
+    let none: Vec<&str> = all.filter(carriers).filter(|id| !ids.contains(id)).collect();
     if meant.is_empty() && none.is_empty() {
         return Ok(());
     }
@@ -305,10 +305,10 @@ async fn registrations(client: &Client, wanted: &Wanted<'_>, found: &mut Verific
         Err(AmiError::Refused { message, .. }) if message.contains("unknown command") => (Vec::new(), Some(message)),
         Err(error) => return Err(error),
     };
-    let there = |id: &str| has.iter().find(|registration| registration.get("ObjectName").as_deref() == Some(id));
+    let has = by_name(&has);
     for (id, object) in meant {
         found.sip_objects += 1;
-        let problem = match there(id) {
+        let problem = match has.get(id) {
             None => Some(format!("SIP registration {id} is not there")),
             Some(message) => differs(object, message).map(|what| format!("SIP registration {id}: {what}")),
         };
@@ -318,7 +318,7 @@ async fn registrations(client: &Client, wanted: &Wanted<'_>, found: &mut Verific
             found.rejections.push(rejection);
         }
     }
-    for id in none.into_iter().filter(|id| there(id).is_some()) {
+    for id in none.into_iter().filter(|id| has.contains_key(*id)) {
         let message = format!("SIP registration {id} should be gone, and is still there");
         found.rejections.push(Rejection::general(message));
     }
@@ -335,18 +335,7 @@ async fn transports(
     if meant.is_empty() {
         return Ok(());
     }
-    // No action lists transports; the command's lines are `Transport:  <id>  <protocol>  <cos>  <tos>  <address>`.
-    let answer = client.call(&Command("pjsip show transports".into())).await?;
-    let has: HashMap<&str, &str> = answer
-        .lines
-        .iter()
-        .filter_map(|line| {
-            let mut words = line.split_whitespace();
-            (words.next() == Some("Transport:")).then_some(())?;
-            let id = words.next()?;
-            Some((id, words.last()?))
-        })
-        .collect();
+    let has = sockets::of_asterisk(client).await?;
     let listening = sockets::is_here(client.addr()).await.then(Listening::read);
     for (id, object) in meant {
         found.sip_objects += 1;
@@ -359,7 +348,7 @@ async fn transports(
         });
         let problem = match has.get(id) {
             None => Some(format!("SIP transport {id} is not there; is its address taken?")),
-            Some(address) if !browser && bind.as_ref().is_some_and(|bind| bind != address) => {
+            Some((_, address)) if !browser && bind.as_ref().is_some_and(|bind| bind != address) => {
                 Some(format!("SIP transport {id} listens on {address}"))
             }
             Some(_) => silent.map(|(_, address)| {
@@ -370,7 +359,11 @@ async fn transports(
             }),
         };
         if let Some(problem) = problem {
-            found.rejections.push(Rejection::at("pjsip.conf", file, object.line, problem));
+            let mut rejection = Rejection::at("pjsip.conf", file, object.line, problem);
+            if !has.contains_key(id) {
+                rejection.help = sockets::help(id);
+            }
+            found.rejections.push(rejection);
         }
     }
     Ok(())

@@ -1,13 +1,16 @@
 //! Voicemail boxes, read back.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::Path;
 
+use fs_err as fs;
 use futures_util::stream::TryStreamExt;
 
-use super::{Rejection, Verification, ask, read};
+use super::{MANY, Rejection, Verification, ask, read};
 use crate::ami::action::{Command, Getvar, VoicemailUser, VoicemailUsersList};
 use crate::ami::{AmiError, Client};
 use crate::config::{ConfigFile, ConfigTree};
+use crate::sockets;
 
 /// A box as its line means it: `NAME => PIN,full name,address,…`.
 struct Line<'t> {
@@ -89,6 +92,25 @@ pub(super) async fn boxes(client: &Client, to: &ConfigTree, found: &mut Verifica
     Ok(())
 }
 
+/// The boxes that have a folder for messages, and for a PIN of their user's own; nothing where that cannot be seen from here.
+async fn folders(client: &Client) -> Result<Option<HashSet<String>>, AmiError> {
+    if !sockets::is_here(client.addr()).await {
+        return Ok(None);
+    }
+    let settings = client.call(&Command("core show settings".into())).await?;
+    let spool = settings.lines.iter().find_map(|line| line.trim().strip_prefix("Spool directory:"));
+    let Some(spool) = spool.map(|spool| Path::new(spool.trim())) else { return Ok(None) };
+    let used = match fs::read_dir(spool.join("voicemail/pbx")) {
+        Ok(entries) => {
+            entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned())).collect()
+        }
+        // No box was ever used.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && fs::read_dir(spool).is_ok() => Ok(HashSet::new()),
+        Err(error) => Err(error),
+    };
+    Ok(used.ok())
+}
+
 /// Reads back the PINs that change from one tree to another: one that its user has set by telephone is kept beside the messages, and
 /// goes before the file's. For a PIN that does not change, that is as it should be.
 pub(super) async fn pins(
@@ -100,7 +122,13 @@ pub(super) async fn pins(
     let Some(file) = to.file("voicemail.conf") else { return Ok(()) };
     let before: HashMap<&str, String> =
         from.file("voicemail.conf").into_iter().flat_map(lines).map(|one| (one.name, one.pin)).collect();
-    let changed: Vec<Line<'_>> = lines(file).filter(|one| before.get(one.name) != Some(&one.pin)).collect();
+    let mut changed: Vec<Line<'_>> = lines(file).filter(|one| before.get(one.name) != Some(&one.pin)).collect();
+    // Of very many, those alone that have a folder: to ask for each takes as long as to read back its telephone.
+    if changed.len() >= MANY
+        && let Some(used) = folders(client).await?
+    {
+        changed.retain(|one| used.contains(one.name));
+    }
     let questions = changed.iter().map(|one| Getvar(format!("VM_INFO({}@pbx,password)", one.name))).collect();
     let mut answers = ask(client, questions);
     let mut next = changed.iter();
