@@ -21,6 +21,7 @@ use pbx_store::RevisionId;
 use tracing::{error, info, warn};
 
 use crate::apply;
+use crate::drift;
 use crate::plan::{Limits, plan};
 use crate::surroundings::{self, now};
 use crate::system::{ITSELF, System};
@@ -282,7 +283,7 @@ async fn change_back(
     let request = PlanRequest { set: "manual".into(), rollback: Some(waiting.base), ..PlanRequest::default() };
     let planned = plan(&system.store, &system.live(), id, request, Limits::Waived).await?;
     let request = ApplyRequest {
-        message: Some(format!("Back to revision {}: {why}", waiting.base)),
+        message: Some(format!("Back to revision {}: {why}{}", waiting.base, by_hand(system))),
         no_reload: system.link().connected(CONNECTING).await.is_err(),
         overwrite_drift: true,
         ..ApplyRequest::default()
@@ -297,6 +298,16 @@ async fn change_back(
         system.set_unconfirmed(None);
     }
     Ok(outcome)
+}
+
+/// What somebody has changed by hand since: the way back was agreed to before, so it is written over, and said where it still is.
+fn by_hand(system: &System) -> String {
+    let live = system.live();
+    let drifted = drift::files(system, &live).unwrap_or_default();
+    let (Some(id), false) = (live.revision, drifted.is_empty()) else { return String::new() };
+    let names: Vec<&str> = drifted.iter().map(|file| file.name.as_str()).collect();
+    let folder = system.revisions().folder(id);
+    format!("; {} changed by hand meanwhile: what it was is in {}", names.join(", "), folder.display())
 }
 
 async fn go_back_and_tell(system: &Arc<System>, waiting: &Unconfirmed, why: &str) {

@@ -375,7 +375,8 @@ impl Record {
         }
         for (path, value) in wanted {
             match present.get(&path) {
-                Some(there) if *there == value => {}
+                // With `force` the same value is taken over too: nobody else's it is then.
+                Some(there) if *there == value && (!force || self.owner_of(&path) == set) => {}
                 None if !self.owners.contains_key(&path) => self.set(&path, value, set),
                 there if self.owner_of(&path) != set && !force => {
                     conflicts.push(conflict(self, &path, there, Some(&value)));

@@ -96,6 +96,8 @@ fn what_asterisk_rejects_of_many_is_told_once() -> Result<()> {
     let output = apply(&system, &[&manifests, profile, &many].concat(), &[])?.expect(4)?;
     assert!(output.stderr.contains("extension/2000") && output.stderr.contains("Asterisk says: "), "{output}");
     assert!(output.stderr.contains("… and ") && output.stderr.lines().count() < 2500, "{output}");
+    // What it is that Asterisk cannot read.
+    assert!(output.stderr.contains("Error parsing allow=evs at line "), "{output}");
     assert_eq!(system.health()?.revision, Some(1));
     system.caller("1002")?.call("1001", system.ip())?.expect_answer()?;
     Ok(())

@@ -14,7 +14,7 @@ mod revisions;
 mod tests;
 mod verify;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use pbx_manifest::ObjectRef;
 
@@ -87,14 +87,18 @@ pub fn attribute(rejections: &mut Vec<Rejection>, log: &[String], changed: &[Cha
     }
     // Other files' sections are named by common words, as `general`.
     let mut sections: HashMap<&str, (&'static str, &ConfigFile, usize)> = HashMap::new();
+    let mut lines: BTreeMap<usize, &str> = BTreeMap::new();
     for change in changed.iter().filter(|change| change.file == "pjsip.conf") {
         if let Some((file, section)) = change.after {
             sections.entry(&section.name).or_insert((change.file, file, section.line));
+            lines.insert(section.line, &section.name);
         }
     }
     for line in log.iter().filter(|line| about_configuration(line)) {
         let mut told = false;
-        for id in quoted(line) {
+        // By its line: what cannot be read in it, before the object that therefore cannot be made is named.
+        let of_line = line_of(line).and_then(|at| lines.range(..=at).next_back()).map(|(_, id)| *id);
+        for id in quoted(line).chain(of_line) {
             for rejection in by_id.get(id).into_iter().flatten() {
                 rejections[*rejection].asterisk.push(line.clone());
                 told = true;
@@ -111,6 +115,13 @@ pub fn attribute(rejections: &mut Vec<Rejection>, log: &[String], changed: &[Cha
             rejections.push(rejection);
         }
     }
+}
+
+/// The line of `pjsip.conf` that a logged line is about: `Error parsing allow=evs at line 170 of /etc/asterisk/pbx.d/current/pjsip.conf`.
+fn line_of(logged: &str) -> Option<usize> {
+    let (_, rest) = logged.split_once(" at line ")?;
+    let (number, path) = rest.split_once(" of ")?;
+    path.trim_end().ends_with("pbx.d/current/pjsip.conf").then(|| number.parse().ok()).flatten()
 }
 
 /// What stands in quotes in a logged line: such messages of Asterisk have ids so.

@@ -42,6 +42,23 @@ fn complaints_find_the_object_they_are_about() {
 }
 
 #[test]
+fn what_cannot_be_read_is_told_by_its_line() {
+    let (before, after) = (ConfigTree::empty(), office());
+    let changed = changed_sections(&before, &after);
+    let file = after.file("pjsip.conf").unwrap();
+    let line = file.sections().iter().find(|section| section.name == "1002").unwrap().line;
+    let parsing = format!(
+        "[Nov 22 14:00:01] ERROR[4711]: config_options.c:798 aco_process_var: Error parsing allow=evs at line {} of \
+         /etc/asterisk/pbx.d/current/pjsip.conf",
+        line + 2
+    );
+    let mut rejections = vec![Rejection::at("pjsip.conf", file, line, "SIP endpoint 1002 is not there")];
+    attribute(&mut rejections, &lines(&[&parsing, &parsing.replace("pbx.d/current/pjsip", "other")]), &changed);
+    assert_eq!(rejections.len(), 1);
+    assert_eq!(rejections[0].asterisk, [parsing]);
+}
+
+#[test]
 fn a_complaint_is_not_given_to_what_only_has_the_same_name() {
     let (before, after) = (ConfigTree::empty(), office());
     let changed = changed_sections(&before, &after);

@@ -48,6 +48,17 @@ fn a_field_that_a_set_never_named_stays() {
 }
 
 #[test]
+fn a_field_is_taken_over_although_its_value_is_the_same() {
+    let mut record = record(json!({ "displayName": "Ana" }));
+    record.patch(&patch(json!({ "spec.email": "a@b.c" }), &[]), "manual");
+    let agreed = says(json!({ "displayName": "Ana", "email": "a@b.c" }));
+    assert!(record.merge(&agreed, "default", false).is_empty());
+    assert_eq!(record.owner_of("spec.email"), "manual");
+    assert!(record.merge(&agreed, "default", true).is_empty());
+    assert_eq!(record.owner_of("spec.email"), "default");
+}
+
+#[test]
 fn two_owners_of_a_field_are_both_named() {
     let mut record = record(json!({ "displayName": "Ana", "email": "a@b.c" }));
     let conflicts = record.merge(&says(json!({ "displayName": "Eva", "email": "a@b.c", "owner": "IT" })), "it", false);
