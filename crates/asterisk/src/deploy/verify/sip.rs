@@ -224,10 +224,7 @@ pub(super) async fn endpoints(
                 (None, None) => continue,
                 // An outbound account is not listed with its endpoint.
                 (Some(object), None) if is_outbound(id, object) => continue,
-                (Some(object), None) => (object.line, Some(format!("SIP {kind} {id} is not there"))),
-                (Some(object), Some(message)) => {
-                    (object.line, differs(object, message).map(|what| format!("SIP {kind} {id}: {what}")))
-                }
+                (Some(object), has) => (object.line, problem(id, object, has)),
                 (None, Some(_)) => {
                     (objects[0].line, Some(format!("SIP {kind} {id} should be gone, and is still there")))
                 }
@@ -239,6 +236,15 @@ pub(super) async fn endpoints(
         }
     }
     Ok(())
+}
+
+/// What is not as it was meant of an object that must be there.
+fn problem(id: &str, object: &SipObject<'_>, has: Option<&Message>) -> Option<String> {
+    let kind = object.kind;
+    match has {
+        None => Some(format!("SIP {kind} {id} is not there")),
+        Some(message) => differs(object, message).map(|what| format!("SIP {kind} {id}: {what}")),
+    }
 }
 
 /// Whether it is an account at a carrier's: such are asked for by themselves.
@@ -269,11 +275,7 @@ async fn accounts(client: &Client, wanted: &Wanted<'_>, found: &mut Verification
     let has = by_name(&has);
     for (id, object) in meant {
         found.sip_objects += 1;
-        let problem = match has.get(id) {
-            None => Some(format!("SIP auth {id} is not there")),
-            Some(auth) => differs(object, auth).map(|what| format!("SIP auth {id}: {what}")),
-        };
-        if let Some(problem) = problem {
+        if let Some(problem) = problem(id, object, has.get(id).copied()) {
             found.rejections.push(Rejection::at("pjsip.conf", wanted.file, object.line, problem));
         }
     }
@@ -308,11 +310,7 @@ async fn registrations(client: &Client, wanted: &Wanted<'_>, found: &mut Verific
     let has = by_name(&has);
     for (id, object) in meant {
         found.sip_objects += 1;
-        let problem = match has.get(id) {
-            None => Some(format!("SIP registration {id} is not there")),
-            Some(message) => differs(object, message).map(|what| format!("SIP registration {id}: {what}")),
-        };
-        if let Some(problem) = problem {
+        if let Some(problem) = problem(id, object, has.get(id).copied()) {
             let mut rejection = Rejection::at("pjsip.conf", wanted.file, object.line, problem);
             rejection.asterisk.extend(unknown.clone());
             found.rejections.push(rejection);
