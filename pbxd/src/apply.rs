@@ -559,9 +559,7 @@ impl Changing<'_> {
     /// Sees to it that the live revision's files say what is read back of them: somebody may have changed them by hand before they were
     /// written over, or another version of pbxd may have said the same otherwise. Nobody reads them now.
     fn whole_again(&self, folders: &Revisions, base: u64) -> Result<(), FilesError> {
-        let on_disk = |name: &str| fs_err::read(folders.folder(base).join(name)).ok();
-        if self.live.tree.files().all(|(name, file)| on_disk(name).is_some_and(|bytes| bytes == file.text().as_bytes()))
-        {
+        if folders.has(base, &self.live.tree) {
             return Ok(());
         }
         folders.stage(base, &self.live.tree, Some(number(self.id)), now_system()).map(drop)

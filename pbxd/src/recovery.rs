@@ -41,8 +41,7 @@ pub(crate) fn repoint(system: &System) -> anyhow::Result<()> {
         }
         return Ok(());
     };
-    let on_disk = |name: &str| fs_err::read(folders.folder(id).join(name)).ok();
-    let whole = live.tree.files().all(|(name, _)| on_disk(name).is_some());
+    let whole = live.tree.files().all(|(name, _)| fs_err::read(folders.folder(id).join(name)).is_ok());
     if current != Some(id) || !whole {
         warn!(revision = id, ?current, "the files that Asterisk reads are not the live revision's; they are put back");
         folders.unprove()?;
@@ -50,7 +49,7 @@ pub(crate) fn repoint(system: &System) -> anyhow::Result<()> {
             folders.stage(id, &live.tree, None, now_system())?;
         }
         folders.activate(id)?;
-    } else if live.tree.files().any(|(name, file)| on_disk(name).is_none_or(|bytes| bytes != file.text().as_bytes())) {
+    } else if !folders.has(id, &live.tree) {
         // Edited by hand, or written by an earlier version of pbxd: the next apply writes and reads back all of it.
         warn!(revision = id, "the live revision's files are not as they would be written now");
         folders.unprove()?;

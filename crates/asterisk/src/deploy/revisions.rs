@@ -148,6 +148,12 @@ impl Revisions {
         Ok(staged)
     }
 
+    /// Whether a revision's files are there and say what a tree says.
+    pub fn has(&self, id: u64, tree: &ConfigTree) -> bool {
+        let folder = self.folder(id);
+        tree.files().all(|(name, file)| fs::read(folder.join(name)).is_ok_and(|bytes| bytes == file.text().as_bytes()))
+    }
+
     /// Makes a revision the live one, by one rename: at any instant, all files that Asterisk reads are of one revision.
     pub fn activate(&self, id: u64) -> Result<(), FilesError> {
         let next = self.root.join(".current.next");
