@@ -35,6 +35,18 @@ fn columns(kind: Kind) -> &'static [Column] {
             ("AFTER HOURS", "afterHours"),
             ("CARRIER", "carrier"),
         ],
+        Kind::BlockFilter => &[("DENY", "deny"), ("ALLOW", "allow"), ("DENIED", "denied")],
+        Kind::Ivr => &[("NUMBER", "number"), ("START", "start"), ("DESCRIPTION", "description")],
+        Kind::RingTree => &[("NUMBER", "number"), ("RING", "ring"), ("TIMEOUT", "timeout")],
+        Kind::Queue => &[("STRATEGY", "strategy"), ("MEMBERS", "members"), ("NUMBER", "number"), ("MAX WAIT", "maxWait")],
+        Kind::Mailbox => &[("DISPLAY NAME", "displayName"), ("NUMBER", "number"), ("EMAIL", "email")],
+        Kind::Announcement => &[("FILE", "file"), ("THEN", "then")],
+        Kind::HoldMusic => &[("FILES", "files"), ("STREAM", "stream"), ("ORDER", "order")],
+        Kind::Soundboard => &[("CLIPS", "clips"), ("DESCRIPTION", "description")],
+        Kind::ParkingLot => &[("NUMBER", "number"), ("SLOTS", "slots"), ("TIMEOUT", "timeout"), ("COMEBACK", "comeback")],
+        Kind::Conference => &[("DISPLAY NAME", "displayName"), ("RECORD", "record"), ("MOST", "maxMembers")],
+        Kind::BreakCode => &[("TITLE", "title"), ("NUMBER", "number"), ("PAID", "paid"), ("MAXIMUM", "maximum")],
+        Kind::Disposition => &[("TITLE", "title"), ("CALLBACK", "requiresCallback")],
     }
 }
 
@@ -46,7 +58,10 @@ fn more(kind: Kind) -> &'static [Column] {
         Kind::Carrier => &[("TRANSPORT", "transport"), ("CODECS", "codecs"), ("ADDRESSES", "addresses")],
         Kind::OutboundRoute => &[("STRIP", "strip"), ("PREPEND", "prepend"), ("EMERGENCY", "emergency")],
         Kind::ExtensionProfile => &[("RING", "ringTimeout"), ("RECORD", "record"), ("VOICEMAIL", "voicemail.enabled")],
-        Kind::Settings | Kind::Schedule | Kind::Did => &[("DESCRIPTION", "description")],
+        Kind::Queue => &[("RECORD", "record"), ("SCHEDULE", "schedule"), ("MUSIC", "holdMusic")],
+        Kind::Ivr | Kind::Soundboard => &[],
+        Kind::BreakCode | Kind::Disposition => &[("COLOR", "color")],
+        _ => &[("DESCRIPTION", "description")],
     }
 }
 

@@ -9,6 +9,7 @@ use crate::document::{Label, refusal};
 use crate::kind::{Catalog, Kind, ObjectRef};
 use crate::kinds::Carrier;
 use crate::patterns::PatternIndex;
+use crate::sound::Prompt;
 use crate::text::{Name, Network, Refused};
 
 /// Collects findings about one object after another.
@@ -109,6 +110,13 @@ impl<'c> Checker<'c> {
         }
     }
 
+    /// A field plays something.
+    pub fn prompt(&mut self, path: &str, prompt: &Prompt) {
+        if let Some((kind, name)) = prompt.target() {
+            self.reference(path, kind, name);
+        }
+    }
+
     /// A field sends calls somewhere.
     pub fn destination(&mut self, path: &str, destination: &Destination) {
         if let Some((kind, name)) = destination.target() {
@@ -123,6 +131,15 @@ impl<'c> Checker<'c> {
                     path,
                     Diagnostic::error("no-voicemail", format!("extension `{name}` has no voicemail box"))
                         .help(format!("set `voicemail: {{ enabled: true }}` on extension/{name} or on its profile")),
+                );
+            }
+            Destination::Schedule(name)
+                if self.catalog.schedules.get(name).is_some_and(|object| object.spec.destination.is_none()) =>
+            {
+                self.add(
+                    path,
+                    Diagnostic::error("leads-nowhere", format!("schedule `{name}` does not say where its calls go"))
+                        .help(format!("add `destination: …` and `afterHours: …` to schedule/{name}")),
                 );
             }
             Destination::External(number) if self.carried.first_match(number.as_str()).is_none() => {
@@ -198,14 +215,33 @@ fn numbers(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
         .keys()
         .map(|name| (name.as_str(), Meaning::Object(ObjectRef::new(Kind::Extension, name.clone()))))
         .collect();
-    for (name, group) in &catalog.groups {
-        let Some(number) = &group.spec.number else { continue };
-        let this = ObjectRef::new(Kind::ExtensionGroup, name.clone());
-        if let Some(other) = taken.insert(number.as_str(), Meaning::Object(this.clone())) {
+    for (this, path, number) in dialled_names(catalog) {
+        if let Some(other) = taken.insert(number, Meaning::Object(this.clone())) {
             found.push(
                 Diagnostic::error("number-taken", format!("`{number}` is already {other}"))
-                    .at(this, "spec.number")
+                    .at(this, path)
                     .help("a number that phones dial must mean one thing; choose another"),
+            );
+        }
+    }
+    for (name, lot) in &catalog.parking {
+        let slots = lot.spec.slots;
+        let this = ObjectRef::new(Kind::ParkingLot, name.clone());
+        // Of all slots that are taken, the first is told.
+        let clash = (slots.first..=slots.last)
+            .map(|slot| slot.to_string())
+            .find_map(|slot| taken.get(slot.as_str()).filter(|other| **other != Meaning::Object(this.clone())).map(|other| (slot, other.clone())));
+        let lots = || catalog.parking.range(..name.clone());
+        let other = lots().find(|(_, other)| other.spec.slots.first <= slots.last && slots.first <= other.spec.slots.last);
+        let clash = clash.or_else(|| {
+            let (other, _) = other?;
+            Some((slots.to_string(), Meaning::Object(ObjectRef::new(Kind::ParkingLot, other.clone()))))
+        });
+        if let Some((slot, other)) = clash {
+            found.push(
+                Diagnostic::error("number-taken", format!("slot `{slot}` is already {other}"))
+                    .at(this, "spec.slots")
+                    .help("a number that phones dial must mean one thing; choose other slots"),
             );
         }
     }
@@ -250,6 +286,27 @@ fn numbers(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
             }
         }
     }
+}
+
+/// What phones dial besides extensions, with the object that has the number and the path of the field that says it.
+fn dialled_names(catalog: &Catalog) -> impl Iterator<Item = (ObjectRef, &'static str, &str)> {
+    macro_rules! numbers {
+        ($($field:ident $Kind:ident),*) => {
+            std::iter::empty()$(.chain(catalog.$field.iter().filter_map(|(name, object)| {
+                let number = object.spec.number.as_ref()?;
+                Some((ObjectRef::new(Kind::$Kind, name.clone()), "spec.number", number.as_str()))
+            })))*
+        };
+    }
+    let conferences = catalog.conferences.keys();
+    let conferences =
+        conferences.map(|name| (ObjectRef::new(Kind::Conference, name.clone()), "metadata.name", name.as_str()));
+    let lots = catalog.parking.iter().map(|(name, lot)| {
+        (ObjectRef::new(Kind::ParkingLot, name.clone()), "spec.number", lot.spec.number.as_str())
+    });
+    numbers!(groups ExtensionGroup, queues Queue, trees RingTree, ivrs Ivr, mailboxes Mailbox)
+        .chain(conferences)
+        .chain(lots)
 }
 
 /// Two DIDs with the same digits would be one number.

@@ -20,15 +20,29 @@ pub enum Hangup {
     Congestion,
 }
 
-/// Where a call goes: `extension/1001`, `group/sales`, `voicemail/1001`, `external/+551140028922`, `hangup/busy`.
+/// Where a call goes: `extension/1001`, `queue/support`, `voicemail/1001`, `external/+551140028922`, `hangup/busy`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Destination {
     /// An extension, with its call forwards and its voicemail.
     Extension(Name),
     /// An extension group.
     Group(Name),
-    /// The voicemail box of an extension.
+    /// A queue.
+    Queue(Name),
+    /// A ring tree.
+    Tree(Name),
+    /// A menu.
+    Ivr(Name),
+    /// The voicemail box of an extension, where the name is its number; else a box of its own.
     Voicemail(Name),
+    /// Something that is said, and then where that leads.
+    Announcement(Name),
+    /// A conference.
+    Conference(Name),
+    /// Where a schedule leads.
+    Schedule(Name),
+    /// A parking lot.
+    Parking(Name),
     /// A number outside, by the outbound routes, whatever their permission class.
     External(Number),
     /// Nowhere.
@@ -39,14 +53,39 @@ impl Destination {
     /// The object that it names, if it names one.
     pub fn target(&self) -> Option<(Kind, &Name)> {
         match self {
+            Self::Voicemail(name) if !name.as_str().bytes().all(|b| b.is_ascii_digit()) => Some((Kind::Mailbox, name)),
             Self::Extension(name) | Self::Voicemail(name) => Some((Kind::Extension, name)),
             Self::Group(name) => Some((Kind::ExtensionGroup, name)),
+            Self::Queue(name) => Some((Kind::Queue, name)),
+            Self::Tree(name) => Some((Kind::RingTree, name)),
+            Self::Ivr(name) => Some((Kind::Ivr, name)),
+            Self::Announcement(name) => Some((Kind::Announcement, name)),
+            Self::Conference(name) => Some((Kind::Conference, name)),
+            Self::Schedule(name) => Some((Kind::Schedule, name)),
+            Self::Parking(name) => Some((Kind::ParkingLot, name)),
             Self::External(_) | Self::Hangup(_) => None,
         }
     }
 }
 
-const FORMS: [&str; 5] = ["extension", "group", "voicemail", "external", "hangup"];
+/// What stands before the slash, with a name that stands behind it.
+const NAMED: [(&str, &str); 10] = [
+    ("extension", "1001"),
+    ("group", "sales"),
+    ("queue", "support"),
+    ("tree", "escalation"),
+    ("ivr", "main"),
+    ("voicemail", "1001"),
+    ("announcement", "closed"),
+    ("conference", "8000"),
+    ("schedule", "office"),
+    ("parking", "main"),
+];
+
+/// Every destination, for whoever wrote none.
+const ALL: &str = "one of `extension/1001`, `group/sales`, `queue/support`, `tree/escalation`, `ivr/main`, `voicemail/1001`, \
+    `announcement/closed`, `conference/8000`, `schedule/office`, `parking/main`, `external/+551140028922`, `hangup`, `hangup/busy`, \
+    `hangup/congestion`";
 
 impl FromStr for Destination {
     type Err = Refused;
@@ -57,14 +96,21 @@ impl FromStr for Destination {
                 Refused(format!(
                     "`{}` names no {what}\nwrite `{form}/` and its name, as in `{form}/{}`",
                     text.escape_debug(),
-                    if form == "group" { "sales" } else { "1001" }
+                    NAMED.iter().find(|(own, _)| *own == form).map_or("main", |(_, example)| example)
                 ))
             })
         };
         match form {
             "extension" => Ok(Self::Extension(named("extension")?)),
             "group" => Ok(Self::Group(named("group")?)),
+            "queue" => Ok(Self::Queue(named("queue")?)),
+            "tree" => Ok(Self::Tree(named("tree")?)),
+            "ivr" => Ok(Self::Ivr(named("menu")?)),
             "voicemail" => Ok(Self::Voicemail(named("box")?)),
+            "announcement" => Ok(Self::Announcement(named("announcement")?)),
+            "conference" => Ok(Self::Conference(named("conference")?)),
+            "schedule" => Ok(Self::Schedule(named("schedule")?)),
+            "parking" => Ok(Self::Parking(named("parking lot")?)),
             "external" => Ok(Self::External(name.parse()?)),
             "hangup" => match name {
                 "" => Ok(Self::Hangup(Hangup::Normal)),
@@ -81,10 +127,10 @@ impl FromStr for Destination {
                     && text.bytes().all(|b| b.is_ascii_digit())
                 {
                     format!("did you mean `extension/{text}`?")
-                } else if let Some(near) = nearest(form, FORMS) {
+                } else if let Some(near) = nearest(form, NAMED.iter().map(|(form, _)| *form).chain(["external", "hangup"])) {
                     format!("did you mean `{near}/{name}`?")
                 } else {
-                    "one of `extension/1001`, `group/sales`, `voicemail/1001`, `external/+551140028922`, `hangup`, `hangup/busy`, `hangup/congestion`".into()
+                    ALL.into()
                 };
                 refuse(format!("`{}` is not a destination", text.escape_debug()), help)
             }
@@ -97,7 +143,14 @@ impl fmt::Display for Destination {
         match self {
             Self::Extension(name) => write!(f, "extension/{name}"),
             Self::Group(name) => write!(f, "group/{name}"),
+            Self::Queue(name) => write!(f, "queue/{name}"),
+            Self::Tree(name) => write!(f, "tree/{name}"),
+            Self::Ivr(name) => write!(f, "ivr/{name}"),
             Self::Voicemail(name) => write!(f, "voicemail/{name}"),
+            Self::Announcement(name) => write!(f, "announcement/{name}"),
+            Self::Conference(name) => write!(f, "conference/{name}"),
+            Self::Schedule(name) => write!(f, "schedule/{name}"),
+            Self::Parking(name) => write!(f, "parking/{name}"),
             Self::External(number) => write!(f, "external/{number}"),
             Self::Hangup(Hangup::Normal) => f.write_str("hangup"),
             Self::Hangup(Hangup::Busy) => f.write_str("hangup/busy"),
@@ -107,9 +160,9 @@ impl fmt::Display for Destination {
 }
 
 text_value!(Destination, "Destination", "a destination", {
-    "pattern": r"^((extension|group|voicemail|external)/\+?[a-z0-9-]+|hangup(/(busy|congestion))?)$",
-    "examples": ["extension/1001", "group/sales", "voicemail/1001", "external/+551140028922", "hangup/busy"],
-    "description": "Where a call goes: `extension/1001`, `group/sales`, `voicemail/1001`, `external/+551140028922`, `hangup`, `hangup/busy`, `hangup/congestion`."
+    "pattern": r"^((extension|group|queue|tree|ivr|voicemail|announcement|conference|schedule|parking|external)/\+?[a-z0-9-]+|hangup(/(busy|congestion))?)$",
+    "examples": ["extension/1001", "group/sales", "queue/support", "ivr/main", "voicemail/1001", "external/+551140028922", "hangup/busy"],
+    "description": "Where a call goes: `extension/1001`, `group/sales`, `queue/support`, `tree/escalation`, `ivr/main`, `voicemail/1001`, `announcement/closed`, `conference/8000`, `schedule/office`, `parking/main`, `external/+551140028922`, `hangup`, `hangup/busy`, `hangup/congestion`."
 });
 
 /// Who calls: a number, a prefix as `+35191*`, `anonymous`, or an Asterisk pattern as `_+3519XXXXXXX`.

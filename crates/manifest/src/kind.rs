@@ -13,6 +13,7 @@ use crate::de;
 use crate::diagnostic::nearest;
 use crate::effective::Wanted;
 use crate::secret::Secret;
+use crate::sound::Audio;
 use crate::text::{Name, Refused, refuse, text_value};
 use crate::yaml::Node;
 
@@ -30,6 +31,11 @@ pub trait Spec:
 
     /// Its secrets, by the path of their field below `spec`. A secret of a part that is turned off is left out.
     fn secrets(&self) -> Vec<(String, &Secret)> {
+        Vec::new()
+    }
+
+    /// Its files of audio, by the path of their field below `spec`.
+    fn audio(&self) -> Vec<(String, &Audio)> {
         Vec::new()
     }
 
@@ -125,6 +131,11 @@ macro_rules! kinds {
             pub fn secrets(&self) -> Vec<(String, &Secret)> {
                 match self { $(Self::$Kind(spec) => spec.secrets(),)* }
             }
+
+            /// Its files of audio, by the path of their field below `spec`.
+            pub fn audio(&self) -> Vec<(String, &Audio)> {
+                match self { $(Self::$Kind(spec) => spec.audio(),)* }
+            }
         }
 
         /// A whole system: every object, by kind and name. A copy shares its objects: one of ten thousand that differs costs one.
@@ -172,6 +183,16 @@ macro_rules! kinds {
                 match kind { $(Kind::$Kind => self.$field.keys().collect(),)* }
             }
 
+            /// Every file of audio, with the object that names it and the path of its field below `spec`.
+            pub fn audio(&self) -> impl Iterator<Item = (ObjectRef, String, &Audio)> {
+                let all = std::iter::empty();
+                $(let all = all.chain(self.$field.iter().flat_map(|(name, object)| {
+                    let own = object.spec.audio().into_iter();
+                    own.map(|(path, audio)| (ObjectRef::new(Kind::$Kind, name.clone()), path, audio))
+                }));)*
+                all
+            }
+
             /// How many objects there are of all kinds.
             pub fn len(&self) -> usize {
                 0 $(+ self.$field.len())*
@@ -199,6 +220,18 @@ kinds! {
     Carrier, carriers, "carrier", "carriers", "car", "A trunk to the telephone network or another system.";
     OutboundRoute, routes, "route", "routes", "rt", "Which dialled numbers go out by which carriers, and who may dial them.";
     Did, dids, "did", "dids", "did", "A number that callers dial from outside, and where its calls go.";
+    BlockFilter, filters, "filter", "filters", "blk", "Who may not call: numbers, prefixes, patterns, each for as long as it says.";
+    Ivr, ivrs, "ivr", "ivrs", "ivr", "A menu: a flow of named nodes that callers walk by keys, hours and numbers.";
+    RingTree, trees, "tree", "trees", "tree", "What rings, and what then, up to three levels deep.";
+    Queue, queues, "queue", "queues", "q", "Callers wait for whoever is free of its members.";
+    Mailbox, mailboxes, "mailbox", "mailboxes", "box", "A voicemail box that many share.";
+    Announcement, announcements, "announcement", "announcements", "ann", "Something that is said to callers.";
+    HoldMusic, music, "music", "music", "moh", "What callers hear while they wait.";
+    Soundboard, soundboards, "soundboard", "soundboards", "snd", "Clips that agents play into calls.";
+    ParkingLot, parking, "parking", "parking", "lot", "Where calls are parked, and taken by dialling a slot's number.";
+    Conference, conferences, "conference", "conferences", "conf", "A room in which callers speak with each other.";
+    BreakCode, break_codes, "break", "breaks", "brk", "Why an agent takes a break.";
+    Disposition, dispositions, "disposition", "dispositions", "disp", "What became of a call.";
 }
 
 impl Catalog {

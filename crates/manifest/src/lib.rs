@@ -19,6 +19,7 @@ mod patterns;
 mod record;
 mod schema;
 mod secret;
+mod sound;
 mod source;
 mod table;
 mod text;
@@ -41,10 +42,11 @@ pub use secret::{
     Secret, make as make_secret, value_error as secret_error, value_error_at as secret_error_at,
     weakness as secret_weakness,
 };
+pub use sound::{Audio, CONTENT_DIGITS, Prompt};
 pub use source::{Position, Source, Span, Table};
 pub use table::{COVER, Entry, Grid, cover, grid, grid_of, is_secret, is_secret_path, is_table, mask};
 pub use text::{
     Codec, DisplayName, Duration, Email, Endpoint, FeatureCode, FilePath, Host, Name, Network, Number, Pattern,
     Permission, Place, Prefix, Refused, Text, TimeZone,
 };
-pub use time::{Date, Days, Hours, YearDay};
+pub use time::{Date, Days, Hours, Yearly};

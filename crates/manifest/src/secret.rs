@@ -160,10 +160,14 @@ pub fn value_error(value: &str) -> Option<String> {
     None
 }
 
+/// Whether a field's secret is typed on a telephone, by its path.
+fn is_pin(path: &str) -> bool {
+    path.rsplit('.').next().is_some_and(|field| field == "pin" || field == "adminPin")
+}
+
 /// Why a value cannot be the secret of a field, by the field's path: a PIN is typed on a telephone.
 pub fn value_error_at(path: &str, value: &str) -> Option<String> {
-    let pin = path.rsplit('.').next() == Some("pin");
-    if pin && !((4..=10).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit())) {
+    if is_pin(path) && !((4..=10).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit())) {
         return Some("a PIN has 4 to 10 digits\nit is typed on a telephone".into());
     }
     value_error(value)
@@ -206,8 +210,7 @@ const PIN_DIGITS: usize = 6;
 ///
 /// What `random` says.
 pub fn make<E>(path: &str, mut random: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<String, E> {
-    let pin = path.rsplit('.').next() == Some("pin");
-    let (letters, length) = if pin { (&b"0123456789"[..], PIN_DIGITS) } else { (LETTERS, LENGTH) };
+    let (letters, length) = if is_pin(path) { (&b"0123456789"[..], PIN_DIGITS) } else { (LETTERS, LENGTH) };
     // Bytes past the last whole multiple would make the first letters likelier.
     let fair = 256 - 256 % letters.len();
     let mut text = String::with_capacity(length);

@@ -245,6 +245,18 @@ fn example(kind: Kind) -> &'static str {
         Kind::Carrier => include_str!("../../examples/carrier.yaml"),
         Kind::OutboundRoute => include_str!("../../examples/route.yaml"),
         Kind::Did => include_str!("../../examples/did.yaml"),
+        Kind::BlockFilter => include_str!("../../examples/filter.yaml"),
+        Kind::Ivr => include_str!("../../examples/ivr.yaml"),
+        Kind::RingTree => include_str!("../../examples/tree.yaml"),
+        Kind::Queue => include_str!("../../examples/queue.yaml"),
+        Kind::Mailbox => include_str!("../../examples/mailbox.yaml"),
+        Kind::Announcement => include_str!("../../examples/announcement.yaml"),
+        Kind::HoldMusic => include_str!("../../examples/music.yaml"),
+        Kind::Soundboard => include_str!("../../examples/soundboard.yaml"),
+        Kind::ParkingLot => include_str!("../../examples/parking.yaml"),
+        Kind::Conference => include_str!("../../examples/conference.yaml"),
+        Kind::BreakCode => include_str!("../../examples/break.yaml"),
+        Kind::Disposition => include_str!("../../examples/disposition.yaml"),
     }
 }
 

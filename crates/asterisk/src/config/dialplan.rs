@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use md5::{Digest as _, Md5};
 use pbx_manifest::kinds::{OutboundRoute, Recording, Schedule, Strategy};
 use pbx_manifest::{Caller, Catalog, Destination, Kind, Name, ObjectRef, Pattern};
-use pbx_routing::{CallGraph, Dialled, Edge, Node, NodeId, Step, When};
+use pbx_routing::{CallGraph, Dialled, Edge, Node, NodeId, Service, Step, When};
 
 use super::file::{ConfigFile, escape};
 use super::pjsip::{carrier_id, carrier_uri, contact_user};
@@ -36,6 +36,11 @@ pub(super) fn class_context(class: &str) -> String {
 /// The context that a carrier's calls come into.
 pub(super) fn carrier_context(name: &Name) -> String {
     hashed_name("pbx-from-", name)
+}
+
+/// A name as an extension's: Asterisk takes no notice of hyphens there, and `a-b` would be `ab`.
+fn word(name: &Name) -> String {
+    name.as_str().replace('-', "_")
 }
 
 /// Recording, as the channel's variable says it.
@@ -126,7 +131,16 @@ impl Writer<'_> {
                 format!("pbx-extension-{},{name},1", tail(name.as_str(), self.extension_digits))
             }
             NodeId::To(Destination::Group(name)) => format!("{},s,1", hashed_name("pbx-group-", name)),
-            NodeId::To(Destination::Voicemail(name)) => format!("pbx-voicemail,{name},1"),
+            NodeId::To(Destination::Queue(name)) => format!("{},s,1", hashed_name("pbx-queue-", name)),
+            NodeId::To(Destination::Tree(name)) => format!("{},s,1", hashed_name("pbx-tree-", name)),
+            NodeId::Branch(tree, branches) => format!("{},{},1", hashed_name("pbx-tree-", tree), branches.join(".")),
+            NodeId::To(Destination::Ivr(name)) => format!("{},s,1", hashed_name("pbx-ivr-", name)),
+            NodeId::Menu(menu, node) => format!("{},{},1", hashed_name("pbx-ivr-", menu), word(node)),
+            NodeId::To(Destination::Announcement(name)) => format!("pbx-announcement,{},1", word(name)),
+            NodeId::To(Destination::Schedule(name)) => format!("pbx-at,{},1", word(name)),
+            NodeId::To(Destination::Conference(name)) => format!("pbx-conference,{name},1"),
+            NodeId::To(Destination::Parking(name)) => format!("pbx-park,{},1", word(name)),
+            NodeId::To(Destination::Voicemail(name)) => format!("pbx-voicemail,{},1", word(name)),
             NodeId::To(Destination::External(number)) => format!("pbx-external,{number},1"),
             NodeId::To(Destination::Hangup(how)) => format!("pbx-hangup,{},1", how_word(*how)),
         }
@@ -168,15 +182,16 @@ impl Writer<'_> {
         for (number, dialled) in &self.graph.numbers {
             let step = match dialled {
                 Dialled::Node(id) => vec![format!("Goto({})", self.target(id))],
-                Dialled::OwnVoicemail => vec![
+                Dialled::Service(Service::Voicemail) => vec![
                     "Set(PBX_NODE=voicemail)".into(),
                     "Answer()".into(),
                     format!("VoiceMailMain(${{FILTER(0-9,${{CHANNEL(endpoint)}})}}@{})", voicemail::CONTEXT),
                     "Hangup()".into(),
                 ],
-                Dialled::EchoTest => {
+                Dialled::Service(Service::EchoTest) => {
                     vec!["Set(PBX_NODE=echo)".into(), "Answer()".into(), "Echo()".into(), "Hangup()".into()]
                 }
+                _ => continue,
             };
             self.file.exten(number, &step);
         }

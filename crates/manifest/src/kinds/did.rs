@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::queue::hours;
 use super::yes;
 use crate::check::{Checker, repeated};
 use crate::dest::{Caller, Destination};
@@ -33,6 +34,9 @@ pub struct Did {
     /// The carrier whose calls are accepted for it. Default: any carrier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carrier: Option<Name>,
+    /// Callers who are not let in, before all else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_filter: Option<Name>,
     /// Callers who go elsewhere; the first rule that matches counts, before the schedule.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub callers: Vec<CallerRule>,
@@ -74,6 +78,9 @@ impl Spec for Did {
                     .help("declare the one by which its calls come in, with `kind: Carrier`"),
             );
         }
+        if let Some(filter) = &self.block_filter {
+            checker.reference("spec.blockFilter", Kind::BlockFilter, filter);
+        }
         for (at, rule) in self.callers.iter().enumerate() {
             checker.destination(&format!("spec.callers[{at}].destination"), &rule.destination);
         }
@@ -86,26 +93,7 @@ impl Spec for Did {
             );
         }
         checker.destination("spec.destination", &self.destination);
-        match (&self.schedule, &self.after_hours) {
-            (Some(schedule), Some(destination)) => {
-                checker.reference("spec.schedule", Kind::Schedule, schedule);
-                checker.destination("spec.afterHours", destination);
-            }
-            (Some(schedule), None) => {
-                checker.reference("spec.schedule", Kind::Schedule, schedule);
-                checker.add(
-                    "spec.schedule",
-                    Diagnostic::error("missing-field", "where do calls go when the schedule is closed?")
-                        .help("add `afterHours: voicemail/…`, or `afterHours: hangup` to end them"),
-                );
-            }
-            (None, Some(_)) => checker.add(
-                "spec.afterHours",
-                Diagnostic::error("missing-field", "`afterHours` without a `schedule` never happens")
-                    .help("add `schedule: …`, or remove `afterHours`"),
-            ),
-            (None, None) => {}
-        }
+        hours(checker, self.schedule.as_ref(), self.after_hours.as_ref(), "afterHours");
     }
 
     fn enabled(&self) -> bool {

@@ -6,13 +6,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
+use super::mailbox::{Greetings, limits};
 use super::{Transport, yes};
 use crate::check::Checker;
 use crate::dest::Destination;
 use crate::diagnostic::Diagnostic;
 use crate::kind::{Catalog, Kind, Spec};
 use crate::secret::{Secret, value_error_at};
-use crate::text::{Codec, DisplayName, Duration, Email, Name, Network, Number, Permission, Refused, Text, refuse};
+use crate::sound::Audio;
+use crate::text::{Codec, DisplayName, Duration, Email, Name, Network, Number, Permission, Refused, Text, TimeZone, refuse};
 
 /// What others see when this telephone calls.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -83,6 +85,24 @@ pub struct Voicemail {
     pub delete_after_mail: Option<bool>,
     /// What its owner types to hear messages: 4 to 10 digits. Default: generated.
     pub pin: Secret,
+    /// What callers hear before the tone. Default: Asterisk's own sentence, or what was recorded by telephone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub greeting: Option<Audio>,
+    /// What they hear for special reasons.
+    pub greetings: Greetings,
+    /// The zone of the times that are said and mailed. Default: the settings'.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<TimeZone>,
+    /// How many messages it holds, 1 to 9999. Default: 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 9999))]
+    pub max_messages: Option<u32>,
+    /// How long a message may be, `1s` to `1h`. Default: as `voicemail.conf` has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<Duration>,
+    /// Where callers go who press 0 while they are greeted. Default: 0 does nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<Destination>,
 }
 
 /// What the voicemail boxes of a profile's extensions share.
@@ -149,6 +169,12 @@ macro_rules! with_shared_fields {
             /// The language of spoken prompts, as `en` or `pt-br`. Default: the settings'.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub language: Option<Name>,
+            /// Telephones with the same name here take each other's calls by the code of `pickup`. Default: none.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub pickup_group: Option<Name>,
+            /// What is played to those that it puts on hold. Default: Asterisk's own music.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub hold_music: Option<Name>,
         }
     };
 }
@@ -248,6 +274,10 @@ pub struct Phone<'c> {
     pub record: Recording,
     /// The language of prompts, where one is named.
     pub language: Option<&'c Name>,
+    /// Whose calls it may take, and who may take its.
+    pub pickup_group: Option<&'c Name>,
+    /// What is played to those that it puts on hold.
+    pub hold_music: Option<&'c Name>,
     /// The number shown outside.
     pub outside_number: Option<&'c Number>,
     /// The name shown.
@@ -286,6 +316,8 @@ impl Phone<'_> {
         put("ringTimeout", &|| json!(self.ring_timeout));
         put("record", &|| json!(self.record));
         put("language", &|| json!(self.language));
+        put("pickupGroup", &|| json!(self.pickup_group));
+        put("holdMusic", &|| json!(self.hold_music));
         put("voicemail", &|| {
             json!({
                 "enabled": self.voicemail,
@@ -340,6 +372,8 @@ impl Catalog {
             record: either!(record).copied().unwrap_or_default(),
             language: either!(language)
                 .or_else(|| self.settings.values().next().and_then(|settings| settings.spec.language.as_ref())),
+            pickup_group: either!(pickup_group),
+            hold_music: either!(hold_music),
             outside_number: either!(caller_id.number),
             display_name: either!(caller_id.name).or(spec.display_name.as_ref()),
             voicemail: either!(voicemail.enabled).copied().unwrap_or(false),
@@ -385,6 +419,9 @@ macro_rules! check_shared {
                 "spec.qualify",
                 Diagnostic::error("range", format!("`{qualify}` is out of range")).help("from `0s` (never) to `1d`"),
             );
+        }
+        if let Some(music) = &spec.hold_music {
+            checker.reference("spec.holdMusic", Kind::HoldMusic, music);
         }
         for (at, permission) in spec.permissions.iter().flatten().enumerate() {
             known_permission(checker, &format!("spec.permissions[{at}]"), permission);
@@ -460,6 +497,10 @@ impl Spec for Extension {
             checker.destination("spec.noAnswer", destination);
             to_itself(checker, "spec.noAnswer", name, destination);
         }
+        limits(checker, "spec.voicemail", self.voicemail.max_messages, self.voicemail.max_length);
+        if let Some(operator) = &self.voicemail.operator {
+            checker.destination("spec.voicemail.operator", operator);
+        }
         if let Secret::Literal(pin) = &self.voicemail.pin
             && value_error_at("pin", pin).is_some()
         {
@@ -510,6 +551,12 @@ impl Spec for Extension {
                 .help("add `email`, or set `deleteAfterMail: false`"),
             );
         }
+    }
+
+    fn audio(&self) -> Vec<(String, &Audio)> {
+        let own = self.voicemail.greeting.iter().map(|audio| ("voicemail.greeting".to_owned(), audio));
+        let special = self.voicemail.greetings.audio().map(|(field, audio)| (format!("voicemail.{field}"), audio));
+        own.chain(special).collect()
     }
 
     fn secrets(&self) -> Vec<(String, &Secret)> {

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::yes;
 use crate::check::{Checker, repeated};
+use crate::dest::Destination;
 use crate::diagnostic::Diagnostic;
 use crate::kind::Spec;
 use crate::text::{Name, Text, TimeZone};
-use crate::time::{Date, Days, Hours, YearDay};
+use crate::time::{Date, Days, Hours, Yearly, minute_of};
 
 /// How many stretches of open hours a day may have: one begins every half an hour.
 const MOST_HOURS: usize = 48;
@@ -32,9 +33,9 @@ pub struct ClosedDay {
     /// Once: year, month and day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub date: Option<Date>,
-    /// Every year: month and day.
+    /// Every year: a date as `12-25`, a day counted from Easter as `easter-2`, or a weekday as `last mon may`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub yearly: Option<YearDay>,
+    pub yearly: Option<Yearly>,
     /// What it is called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Text>,
@@ -62,9 +63,15 @@ pub struct Schedule {
     pub time_zone: Option<TimeZone>,
     /// When it is open.
     pub open: Vec<OpenHours>,
-    /// Days that are closed all day.
+    /// Days that are closed all day; what begins on one does not run over its midnight either.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub closed: Vec<ClosedDay>,
+    /// Where calls go that are sent to the schedule itself while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<Destination>,
+    /// Where they go while it is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_hours: Option<Destination>,
 }
 
 /// What a schedule says of an instant.
@@ -83,11 +90,22 @@ impl Schedule {
             return ScheduleState::Open;
         }
         let local = instant.to_zoned(zone.rules());
-        let open = !self.closed.iter().any(|day| day.contains(local.date()))
-            && self.open.iter().any(|hours| {
-                hours.days.contains(local.weekday()) && hours.hours.iter().any(|hours| hours.contains(local.time()))
-            });
-        if open { ScheduleState::Open } else { ScheduleState::Closed }
+        let (today, minute) = (local.date(), minute_of(local.time()));
+        let closed = |date: jiff::civil::Date| self.closed.iter().any(|day| day.contains(date));
+        // A closed day is closed from midnight to midnight, whatever has begun the day before.
+        if closed(today) {
+            return ScheduleState::Closed;
+        }
+        let on = |date: jiff::civil::Date| {
+            let open = self.open.iter().filter(move |open| open.days.contains(date.weekday()));
+            open.flat_map(|open| &open.hours)
+        };
+        let begun = || {
+            today.yesterday().is_ok_and(|yesterday| {
+                on(yesterday).any(|hours| hours.over_midnight().is_some_and(|until| minute < until)) && !closed(yesterday)
+            })
+        };
+        if on(today).any(|hours| hours.contains(minute)) || begun() { ScheduleState::Open } else { ScheduleState::Closed }
     }
 }
 
@@ -116,7 +134,7 @@ impl Spec for Schedule {
             }
             for (index, hours) in open.hours.iter().enumerate() {
                 if let Some(other) =
-                    open.hours[..index].iter().find(|other| other.from < hours.until && hours.from < other.until)
+                    open.hours[..index].iter().find(|other| other.from < hours.end() && hours.from < other.end())
                 {
                     checker.add(
                         &format!("spec.open[{at}].hours[{index}]"),
@@ -125,6 +143,18 @@ impl Spec for Schedule {
                     );
                 }
             }
+        }
+        for (field, way) in [("destination", &self.destination), ("afterHours", &self.after_hours)] {
+            if let Some(way) = way {
+                checker.destination(&format!("spec.{field}"), way);
+            }
+        }
+        if let (Some(_), None) | (None, Some(_)) = (&self.destination, &self.after_hours) {
+            checker.add(
+                "spec",
+                Diagnostic::error("missing-field", "`destination` and `afterHours` need each other")
+                    .help("add the other one: where calls go while it is closed, or open"),
+            );
         }
         for (at, day) in self.closed.iter().enumerate() {
             let wrong = match (day.date, day.yearly) {
@@ -139,7 +169,7 @@ impl Spec for Schedule {
         }
         let days = self.closed.iter().enumerate();
         let dates: Vec<(usize, Date)> = days.clone().filter_map(|(at, day)| Some((at, day.date?))).collect();
-        let yearly: Vec<(usize, YearDay)> = days.filter_map(|(at, day)| Some((at, day.yearly?))).collect();
+        let yearly: Vec<(usize, Yearly)> = days.filter_map(|(at, day)| Some((at, day.yearly?))).collect();
         for (at, date) in repeated(dates.iter().map(|(_, date)| date)).into_iter().map(|at| dates[at]) {
             twice(checker, &format!("spec.closed[{at}].date"), &date);
         }

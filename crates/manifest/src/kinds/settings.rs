@@ -124,25 +124,68 @@ impl Default for Transports {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct FeatureCodes {
-    /// To one's own voicemail box.
+    /// To one's own voicemail box; with the number of a shared box behind it, to that one.
     pub voicemail: FeatureCode,
     /// Hears back what is said.
     pub echo_test: FeatureCode,
+    /// Logs in to the queues that one is a member of.
+    pub queue_login: FeatureCode,
+    /// Logs out of them.
+    pub queue_logout: FeatureCode,
+    /// Takes a break in them, with the number of a break code behind it for a reason; dialled during a break, ends it.
+    pub queue_pause: FeatureCode,
+    /// Takes a call that rings in one's pickup group; with an extension behind it, the one that rings there.
+    pub pickup: FeatureCode,
+    /// Turns do not disturb on, and off again.
+    pub do_not_disturb: FeatureCode,
+    /// Forwards every call to the number behind it; alone, no longer.
+    pub call_forward: FeatureCode,
+    /// Finds an extension by its owner's name.
+    pub directory: FeatureCode,
     /// During a call: starts and stops its recording.
     pub record: FeatureCode,
+    /// During a call: parks it.
+    pub park: FeatureCode,
 }
 
 impl Default for FeatureCodes {
     fn default() -> Self {
         let code = |text: &str| text.parse().unwrap_or_else(|_| unreachable!("a code"));
-        Self { voicemail: code("*97"), echo_test: code("*43"), record: code("*1") }
+        Self {
+            voicemail: code("*97"),
+            echo_test: code("*43"),
+            queue_login: code("*45"),
+            queue_logout: code("*44"),
+            queue_pause: code("*46"),
+            pickup: code("*8"),
+            do_not_disturb: code("*78"),
+            call_forward: code("*72"),
+            directory: code("*411"),
+            record: code("*1"),
+            park: code("*2"),
+        }
     }
 }
 
 impl FeatureCodes {
     /// Every code that is dialled as a number, by its field.
-    pub fn all(&self) -> [(&'static str, &FeatureCode); 2] {
-        [("voicemail", &self.voicemail), ("echoTest", &self.echo_test)]
+    pub fn all(&self) -> [(&'static str, &FeatureCode); 9] {
+        [
+            ("voicemail", &self.voicemail),
+            ("echoTest", &self.echo_test),
+            ("queueLogin", &self.queue_login),
+            ("queueLogout", &self.queue_logout),
+            ("queuePause", &self.queue_pause),
+            ("pickup", &self.pickup),
+            ("doNotDisturb", &self.do_not_disturb),
+            ("callForward", &self.call_forward),
+            ("directory", &self.directory),
+        ]
+    }
+
+    /// Whether digits may be dialled behind the code of a field.
+    pub fn takes_digits(field: &str) -> bool {
+        ["voicemail", "queuePause", "pickup", "callForward"].contains(&field)
     }
 }
 
@@ -257,6 +300,17 @@ impl Spec for Settings {
                     &format!("spec.featureCodes.{field}"),
                     Diagnostic::error("number-taken", format!("`{code}` is already the code of `{other}`"))
                         .help("choose another one"),
+                );
+            }
+            // What is dialled behind one code must not be another.
+            let behind = |own: &FeatureCode, other: &FeatureCode| other.as_str().strip_prefix(own.as_str()).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+            if FeatureCodes::takes_digits(field)
+                && let Some((other, its)) = codes.iter().find(|(_, other)| behind(code, other))
+            {
+                checker.add(
+                    &format!("spec.featureCodes.{field}"),
+                    Diagnostic::error("number-taken", format!("`{its}`, the code of `{other}`, begins with `{code}`, behind which digits are dialled"))
+                        .help("choose codes of which none begins with another"),
                 );
             }
         }
