@@ -56,7 +56,9 @@ impl Broken {
     pub fn help(&self) -> &'static str {
         match self {
             Self::NotAudio("a pointer to a file in Git LFS") => "`git lfs pull` brings the file itself",
-            Self::Empty | Self::CutShort(_) | Self::Damaged { .. } => "copy or export it again; does it play to its end elsewhere?",
+            Self::Empty | Self::CutShort(_) | Self::Damaged { .. } => {
+                "copy or export it again; does it play to its end elsewhere?"
+            }
             Self::NotAudio(_) | Self::Unknown(_) | Self::NoSound | Self::Odd(_) => {
                 "what can be read: MP3, WAV, FLAC, Ogg Vorbis, M4A and AAC"
             }
@@ -65,7 +67,9 @@ impl Broken {
             }
             Self::Protected => "export it from where it plays as WAV or MP3, if its licence lets callers hear it",
             Self::TooLong => "cut it; hold music begins again at its end, and may be several files",
-            Self::TooLarge => "as FLAC it is half as large, as MP3 a tenth, and no telephone lets one hear the difference",
+            Self::TooLarge => {
+                "as FLAC it is half as large, as MP3 a tenth, and no telephone lets one hear the difference"
+            }
         }
     }
 }

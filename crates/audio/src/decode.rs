@@ -126,7 +126,8 @@ fn read(bytes: &[u8], container: Container) -> Result<Heard, Broken> {
     let track = reader.default_track(TrackType::Audio).ok_or(Broken::NoSound)?;
     let id = track.id;
     let promised = track.num_frames.filter(|_| !unsaid(bytes, container));
-    let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio()).ok_or(Broken::NoSound)?.clone();
+    let parameters =
+        track.codec_params.as_ref().and_then(|parameters| parameters.audio()).ok_or(Broken::NoSound)?.clone();
     if let Some(promised) = promised
         && container != Container::Mp4
         && parameters.sample_rate.is_some_and(|rate| time(promised, rate) > LONGEST)
@@ -146,7 +147,9 @@ fn read(bytes: &[u8], container: Container) -> Result<Heard, Broken> {
             Ok(Some(packet)) => packet,
             Ok(None) => break,
             // How much is missing is told below.
-            Err(Error::IoError(error)) if error.kind() == UnexpectedEof && promised.is_some() && sink.is_some() => break,
+            Err(Error::IoError(error)) if error.kind() == UnexpectedEof && promised.is_some() && sink.is_some() => {
+                break;
+            }
             Err(error) => return Err(broken(&error, at)),
         };
         if packet.track_id != id {

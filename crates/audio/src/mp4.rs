@@ -106,7 +106,11 @@ fn edited(moov: &[u8], trak: &[u8]) -> Option<Track> {
     // Within the movie's own tick, the track's length is the exact one.
     let all = either(child(trak, &[b"mdia", b"mdhd"])?, 16, 24)?.saturating_sub(start);
     let exact = all.abs_diff(length) <= own.checked_div(whole)? + 1;
-    Some(Track { skip: start, length: Some(if exact { all } else { length }).filter(|length| *length > 0), lossless: false })
+    Some(Track {
+        skip: start,
+        length: Some(if exact { all } else { length }).filter(|length| *length > 0),
+        lossless: false,
+    })
 }
 
 /// A codec as people call it.

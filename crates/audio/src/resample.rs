@@ -78,7 +78,11 @@ impl Resampler {
     }
 
     /// The resampled samples, as long as those that were taken.
-    #[expect(clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a count of samples, at most some hundred millions")]
+    #[expect(
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a count of samples, at most some hundred millions"
+    )]
     pub(crate) fn end(mut self) -> Vec<f32> {
         let length = (self.taken as f64 * self.ratio).round() as usize;
         while self.made.len() < length && self.fft.is_some() {

@@ -69,7 +69,13 @@ fn every_format_is_heard_as_it_was_and_as_loud_as_all_others() {
         let about = recording.about();
         assert_eq!(&about.format, format, "{name}");
         // What has no place to say how much of its frames is padding plays that, too.
-        let pads = if *name == "tone.aac" { 0.05 } else if *name == "tone-adpcm.wav" { 0.1 } else { 0.001 };
+        let pads = if *name == "tone.aac" {
+            0.05
+        } else if *name == "tone-adpcm.wav" {
+            0.1
+        } else {
+            0.001
+        };
         let length = about.duration.as_secs_f64();
         assert!((1.0 - 0.001..1.0 + pads).contains(&length), "{name}: {length}");
         for (wav, rate) in [(recording.narrow(), NARROW), (recording.wide(), WIDE)] {
@@ -86,9 +92,8 @@ fn every_format_is_heard_as_it_was_and_as_loud_as_all_others() {
 
 #[test]
 fn what_a_narrow_telephone_cannot_carry_does_not_fold_into_it() {
-    let file = wav(48_000, 2, 1.0, |time, _| {
-        0.1 * sine(1000.0, time) + 0.1 * sine(5000.0, time) + 0.1 * sine(10_000.0, time)
-    });
+    let file =
+        wav(48_000, 2, 1.0, |time, _| 0.1 * sine(1000.0, time) + 0.1 * sine(5000.0, time) + 0.1 * sine(10_000.0, time));
     let recording = Recording::read(&file).unwrap();
     let (narrow, wide) = (samples(&recording.narrow(), NARROW), samples(&recording.wide(), WIDE));
     let (narrow, wide) = (&narrow[2000..6000], &wide[4000..12_000]);
@@ -131,10 +136,7 @@ fn what_is_cut_short_is_told_so() {
         assert!(matches!(told, Broken::CutShort(_) | Broken::Damaged { .. }), "{name}: {told}");
     }
     let whole = wav(8000, 1, 1.0, |time, _| 0.3 * sine(440.0, time));
-    assert_eq!(
-        Recording::read(&whole[..8044]).unwrap_err().to_string(),
-        "it is cut short: 0.5 s of 1.0 s are there"
-    );
+    assert_eq!(Recording::read(&whole[..8044]).unwrap_err().to_string(), "it is cut short: 0.5 s of 1.0 s are there");
     // A program that writes to a pipe does not know the length when it writes the header.
     for unknown in [0x7fff_f000_u32, u32::MAX] {
         let mut piped = whole.clone();
