@@ -59,7 +59,7 @@ pub fn name_of(path: &Path) -> String {
 
 /// Reads a file, or says why it cannot be read: what is wrong, and below it what to do.
 pub fn bytes(path: &Path) -> Result<Vec<u8>, String> {
-    let shown = path.display();
+    let shown = path.strip_prefix(".").unwrap_or(path).display();
     let refused = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => format!("there is no file `{shown}`"),
         std::io::ErrorKind::PermissionDenied => format!("`{shown}` may not be read by you"),
@@ -67,10 +67,7 @@ pub fn bytes(path: &Path) -> Result<Vec<u8>, String> {
     };
     let about = fs_err::metadata(path).map_err(refused)?;
     if about.is_dir() {
-        return Err(format!(
-            "`{shown}` is a folder\nfor all files in it, write `{}/*.mp3` where a list is taken",
-            shown
-        ));
+        return Err(format!("`{shown}` is a folder\nfor all files in it, write `{shown}/*.mp3` where a list is taken"));
     }
     if !about.is_file() {
         return Err(format!("`{shown}` is no file"));
@@ -150,11 +147,7 @@ fn matches(folder: &Path, audio: &Audio) -> Result<Vec<String>, String> {
     }
     names.sort();
     if names.is_empty() {
-        return Err(format!(
-            "no file matches `{}`\na path starts from the folder of its manifest, `{}`",
-            audio.path(),
-            folder.display()
-        ));
+        return Err(format!("no file matches `{}`\na path starts from the folder of its manifest", audio.path()));
     }
     Ok(names)
 }
@@ -348,5 +341,71 @@ impl Drop for Bar {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(folder: &Path, name: &str, text: &str) -> Result<Vec<Document>, Vec<Diagnostic>> {
+        let name = folder.join(name).display().to_string();
+        let sources = if name.ends_with(".csv") {
+            [Source::rows(name, text, pbx_manifest::Table::default())]
+        } else {
+            [Source::new(name, text)]
+        };
+        let mut parsed = pbx_manifest::parse(&sources);
+        assert!(parsed.diagnostics.iter().all(|found| !found.is_error()), "{:?}", parsed.diagnostics);
+        resolve(&sources, &mut parsed.documents).map(|_| parsed.documents)
+    }
+
+    #[test]
+    fn files_are_named_by_their_content_and_globs_become_files() {
+        let folder = tempfile::tempdir().unwrap();
+        fs_err::create_dir(folder.path().join("jazz")).unwrap();
+        for (name, text) in [("b.mp3", "one"), ("a.mp3", "two"), (".hidden.mp3", "three"), ("notes.txt", "four")] {
+            fs_err::write(folder.path().join("jazz").join(name), text).unwrap();
+        }
+        let (one, two) = (pbx_audio::name_of(b"one"), pbx_audio::name_of(b"two"));
+        let known = "intro.mp3@00112233445566778899aabbccddeeff";
+        let text = format!(
+            "apiVersion: pbx/v1\nkind: HoldMusic\nmetadata: {{ name: jazz }}\nspec: {{ files: [{known}, jazz/*.mp3, jazz/b.mp3] }}\n"
+        );
+        let documents = resolved(folder.path(), "a.yaml", &text).unwrap();
+        let files = serde_json::json!([
+            known,
+            format!("jazz/a.mp3@{two}"),
+            format!("jazz/b.mp3@{one}"),
+            format!("jazz/b.mp3@{one}")
+        ]);
+        assert_eq!(documents[0].fields["files"], files);
+        let typed: Vec<String> = documents[0].spec.audio().iter().map(|(_, audio)| audio.to_string()).collect();
+        assert_eq!(serde_json::json!(typed), files);
+        let rows = "kind,name,files\nHoldMusic,jazz,jazz/*.mp3\n";
+        let documents = resolved(folder.path(), "a.csv", rows).unwrap();
+        assert_eq!(
+            documents[0].fields["files"],
+            serde_json::json!([format!("jazz/a.mp3@{two}"), format!("jazz/b.mp3@{one}")])
+        );
+        let text = "apiVersion: pbx/v1\nkind: Soundboard\nmetadata: { name: fun }\nspec: { clips: { clap: { file: jazz/b.mp3 } } }\n";
+        let documents = resolved(folder.path(), "b.yaml", text).unwrap();
+        assert_eq!(documents[0].fields["clips"]["clap"]["file"], format!("jazz/b.mp3@{one}"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_with_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        fs_err::create_dir(folder.path().join("jazz")).unwrap();
+        let told = |name: &str, text: &str| {
+            let found = resolved(folder.path(), name, text).unwrap_err();
+            let at = found[0].position.clone().unwrap();
+            (at.line, at.column, found[0].message.replace(&format!("{}/", folder.path().display()), ""))
+        };
+        let text = "apiVersion: pbx/v1\nkind: Announcement\nmetadata: { name: hi }\nspec:\n  file: hi.mp3\n";
+        assert_eq!(told("a.yaml", text), (5, 9, "there is no file `hi.mp3`".into()));
+        assert_eq!(told("a.yaml", &text.replace("hi.mp3", "jazz")), (5, 9, "`jazz` is a folder".into()));
+        let text = "kind,name,files\nHoldMusic,jazz,jazz/*.mp3\n";
+        assert_eq!(told("a.csv", text), (2, 3, "no file matches `jazz/*.mp3`".into()));
     }
 }
