@@ -101,7 +101,7 @@ pub fn resolve(sources: &[Source], documents: &mut [Document]) -> Result<Vec<Fil
             let place = (document.origin, document.object.clone(), format!("spec.{path}"));
             let named = matches(&folder, audio).and_then(|paths| {
                 paths
-                    .into_iter()
+                    .iter()
                     .map(|called| content(&folder, called, &place, &mut files))
                     .collect::<Result<Vec<_>, _>>()
             });
@@ -155,16 +155,16 @@ fn matches(folder: &Path, audio: &Audio) -> Result<Vec<String>, String> {
 /// A file's name with its content; the file is remembered.
 fn content(
     folder: &Path,
-    called: String,
+    called: &str,
     place: &(Origin, ObjectRef, String),
     files: &mut BTreeMap<PathBuf, File>,
 ) -> Result<String, String> {
-    let path = folder.join(&called);
+    let path = folder.join(called);
     if !files.contains_key(&path) {
         let hash = pbx_audio::name_of(&bytes(&path).map_err(|why| {
             if why.contains('\n') { why } else { format!("{why}\na path starts from the folder of its manifest") }
         })?);
-        files.insert(path.clone(), File { path: path.clone(), called: called.clone(), hash, places: Vec::new() });
+        files.insert(path.clone(), File { path: path.clone(), called: called.to_owned(), hash, places: Vec::new() });
     }
     let Some(file) = files.get_mut(&path) else { return Err(format!("`{called}` is lost")) };
     file.places.push(place.clone());
@@ -350,7 +350,7 @@ mod tests {
 
     fn resolved(folder: &Path, name: &str, text: &str) -> Result<Vec<Document>, Vec<Diagnostic>> {
         let name = folder.join(name).display().to_string();
-        let sources = if name.ends_with(".csv") {
+        let sources = if Path::new(&name).extension().is_some_and(|ending| ending == "csv") {
             [Source::rows(name, text, pbx_manifest::Table::default())]
         } else {
             [Source::new(name, text)]

@@ -203,7 +203,9 @@ pub(crate) fn absent(system: &System, planned: &Planned) -> Vec<Diagnostic> {
 
 /// The same for whoever cannot do anything about it: as warnings.
 pub(crate) fn only_told(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    found.iter_mut().for_each(|diagnostic| diagnostic.severity = pbx_manifest::Severity::Warning);
+    for diagnostic in &mut found {
+        diagnostic.severity = pbx_manifest::Severity::Warning;
+    }
     found
 }
 

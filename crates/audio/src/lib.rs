@@ -7,6 +7,11 @@
 //!
 //! A file is read as a stream: of a recording of an hour, no more is held than its samples at [`WIDE`] (230 MB).
 
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "what becomes a float here are counts of samples and channels, all far below 2^52"
+)]
+
 mod broken;
 mod decode;
 mod loudness;
@@ -15,6 +20,7 @@ mod resample;
 mod sniff;
 mod wav;
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
@@ -27,7 +33,7 @@ pub const NARROW: u32 = 8_000;
 /// The rate of wideband telephones: G.722, and Opus as it is used by most.
 pub const WIDE: u32 = 16_000;
 /// The longest recording that is taken.
-pub const LONGEST: Duration = Duration::from_secs(3600);
+pub const LONGEST: Duration = Duration::from_hours(1);
 /// The largest file that is taken.
 pub const LARGEST: usize = 256 * 1024 * 1024;
 /// How many hex digits of a file's SHA-256 name it.
@@ -40,7 +46,10 @@ pub fn name_of(bytes: &[u8]) -> String {
 
 /// The same, of a SHA-256 that was made piece by piece.
 pub fn named(digest: &[u8]) -> String {
-    digest.iter().take(DIGITS / 2).map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().take(DIGITS / 2).fold(String::new(), |mut name, byte| {
+        let _ = write!(name, "{byte:02x}");
+        name
+    })
 }
 
 /// What a recording was, before it was converted.

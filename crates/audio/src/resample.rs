@@ -88,7 +88,7 @@ impl Resampler {
         while self.made.len() < length && self.fft.is_some() {
             // Silence pushes out what is still in the filter.
             let before = self.made.len() + self.late;
-            let more = self.fft.as_ref().map_or(0, |fft| fft.input_frames_next());
+            let more = self.fft.as_ref().map_or(0, rubato::Resampler::input_frames_next);
             self.waiting.resize(self.waiting.len() + more, 0.0);
             let late = self.late;
             self.work();

@@ -1,5 +1,12 @@
 //! Files as people have them, and what becomes of them. The fixtures are a second of 440 Hz each, as ffmpeg writes it.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "counts of samples, and shares of them"
+)]
+
 use std::time::Duration;
 
 use pbx_audio::{Broken, NARROW, Recording, TARGET, WIDE};
@@ -31,8 +38,8 @@ fn samples(wav: &[u8], rate: u32) -> Vec<f64> {
     assert_eq!((&wav[..4], &wav[8..16], &wav[36..40]), (&b"RIFF"[..], &b"WAVEfmt "[..], &b"data"[..]));
     assert_eq!(&wav[20..24], [1, 0, 1, 0], "PCM, one channel");
     assert_eq!(wav[24..28], rate.to_le_bytes());
-    assert_eq!(wav[40..44], u32::try_from(wav.len() - 44).unwrap().to_le_bytes());
-    assert_eq!(wav[4..8], u32::try_from(wav.len() - 8).unwrap().to_le_bytes());
+    assert_eq!(wav[40..44], (wav.len() as u32 - 44).to_le_bytes());
+    assert_eq!(wav[4..8], (wav.len() as u32 - 8).to_le_bytes());
     wav[44..].chunks_exact(2).map(|two| f64::from(i16::from_le_bytes([two[0], two[1]])) / 32_768.0).collect()
 }
 

@@ -193,7 +193,7 @@ fn together(app: &mut App, mut failures: Vec<Failure>) -> Result<Exit, Failure> 
         app.ui.talk(&failure.message);
         failure.help.into_iter().for_each(|line| {
             if !help.contains(&line) {
-                help.push(line)
+                help.push(line);
             }
         });
     }
@@ -236,7 +236,9 @@ fn upload(args: &Upload, app: &mut App) -> Result<Exit, Failure> {
         all.audio.retain(|view| good.iter().any(|(_, hash)| *hash == view.hash));
         app.ui.json(&all);
     } else if args.output != Format::Json {
-        lines.iter().for_each(|line| app.ui.line(line));
+        for line in &lines {
+            app.ui.line(line);
+        }
         let there = lines.len() - brought.len().min(lines.len());
         if there > 0 {
             let what = show::plural(there, "recording was", "recordings were");
