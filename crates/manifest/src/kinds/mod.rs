@@ -37,7 +37,8 @@ pub use music::{HoldMusic, Order, StreamUrl};
 pub use parking::{ParkingLot, Slots};
 pub use preset::{Preset, PresetFacts};
 pub use queue::{
-    Announce, AutoPause, Comfort, Emptiness, Formula, Queue, QueueDisposition, QueueMember, QueueStrategy, ServiceLevel, Vip,
+    Announce, AutoPause, Comfort, Emptiness, Formula, Queue, QueueDisposition, QueueMember, QueueStrategy,
+    ServiceLevel, Vip,
 };
 pub use route::OutboundRoute;
 pub use schedule::{ClosedDay, OpenHours, Schedule, ScheduleState};

@@ -102,10 +102,15 @@ impl Schedule {
         };
         let begun = || {
             today.yesterday().is_ok_and(|yesterday| {
-                on(yesterday).any(|hours| hours.over_midnight().is_some_and(|until| minute < until)) && !closed(yesterday)
+                on(yesterday).any(|hours| hours.over_midnight().is_some_and(|until| minute < until))
+                    && !closed(yesterday)
             })
         };
-        if on(today).any(|hours| hours.contains(minute)) || begun() { ScheduleState::Open } else { ScheduleState::Closed }
+        if on(today).any(|hours| hours.contains(minute)) || begun() {
+            ScheduleState::Open
+        } else {
+            ScheduleState::Closed
+        }
     }
 }
 
