@@ -1,5 +1,6 @@
 //! The configuration that a system needs: from a catalog, its graph and its secrets to files.
 
+pub mod database;
 mod dialplan;
 mod file;
 mod pjsip;
