@@ -1,6 +1,7 @@
 //! The configuration that a system needs: from a catalog, its graph and its secrets to files.
 
 mod conference;
+pub mod database;
 mod dialplan;
 mod file;
 mod music;
