@@ -7,6 +7,7 @@
 //! `get`, `diff`, `export` and completions follow from these; then render it where its calls go (crate `routing`) or where its
 //! files are made (crate `asterisk`).
 
+mod call_test;
 mod check;
 mod de;
 mod dest;
@@ -26,6 +27,7 @@ mod text;
 mod time;
 mod yaml;
 
+pub use call_test::{At, CallFrom, CallTest, DialString, Expect, Given, Press, TestCall, TestDocument};
 pub use check::{Checker, check, missing_reference};
 pub use dest::{Caller, Destination, Hangup};
 pub use diagnostic::{Diagnostic, Severity, nearest};

@@ -5,7 +5,9 @@
 
 mod build;
 mod check;
+mod field;
 mod outbound;
+pub mod trace;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,6 +16,7 @@ use pbx_manifest::kinds::{Key, Recording, Strategy, Variable};
 use pbx_manifest::{Audio, Caller, Destination, Duration, Hangup, Name, Number, Prompt};
 
 pub use check::{check, check_system};
+pub use field::Field;
 pub use outbound::{Class, Outbound, Try};
 
 /// A step's name: what a real call's channel says of itself, and what a trace prints.

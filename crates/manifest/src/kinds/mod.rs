@@ -40,7 +40,7 @@ pub use queue::{
     Announce, AutoPause, Comfort, Emptiness, Formula, Queue, QueueDisposition, QueueMember, QueueStrategy, ServiceLevel, Vip,
 };
 pub use route::OutboundRoute;
-pub use schedule::{ClosedDay, OpenHours, Schedule, ScheduleState};
+pub use schedule::{ClosedDay, OpenHours, Schedule, ScheduleReason, ScheduleState};
 pub use settings::{FeatureCodes, Ice, Nat, Rtp, Settings, TlsTransport, Transports, Turn, UdpTransport};
 pub use soundboard::{Clip, Soundboard};
 pub use tree::{LastBranch, RingTree, SecondLevel, ThirdLevel};

@@ -75,7 +75,8 @@ pub struct Schedule {
 }
 
 /// What a schedule says of an instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub enum ScheduleState {
     /// Within the opening hours.
     Open,
@@ -83,29 +84,57 @@ pub enum ScheduleState {
     Closed,
 }
 
+/// Why a schedule says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScheduleReason {
+    /// It is turned off, and so always open.
+    Off,
+    /// Open hours hold it: which of `open`, and which of its `hours`.
+    Hours(usize, usize),
+    /// The day is closed: which of `closed`.
+    Day(usize),
+    /// No open hours hold it.
+    Outside,
+}
+
+impl ScheduleReason {
+    /// What it says.
+    pub fn state(self) -> ScheduleState {
+        match self {
+            Self::Off | Self::Hours(..) => ScheduleState::Open,
+            Self::Day(_) | Self::Outside => ScheduleState::Closed,
+        }
+    }
+}
+
 impl Schedule {
     /// What it says of an instant, in the given zone (its own, or the settings').
     pub fn at(&self, instant: Timestamp, zone: &TimeZone) -> ScheduleState {
+        self.reason(instant, zone).state()
+    }
+
+    /// The same, and why.
+    pub fn reason(&self, instant: Timestamp, zone: &TimeZone) -> ScheduleReason {
         if !self.enabled {
-            return ScheduleState::Open;
+            return ScheduleReason::Off;
         }
         let local = instant.to_zoned(zone.rules());
         let (today, minute) = (local.date(), minute_of(local.time()));
-        let closed = |date: jiff::civil::Date| self.closed.iter().any(|day| day.contains(date));
+        let closed = |date: jiff::civil::Date| self.closed.iter().position(|day| day.contains(date));
         // A closed day is closed from midnight to midnight, whatever has begun the day before.
-        if closed(today) {
-            return ScheduleState::Closed;
+        if let Some(at) = closed(today) {
+            return ScheduleReason::Day(at);
         }
-        let on = |date: jiff::civil::Date| {
-            let open = self.open.iter().filter(move |open| open.days.contains(date.weekday()));
-            open.flat_map(|open| &open.hours)
+        let on = |date: jiff::civil::Date, holds: &dyn Fn(Hours) -> bool| {
+            let open = self.open.iter().enumerate().filter(move |(_, open)| open.days.contains(date.weekday()));
+            let mut all = open.flat_map(|(at, open)| open.hours.iter().enumerate().map(move |(index, own)| (at, index, *own)));
+            all.find(|(_, _, own)| holds(*own)).map(|(at, index, _)| ScheduleReason::Hours(at, index))
         };
         let begun = || {
-            today.yesterday().is_ok_and(|yesterday| {
-                on(yesterday).any(|hours| hours.over_midnight().is_some_and(|until| minute < until)) && !closed(yesterday)
-            })
+            let yesterday = today.yesterday().ok().filter(|yesterday| closed(*yesterday).is_none())?;
+            on(yesterday, &|own| own.over_midnight().is_some_and(|until| minute < until))
         };
-        if on(today).any(|hours| hours.contains(minute)) || begun() { ScheduleState::Open } else { ScheduleState::Closed }
+        on(today, &|own| own.contains(minute)).or_else(begun).unwrap_or(ScheduleReason::Outside)
     }
 }
 
