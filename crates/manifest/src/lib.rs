@@ -39,7 +39,7 @@ pub use record::{
     Action, Conflict, Declaration, FieldChange, Meta, ObjectChange, Patch, Record, Records, catalog, changes, fields,
     plain, revise,
 };
-pub use schema::{Explanation, Field, explain, schema, schema_of_all};
+pub use schema::{Explanation, Field, explain, explain_test, schema, schema_of_all, test_schema};
 pub use secret::{
     Secret, make as make_secret, value_error as secret_error, value_error_at as secret_error_at,
     weakness as secret_weakness,

@@ -8,6 +8,7 @@ mod check;
 mod field;
 mod outbound;
 pub mod trace;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -290,6 +291,19 @@ pub enum Service {
 }
 
 impl Service {
+    /// Every one.
+    pub const ALL: [Self; 9] = [
+        Self::Voicemail,
+        Self::EchoTest,
+        Self::QueueLogin,
+        Self::QueueLogout,
+        Self::QueuePause,
+        Self::Pickup,
+        Self::DoNotDisturb,
+        Self::CallForward,
+        Self::Directory,
+    ];
+
     /// What a call's channel says of it.
     pub fn word(self) -> &'static str {
         match self {

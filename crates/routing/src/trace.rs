@@ -5,11 +5,14 @@
 //! `schedule/NAME=open` or `=closed`; a `schedule/NAME` that calls are sent to says nothing else of itself.
 
 mod call;
+mod check;
+mod coverage;
 mod dialled;
 mod gates;
 mod keys;
 mod queue;
 mod ring;
+mod verdict;
 mod walk;
 
 use std::borrow::Cow;
@@ -20,6 +23,9 @@ use pbx_manifest::{Catalog, Given, Hangup, Name, ObjectRef};
 use serde::{Serialize, Serializer};
 
 pub use call::{Call, Entry};
+pub use check::check_tests;
+pub use coverage::{Coverage, Uncovered};
+pub use verdict::{Miss, judge};
 
 use crate::{CallGraph, Field, NodeId};
 
