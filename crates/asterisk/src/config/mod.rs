@@ -2,6 +2,7 @@
 
 mod dialplan;
 mod file;
+mod members;
 mod pjsip;
 mod rtp;
 mod voicemail;
@@ -135,7 +136,7 @@ pub fn render_checked<E>(
             ]
         });
         let graph = CallGraph::new(catalog);
-        let dialplan = check(&graph).map(|()| dialplan::render(catalog, &graph));
+        let dialplan = check(&graph).map(|()| dialplan::render(catalog, &graph, secrets));
         (dialplan, rest.join())
     });
     // First what is wrong: it may be why something could not be written.
