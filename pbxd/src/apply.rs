@@ -389,6 +389,7 @@ impl Changing<'_> {
             changed_in,
             catalog: self.planned.catalog.clone(),
             secrets: self.planned.secrets.clone(),
+            place: self.live.place.clone(),
             tree: self.planned.tree.clone(),
         });
         let never: Vec<u64> = [Some(id), self.live.revision].into_iter().flatten().collect();

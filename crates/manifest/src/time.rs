@@ -19,6 +19,12 @@ impl Days {
         self.0 & (1 << day.to_monday_zero_offset()) != 0
     }
 
+    /// The days that follow these.
+    #[must_use]
+    pub fn next_days(self) -> Self {
+        Self((self.0 << 1 | self.0 >> 6) & 0x7f)
+    }
+
     /// Runs of days in the week's order, as (first, last): `mon-fri,sun` has two.
     pub fn runs(self) -> Vec<(&'static str, &'static str)> {
         let mut runs: Vec<(usize, usize)> = Vec::new();
