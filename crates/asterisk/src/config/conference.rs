@@ -1,7 +1,7 @@
 //! `confbridge.conf`: rooms, and who is who in them.
 //!
-//! A conference `8000` has the bridge `pbx-8000`, its callers the profile `pbx-8000-user` and its admins `pbx-8000-admin`: a file of
-//! Asterisk's cannot have two sections of one name here, whatever their types are.
+//! A conference `8000` has the bridge `pbx-8000`, its callers the profile `pbx-8000` and its admins `pbx-8000-admin`. Their PINs are in
+//! these profiles.
 
 use pbx_manifest::kinds::Conference;
 use pbx_manifest::{Catalog, Kind, Name, ObjectRef};
@@ -75,7 +75,7 @@ fn room(file: &mut ConfigFile, catalog: &Catalog, name: &Name, room: &Conference
     }
     let music = sound::music_or_default(catalog, room.hold_music.as_ref());
     let mut profile = |ending: &str, admin: bool, pin: &str| {
-        file.section(&format!("pbx-{name}-{ending}"), "");
+        file.section(&format!("pbx-{name}{ending}"), "");
         file.set("type", "user");
         file.set("admin", yes_no(admin));
         file.set("marked", yes_no(admin));
@@ -89,8 +89,8 @@ fn room(file: &mut ConfigFile, catalog: &Catalog, name: &Name, room: &Conference
             file.secret("pin", value);
         }
     };
-    profile("user", false, "pin");
+    profile("", false, "pin");
     if room.admin_pin.is_some() {
-        profile("admin", true, "adminPin");
+        profile("-admin", true, "adminPin");
     }
 }
