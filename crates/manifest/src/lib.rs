@@ -35,7 +35,7 @@ pub use kind::{AnySpec, Catalog, Kind, Object, ObjectRef, Spec};
 pub use patterns::PatternIndex;
 pub use record::{
     Action, Conflict, Declaration, FieldChange, Meta, ObjectChange, Patch, Record, Records, catalog, changes, fields,
-    plain, revise,
+    is_secret_form, plain, revise,
 };
 pub use schema::{Explanation, Field, explain, schema, schema_of_all};
 pub use secret::{

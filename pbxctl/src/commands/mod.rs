@@ -1,6 +1,7 @@
 //! One file per verb.
 
 mod apply;
+mod audio;
 mod blame;
 mod completion;
 mod confirm;
@@ -45,6 +46,7 @@ pub enum Command {
     Export(export::Export),
     #[command(alias = "ext")]
     Extension(extension::Extension),
+    Audio(audio::Audio),
     Explain(explain::Explain),
     Schema(schema::Schema),
     Drift(drift::DriftArgs),
@@ -72,6 +74,7 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
         Command::Delete(args) => delete::run(&args, app),
         Command::Export(args) => export::run(&args, app),
         Command::Extension(args) => extension::run(&args, app),
+        Command::Audio(args) => audio::run(&args, app),
         Command::Explain(args) => explain::run(&args, app),
         Command::Schema(args) => schema::run(&args, app),
         Command::Drift(args) => drift::run(&args, app),

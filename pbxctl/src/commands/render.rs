@@ -7,7 +7,7 @@ use pbx_asterisk::config::{Place, Secrets, render_checked};
 use crate::app::App;
 use crate::cli::{Files, Rows};
 use crate::failure::{Exit, Failure};
-use crate::{input, show};
+use crate::{audio, input, show};
 
 /// Write the Asterisk configuration that manifests become
 ///
@@ -28,7 +28,8 @@ pub struct Render {
 
 /// Runs it.
 pub fn run(args: &Render, app: &mut App) -> Result<Exit, Failure> {
-    let documents = input::documents(app, &args.files.file, args.rows)?;
+    let mut documents = input::documents(app, &args.files.file, args.rows)?;
+    audio::name(app, &mut documents)?;
     let catalog: pbx_manifest::Catalog = documents.iter().collect();
     let rendered = render_checked(&catalog, &Secrets::default(), &Place::default(), |graph| {
         let mut found = pbx_routing::check_system(&catalog, graph);

@@ -1,6 +1,7 @@
 //! The configuration that a system needs: from a catalog, its graph and its secrets to files.
 
 mod conference;
+pub mod database;
 mod dialplan;
 mod file;
 mod music;
@@ -182,7 +183,7 @@ pub fn render_checked<E>(
             ]
         });
         let graph = CallGraph::new(catalog);
-        let dialplan = check(&graph).map(|()| dialplan::render(catalog, &graph));
+        let dialplan = check(&graph).map(|()| dialplan::render(catalog, &graph, secrets));
         (dialplan, rest.join())
     });
     // First what is wrong: it may be why something could not be written.
