@@ -41,7 +41,7 @@ pub use queue::{
     ServiceLevel, Vip,
 };
 pub use route::OutboundRoute;
-pub use schedule::{Because, ClosedDay, OpenHours, Schedule, ScheduleState, Until};
+pub use schedule::{Because, ClosedDay, OpenHours, Schedule, ScheduleReason, ScheduleState, Until};
 pub use settings::{FeatureCodes, Ice, Nat, Rtp, Settings, TlsTransport, Transports, Turn, UdpTransport};
 pub use soundboard::{Clip, Soundboard};
 pub use tree::{LastBranch, RingTree, SecondLevel, ThirdLevel};
