@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 pub use pbx_api::thousands;
-use pbx_api::{DriftedFile, FileAction, FileChange, Outcome, OutcomeResult, Plan};
+use pbx_api::{DriftedFile, FileAction, FileChange, Outcome, OutcomeResult, Plan, Verified};
 use pbx_manifest::{Action, FieldChange, Kind, ObjectChange, is_secret_form};
 use serde_json::Value as Json;
 
@@ -242,20 +242,8 @@ pub fn outcome(outcome: &Outcome) -> String {
     let seconds = format!("{}.{}", tenths / 10, tenths % 10);
     match outcome.result {
         OutcomeResult::Applied => {
-            let verified: Vec<String> = [
-                (outcome.verified.sip_objects, "SIP object", "SIP objects"),
-                (outcome.verified.contexts, "context", "contexts"),
-                (outcome.verified.mailboxes, "voicemail box", "voicemail boxes"),
-            ]
-            .into_iter()
-            .filter(|(count, _, _)| *count > 0)
-            .map(|(count, one, many)| plural(count, one, many))
-            .collect();
-            let verified = match verified.as_slice() {
-                [] => String::new(),
-                [one] => format!(", verified {one}"),
-                [first @ .., last] => format!(", verified {} and {last}", first.join(", ")),
-            };
+            let verified =
+                verified(&outcome.verified).map_or_else(String::new, |verified| format!(", verified {verified}"));
             format!("Applied revision {}: {objects}{verified} in {seconds} s.", outcome.revision)
         }
         OutcomeResult::Written => format!(
@@ -269,6 +257,28 @@ pub fn outcome(outcome: &Outcome) -> String {
         OutcomeResult::Failed => {
             format!("Revision {} was not carried out, and not all is known to be as it was before", outcome.revision)
         }
+    }
+}
+
+/// What was compared with what was meant; nothing where nothing was.
+pub fn verified(verified: &Verified) -> Option<String> {
+    let counted: Vec<String> = [
+        (verified.sip_objects, "SIP object", "SIP objects"),
+        (verified.contexts, "context", "contexts"),
+        (verified.mailboxes, "voicemail box", "voicemail boxes"),
+        (verified.queues, "queue", "queues"),
+        (verified.music, "hold music", "hold musics"),
+        (verified.parking_lots, "parking lot", "parking lots"),
+        (verified.conferences, "conference", "conferences"),
+    ]
+    .into_iter()
+    .filter(|(count, _, _)| *count > 0)
+    .map(|(count, one, many)| plural(count, one, many))
+    .collect();
+    match counted.as_slice() {
+        [] => None,
+        [one] => Some(one.clone()),
+        [first @ .., last] => Some(format!("{} and {last}", first.join(", "))),
     }
 }
 

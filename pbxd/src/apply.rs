@@ -36,6 +36,19 @@ fn tell(listener: &Listener, step: Step, what: &str, done: usize, total: usize) 
     let _ = listener.send(Event::Progress { step, what: what.to_owned(), done: done as u64, total: total as u64 });
 }
 
+/// How much was compared, as it is told.
+pub(crate) fn counted(verified: &Verification) -> Verified {
+    Verified {
+        sip_objects: verified.sip_objects,
+        contexts: verified.contexts,
+        mailboxes: verified.mailboxes,
+        queues: verified.queues,
+        music: verified.music,
+        parking_lots: verified.parking_lots,
+        conferences: verified.conferences,
+    }
+}
+
 /// A rejection in a revision's files, as it is told: with the path under Asterisk's configuration folder.
 pub(crate) fn failure(revision: u64, rejection: Rejection) -> Failure {
     Failure {
@@ -277,11 +290,7 @@ impl Changing<'_> {
             result,
             live: if taken { Some(number(self.id)) } else { self.live.revision },
             failures,
-            verified: Verified {
-                sip_objects: verified.sip_objects,
-                contexts: verified.contexts,
-                mailboxes: verified.mailboxes,
-            },
+            verified: counted(verified),
             changed: self.planned.view.changes.len(),
             confirm_by: None,
             milliseconds: 0,

@@ -310,6 +310,18 @@ pub struct Verified {
     pub contexts: usize,
     /// Voicemail boxes that were read back.
     pub mailboxes: usize,
+    /// Queues that were read back.
+    #[serde(default)]
+    pub queues: usize,
+    /// Classes of music that were read back.
+    #[serde(default)]
+    pub music: usize,
+    /// Parking lots that were read back.
+    #[serde(default)]
+    pub parking_lots: usize,
+    /// Conferences that were read back.
+    #[serde(default)]
+    pub conferences: usize,
 }
 
 /// How an apply ended, and what came of it.

@@ -77,7 +77,7 @@ const CORE: [&str; 13] = [
 
 #[test]
 fn every_application_and_function_is_of_a_module_that_is_asked_for() {
-    let modules: Vec<_> = NEEDED.into_iter().chain(OPTIONAL.map(|(_, module)| module)).collect();
+    let modules: Vec<_> = NEEDED.into_iter().chain(OPTIONAL.map(|(.., module)| module)).collect();
     let has = |word: &str| CORE.contains(&word) || modules.iter().any(|module| module.has.contains(&word));
     let built = build(small_office(), |_, _| "4711".into());
     let tree = render(&built.catalog, &built.secrets, &Place::default());
