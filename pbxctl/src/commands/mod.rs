@@ -21,6 +21,8 @@ mod rollback;
 mod schema;
 mod setup;
 mod show;
+mod test;
+mod trace;
 mod validate;
 
 use clap::Subcommand;
@@ -45,6 +47,8 @@ pub enum Command {
     Export(export::Export),
     #[command(alias = "ext")]
     Extension(extension::Extension),
+    Trace(trace::TraceArgs),
+    Test(test::TestArgs),
     Explain(explain::Explain),
     Schema(schema::Schema),
     Drift(drift::DriftArgs),
@@ -72,6 +76,8 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
         Command::Delete(args) => delete::run(&args, app),
         Command::Export(args) => export::run(&args, app),
         Command::Extension(args) => extension::run(&args, app),
+        Command::Trace(args) => trace::run(&args, app),
+        Command::Test(args) => test::run(&args, app),
         Command::Explain(args) => explain::run(&args, app),
         Command::Schema(args) => schema::run(&args, app),
         Command::Drift(args) => drift::run(&args, app),
