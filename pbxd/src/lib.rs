@@ -4,6 +4,7 @@
 //! may ask for what, `lifecycle` how it starts and ends, `check` what `--check-config` looks at.
 
 mod apply;
+mod audio;
 mod check;
 pub mod config;
 mod confirm;

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use pbx_api::{DriftedFile, ErrorBody, ErrorCode, PlanRequest, Reload, SavedPlan, Unconfirmed};
 use pbx_asterisk::ami::{self, AmiError, Backoff, Client, Link};
 use pbx_asterisk::config::FILES;
-use pbx_asterisk::deploy::Revisions;
+use pbx_asterisk::deploy::{AudioFolder, Revisions};
 use pbx_asterisk::sockets::{self, Listening};
 use pbx_manifest::{Action, Kind, ObjectChange};
 use pbx_store::{Owner, RevisionId, State, Store};
@@ -80,6 +80,8 @@ pub(crate) struct System {
     /// Whether files, store and Asterisk may disagree, and what wakes whoever sees to that.
     unsettled: AtomicBool,
     released: Notify,
+    /// Whoever converts a recording has this.
+    pub(crate) converting: tokio::sync::Mutex<()>,
 }
 
 /// The right to change the system; given back when it is dropped.
@@ -130,6 +132,7 @@ impl System {
             owed: Mutex::new(None),
             unsettled: AtomicBool::new(false),
             released: Notify::new(),
+            converting: tokio::sync::Mutex::new(()),
         }
     }
 
@@ -243,6 +246,11 @@ impl System {
     /// The revisions' folders.
     pub(crate) fn revisions(&self) -> Revisions {
         Revisions::new(&self.config().asterisk.config_dir)
+    }
+
+    /// The recordings' folder.
+    pub(crate) fn audio(&self) -> AudioFolder {
+        AudioFolder::beside(&self.revisions())
     }
 
     /// Makes a plan and keeps it for applying.

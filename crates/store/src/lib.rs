@@ -12,6 +12,7 @@
 //! - A revision costs what it changes: for each object it touches, what it makes of it. What was there before is the
 //!   latest committed version before.
 //! - One process drives a system from a store: the [`Owner`].
+//! - **Schedules that are turned over** by hand are kept beside, at once and without a revision ([`Store::turn_schedules`]).
 //! - **Secrets** are sealed with a key file that stays outside of the database, and have the same history.
 //!
 //! Both engines run the same SQL text; `db.rs` holds what differs. To add a table: one more pair of files in
@@ -24,6 +25,7 @@ mod key;
 mod location;
 mod migrate;
 mod object;
+mod overrides;
 mod owner;
 mod revision;
 mod rotate;
@@ -36,6 +38,7 @@ pub use self::{
     error::{Result, StoreError},
     location::Location,
     object::{Change, ChangeRow, HistoryRow, ObjectRow, Snapshot},
+    overrides::{Override, Turned},
     owner::Owner,
     revision::{Counts, NewRevision, Revision, RevisionId, State},
     rotate::Rotated,

@@ -648,7 +648,7 @@ fn object_values(new: &NewRevision) -> Result<Vec<(&Change, Option<String>)>> {
 }
 
 /// A name with control characters cannot be shown, and PostgreSQL's text has no NUL. In a name they are refused,
-fn name(parts: &[&str]) -> Result<()> {
+pub(crate) fn name(parts: &[&str]) -> Result<()> {
     if parts.iter().any(|part| part.contains(char::is_control)) {
         return Err(StoreError::Invalid { what: format!("there is a control character in {:?}", parts.join("/")) });
     }
@@ -656,6 +656,6 @@ fn name(parts: &[&str]) -> Result<()> {
 }
 
 /// and in what people and programs say NUL is replaced: a rollback must not fail over what Asterisk had to say about it.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.replace('\0', "\u{FFFD}")
 }

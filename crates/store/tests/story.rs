@@ -16,8 +16,8 @@ use std::{
 use common::{Engine, Place, Postgres, Sqlite};
 use jiff::{SignedDuration, Timestamp};
 use pbx_store::{
-    Change, ChangeRow, Counts, NewRevision, Result, RevisionId, Secret, SecretChange, SecretId, State, Store,
-    StoreError,
+    Change, ChangeRow, Counts, NewRevision, Override, Result, RevisionId, Secret, SecretChange, SecretId, State, Store,
+    StoreError, Turned,
 };
 use proptest::{
     collection::vec,
@@ -304,6 +304,38 @@ async fn killed_between(engine: &dyn Engine) {
     let store = place.open().await;
     assert_eq!((store.unfinished().await.unwrap(), store.head().await.unwrap()), (None, Some(one)));
     assert_eq!(clear(&store, None).await, ["Extension/1001/password=a"]);
+}
+
+/// The last word on a schedule holds, and all that was said is known.
+async fn schedules(engine: &dyn Engine) {
+    let place = engine.place();
+    let store = place.open().await;
+    assert_eq!(store.schedules_turned().await.unwrap(), []);
+    let turn = |schedule: &str, state, until: Option<i64>, seconds| Override {
+        schedule: schedule.to_owned(),
+        state,
+        until: until.map(at),
+        actor: "ana".to_owned(),
+        at: at(seconds),
+        note: "a storm".to_owned(),
+    };
+    let first = turn("office", Turned::Closed, Some(3600), 1);
+    let second = turn("office", Turned::Open, None, 2);
+    let other = turn("Night", Turned::Open, Some(-1), 2);
+    store.turn_schedules(std::slice::from_ref(&first)).await.unwrap();
+    store.turn_schedules(&[second.clone(), other.clone()]).await.unwrap();
+    let wrong = [turn("fine", Turned::Open, None, 3), turn("a\0", Turned::Open, None, 3)];
+    assert!(matches!(store.turn_schedules(&wrong).await, Err(StoreError::Invalid { .. })));
+    drop(store);
+
+    let store = place.open().await;
+    assert_eq!(store.schedules_turned().await.unwrap(), [other, second.clone()]);
+    assert_eq!(store.turns_of("office", 10).await.unwrap(), [second.clone(), first]);
+    assert_eq!(store.turns_of("office", 1).await.unwrap(), [second]);
+    let back = turn("office", Turned::Auto, None, 4);
+    store.turn_schedules(std::slice::from_ref(&back)).await.unwrap();
+    assert_eq!(store.schedules_turned().await.unwrap()[1], back);
+    assert_eq!(store.turns_of("fine", 10).await.unwrap(), []);
 }
 
 /// One owner at a time, known by what it said of itself; the next one may come as soon as it is gone.
@@ -694,6 +726,7 @@ on_sqlite!(
     two_at_once,
     killed_between,
     owners,
+    schedules,
     remarks,
     keys,
     another_key,

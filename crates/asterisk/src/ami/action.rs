@@ -16,7 +16,7 @@ mod pjsip;
 mod voicemail;
 
 pub use self::{
-    astdb::{DbDel, DbGet, DbPut},
+    astdb::{DbDel, DbDelTree, DbGet, DbGetTree, DbPut},
     calls::{
         ChannelItem, CoreShowChannels, DeviceState, DeviceStateList, Hangup, HungUp, Originate, Originated, Target,
         quote_variable,

@@ -1,5 +1,6 @@
 //! Who may not call.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -7,6 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use super::yes;
 use crate::check::{Checker, repeated};
@@ -164,8 +166,17 @@ impl FilterEntry {
             (None, Some(regex)) => digits.is_some_and(|digits| regex.matches(digits)),
             (None, None) => false,
         };
-        let over = || self.expires.as_ref().and_then(|expires| expires.instant(zone)).is_some_and(|end| end <= at);
-        meant && !over()
+        meant && !self.is_over(at, zone)
+    }
+
+    /// The first instant at which it no longer counts; nothing where it always will, or was never applied.
+    pub fn until(&self, zone: &TimeZone) -> Option<Timestamp> {
+        self.expires.as_ref().and_then(|expires| expires.instant(zone))
+    }
+
+    /// Whether it no longer counts.
+    pub fn is_over(&self, at: Timestamp, zone: &TimeZone) -> bool {
+        self.until(zone).is_some_and(|end| end <= at)
     }
 
     /// Who is meant, as it is written.
@@ -203,12 +214,67 @@ fn rejected() -> Destination {
     Destination::Hangup(Hangup::Normal)
 }
 
+/// The lists of a filter's spec.
+const LISTS: [&str; 2] = ["deny", "allow"];
+
+/// Gives the entries of a filter's spec that count for a length of time the instant since when they do: that of the entry for the same
+/// caller and the same length in what was there before, else `now`. So what is applied again is what is there already.
+pub fn stamp_filter(spec: &mut Json, before: Option<&Json>, now: Timestamp) {
+    for list in LISTS {
+        if let Some(entries) = spec.get_mut(list) {
+            stamp_entries(entries, before.and_then(|before| before.get(list)), now);
+        }
+    }
+}
+
+/// [`stamp_filter`] for one of its lists. What is no list of entries is left as it is, for whoever reads it to refuse.
+pub fn stamp_entries(entries: &mut Json, before: Option<&Json>, now: Timestamp) {
+    let Some(entries) = entries.as_array_mut() else { return };
+    let after = |entry: &Json| match entry.get("expires")?.as_str()?.parse() {
+        Ok(Expiry::After { length, since }) => Some((length, since)),
+        _ => None,
+    };
+    if !entries.iter().any(|entry| matches!(after(entry), Some((_, None)))) {
+        return;
+    }
+    // As a caller is written makes no difference: `_+44X.` is `_44X.`.
+    let who = |entry: &Json| {
+        let of = |field: &str| entry.get(field)?.as_str();
+        let caller = of("caller").map(|text| text.parse::<Caller>().map_or_else(|_| text.to_owned(), |own| own.to_string()));
+        caller.or_else(|| of("regex").map(str::to_owned))
+    };
+    let there = before.and_then(Json::as_array).into_iter().flatten();
+    let known: HashMap<String, (Duration, Timestamp)> = there
+        .filter_map(|entry| match after(entry)? {
+            (length, Some(since)) => Some((who(entry)?, (length, since))),
+            (_, None) => None,
+        })
+        .collect();
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    for entry in entries {
+        let Some((length, None)) = after(entry) else { continue };
+        let same = who(entry).and_then(|who| known.get(&who).copied()).filter(|(own, _)| *own == length);
+        let since = same.map_or(now, |(_, since)| since);
+        entry["expires"] = Json::String(Expiry::After { length, since: Some(since) }.to_string());
+    }
+}
+
 impl BlockFilter {
+    /// The entries that an instant's call from a caller is decided by: the first that denies it, and the first that lets it through all
+    /// the same. `None` is a caller without a number, else its digits.
+    pub fn entries_for(
+        &self,
+        digits: Option<&str>,
+        at: Timestamp,
+        zone: &TimeZone,
+    ) -> (Option<&FilterEntry>, Option<&FilterEntry>) {
+        let first = |entries: &'_ [FilterEntry]| entries.iter().position(|entry| entry.matches(digits, at, zone));
+        (first(&self.deny).map(|at| &self.deny[at]), first(&self.allow).map(|at| &self.allow[at]))
+    }
+
     /// Whether a caller is denied at an instant. `None` is a caller without a number, else its digits.
     pub fn denies(&self, digits: Option<&str>, at: Timestamp, zone: &TimeZone) -> bool {
-        self.enabled
-            && self.deny.iter().any(|entry| entry.matches(digits, at, zone))
-            && !self.allow.iter().any(|entry| entry.matches(digits, at, zone))
+        self.enabled && matches!(self.entries_for(digits, at, zone), (Some(_), None))
     }
 
     fn check_entries(checker: &mut Checker<'_>, field: &str, entries: &[FilterEntry]) {

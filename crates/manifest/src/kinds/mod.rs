@@ -28,7 +28,7 @@ pub use did::{CallerRule, Did};
 pub use extension::{
     CallForward, CallerId, Extension, ExtensionProfile, MediaEncryption, Phone, ProfileVoicemail, Recording, Voicemail,
 };
-pub use filter::{BlockFilter, CallerRegex, Expiry, FilterEntry};
+pub use filter::{BlockFilter, CallerRegex, Expiry, FilterEntry, stamp_entries, stamp_filter};
 pub use group::{ExtensionGroup, Strategy};
 pub use ivr::{Case, Collect, Digits, DirectDial, Ivr, IvrNode, Menu, Next, SetNode, Variable};
 pub use key::{Color, Key, Percent};
@@ -37,10 +37,11 @@ pub use music::{HoldMusic, Order, StreamUrl};
 pub use parking::{ParkingLot, Slots};
 pub use preset::{Preset, PresetFacts};
 pub use queue::{
-    Announce, AutoPause, Comfort, Emptiness, Formula, Queue, QueueDisposition, QueueMember, QueueStrategy, ServiceLevel, Vip,
+    Announce, AutoPause, Comfort, Emptiness, Formula, Queue, QueueDisposition, QueueMember, QueueStrategy,
+    ServiceLevel, Vip,
 };
 pub use route::OutboundRoute;
-pub use schedule::{ClosedDay, OpenHours, Schedule, ScheduleReason, ScheduleState};
+pub use schedule::{Because, ClosedDay, OpenHours, Schedule, ScheduleReason, ScheduleState, Until};
 pub use settings::{FeatureCodes, Ice, Nat, Rtp, Settings, TlsTransport, Transports, Turn, UdpTransport};
 pub use soundboard::{Clip, Soundboard};
 pub use tree::{LastBranch, RingTree, SecondLevel, ThirdLevel};

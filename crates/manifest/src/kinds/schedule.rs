@@ -1,6 +1,10 @@
 //! Opening hours.
 
+use std::fmt;
+use std::str::FromStr;
+
 use jiff::Timestamp;
+use jiff::civil::{DateTime, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +13,7 @@ use crate::check::{Checker, repeated};
 use crate::dest::Destination;
 use crate::diagnostic::Diagnostic;
 use crate::kind::Spec;
-use crate::text::{Name, Text, TimeZone};
+use crate::text::{Duration, Name, Refused, Text, TimeZone, refuse, text_value};
 use crate::time::{Date, Days, Hours, Yearly, minute_of};
 
 /// How many stretches of open hours a day may have: one begins every half an hour.
@@ -46,6 +50,16 @@ impl ClosedDay {
     pub fn contains(&self, date: jiff::civil::Date) -> bool {
         self.date.is_some_and(|own| own.0 == date) || self.yearly.is_some_and(|own| own.contains(date))
     }
+
+    /// What it is called, else when it is.
+    fn title(&self) -> String {
+        match (&self.name, self.date, self.yearly) {
+            (Some(name), ..) => name.to_string(),
+            (None, Some(date), _) => date.to_string(),
+            (None, None, Some(yearly)) => yearly.to_string(),
+            (None, None, None) => String::new(),
+        }
+    }
 }
 
 /// Opening hours by weekday in a time zone, with holidays.
@@ -76,12 +90,112 @@ pub struct Schedule {
 
 /// What a schedule says of an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "lowercase")]
 pub enum ScheduleState {
     /// Within the opening hours.
     Open,
     /// Outside of them, or on a closed day.
     Closed,
+}
+
+impl fmt::Display for ScheduleState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+        })
+    }
+}
+
+/// Until when somebody turns a schedule over: the next `18:00`, `2026-12-25T10:00`, both on the clock of the schedule's zone, or in
+/// `+2h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// The next time that a clock shows this.
+    Time(Time),
+    /// When a clock shows this.
+    At(DateTime),
+    /// So long from now on.
+    In(Duration),
+}
+
+impl Until {
+    /// The instant that is meant; nothing where it is past the end of time.
+    pub fn instant(self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let rules = zone.rules();
+        match self {
+            Self::In(length) => {
+                now.checked_add(jiff::SignedDuration::from_secs(i64::try_from(length.seconds()).ok()?)).ok()
+            }
+            Self::At(at) => at.to_zoned(rules).ok().map(|at| at.timestamp()),
+            Self::Time(time) => {
+                let today = now.to_zoned(rules.clone()).date();
+                let on = |day: jiff::civil::Date| day.to_datetime(time).to_zoned(rules.clone()).ok();
+                let next = on(today).filter(|at| at.timestamp() > now).or_else(|| on(today.tomorrow().ok()?));
+                next.map(|at| at.timestamp())
+            }
+        }
+    }
+}
+
+impl FromStr for Until {
+    type Err = Refused;
+    fn from_str(text: &str) -> Result<Self, Refused> {
+        let wrong = || {
+            let help = "a time as `18:00`, a minute as `2026-12-25T10:00`, or a length of time as `+2h`";
+            refuse(format!("`{}` is not until when", text.escape_debug()), help)
+        };
+        if let Some(length) = text.strip_prefix('+') {
+            return match length.parse::<Duration>() {
+                Ok(length) if length.seconds() > 0 => Ok(Self::In(length)),
+                _ => wrong(),
+            };
+        }
+        match (text.len(), text.parse::<Time>(), text.parse::<DateTime>()) {
+            (5, Ok(time), _) => Ok(Self::Time(time)),
+            (16, _, Ok(at)) => Ok(Self::At(at)),
+            _ => wrong(),
+        }
+    }
+}
+
+impl fmt::Display for Until {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(time) => time.strftime("%H:%M").fmt(f),
+            Self::At(at) => at.strftime("%Y-%m-%dT%H:%M").fmt(f),
+            Self::In(length) => write!(f, "+{length}"),
+        }
+    }
+}
+
+text_value!(Until, "Until", "until when", {
+    "examples": ["18:00", "2026-12-25T10:00", "+2h"],
+    "description": "The next time of day, a minute, both on the clock of the schedule's zone, or a length of time from now on."
+});
+
+/// Why a schedule says what it says of an instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Because {
+    /// It is turned off.
+    Off,
+    /// A closed day.
+    ClosedDay(String),
+    /// Within these hours.
+    Within(Hours),
+    /// Outside of all hours.
+    Outside,
+}
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("turned off, which is always open"),
+            Self::ClosedDay(day) => write!(f, "closed day {day}"),
+            Self::Within(hours) => write!(f, "within {hours}"),
+            Self::Outside => f.write_str("outside of the opening hours"),
+        }
+    }
 }
 
 /// Why a schedule says so.
@@ -106,6 +220,9 @@ impl ScheduleReason {
         }
     }
 }
+
+/// How far ahead the next change is looked for, in days: what is closed all year changes never.
+const AHEAD: usize = 400;
 
 impl Schedule {
     /// What it says of an instant, in the given zone (its own, or the settings').
@@ -135,6 +252,62 @@ impl Schedule {
             on(yesterday, &|own| own.over_midnight().is_some_and(|until| minute < until))
         };
         on(today, &|own| own.contains(minute)).or_else(begun).unwrap_or(ScheduleReason::Outside)
+    }
+
+    /// What it says of an instant, and why, for people.
+    pub fn said(&self, instant: Timestamp, zone: &TimeZone) -> (ScheduleState, Because) {
+        let reason = self.reason(instant, zone);
+        let because = match reason {
+            ScheduleReason::Off => Because::Off,
+            ScheduleReason::Day(at) => Because::ClosedDay(self.closed[at].title()),
+            ScheduleReason::Hours(open, at) => Because::Within(self.open[open].hours[at]),
+            ScheduleReason::Outside => Because::Outside,
+        };
+        (reason.state(), because)
+    }
+
+    /// When what it says changes next, and to what; nothing where it does not within a year.
+    pub fn next_change(&self, instant: Timestamp, zone: &TimeZone) -> Option<(Timestamp, ScheduleState)> {
+        if !self.enabled {
+            return None;
+        }
+        let rules = zone.rules();
+        let now = self.at(instant, zone);
+        let mut minutes: Vec<u16> =
+            self.open.iter().flat_map(|open| &open.hours).flat_map(|hours| [hours.from, hours.until]).collect();
+        minutes.extend([0, 1440]);
+        minutes.sort_unstable();
+        minutes.dedup();
+        let mut day = instant.to_zoned(rules.clone()).date();
+        for _ in 0..AHEAD {
+            for minute in &minutes {
+                // Where clocks leap over it, the first instant after.
+                let begin = day.at(0, 0, 0, 0).checked_add(jiff::Span::new().minutes(i64::from(*minute))).ok()?;
+                let at = begin.to_zoned(rules.clone()).ok()?.timestamp();
+                if at > instant && self.at(at, zone) != now {
+                    return Some((self.first_second(instant, at, now, zone), self.at(at, zone)));
+                }
+            }
+            day = day.tomorrow().ok()?;
+        }
+        None
+    }
+
+    /// The first second after one instant, up to another, at which it no longer says what it did: where clocks leap, a stretch ends at
+    /// the leap.
+    fn first_second(&self, from: Timestamp, to: Timestamp, was: ScheduleState, zone: &TimeZone) -> Timestamp {
+        // No leap is longer than three hours.
+        let mut low = from.as_second().max(to.as_second() - 3 * 3600);
+        let mut high = to.as_second();
+        let is = |second: i64| Timestamp::from_second(second).map_or(was, |at| self.at(at, zone));
+        if is(low) != was {
+            return to;
+        }
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if is(middle) == was { low = middle } else { high = middle }
+        }
+        Timestamp::from_second(high).unwrap_or(to)
     }
 }
 

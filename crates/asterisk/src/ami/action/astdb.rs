@@ -1,5 +1,7 @@
 //! Asterisk's own small database. These need `system` (reading also `reporting`).
 
+use std::{collections::BTreeMap, time::Duration};
+
 use crate::ami::error::AmiError;
 
 use super::{Action, Reply, Request};
@@ -68,6 +70,51 @@ impl Action for DbDel {
         match reply.message().as_str() {
             "Database entry could not be deleted" | "Database entry not found" => Ok(false),
             _ => reply.single().map(|_| true),
+        }
+    }
+}
+
+/// Every value below a family, by its key there; needs 18.14, 20 or later.
+#[derive(Debug, Clone)]
+pub struct DbGetTree {
+    /// `family`, which may contain slashes.
+    pub family: String,
+}
+
+impl Action for DbGetTree {
+    type Answer = BTreeMap<String, String>;
+
+    fn request(&self) -> Request {
+        // A hundred thousand take a second or two.
+        Request::new("DBGetTree").header("Family", &self.family).within(Duration::from_secs(60))
+    }
+
+    fn read(&self, reply: Reply) -> Result<Self::Answer, AmiError> {
+        let above = format!("/{}/", self.family);
+        let items = reply.list_of("DBGetTreeResponse")?;
+        let below = |key: String| key.strip_prefix(&above).map(str::to_owned);
+        Ok(items.iter().filter_map(|item| Some((below(item.text("Key"))?, item.text("Val")))).collect())
+    }
+}
+
+/// Deletes every value below a family. None there is as well.
+#[derive(Debug, Clone)]
+pub struct DbDelTree {
+    /// `family`, which may contain slashes.
+    pub family: String,
+}
+
+impl Action for DbDelTree {
+    type Answer = ();
+
+    fn request(&self) -> Request {
+        Request::new("DBDelTree").header("Family", &self.family)
+    }
+
+    fn read(&self, reply: Reply) -> Result<(), AmiError> {
+        match reply.message().as_str() {
+            "Database entry not found" => Ok(()),
+            _ => reply.single().map(drop),
         }
     }
 }

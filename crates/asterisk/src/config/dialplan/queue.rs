@@ -5,12 +5,7 @@ use pbx_manifest::{Destination, Kind, Name};
 use pbx_routing::{Edge, NodeId, Step, When};
 
 use super::{Writer, enter, hashed_name, object};
-use crate::config::members::{interface as member_interface, state as member_state};
-
-/// Where keys lead that are pressed in a queue: a context that its section of queues.conf names.
-pub(crate) fn keys_context(queue: &Name) -> String {
-    hashed_name("pbx-queue-keys-", queue)
-}
+use crate::config::queue::{AGENTS, keys_context, member_interfaces, member_name};
 
 /// Gives a caller the name back that a queue or a group has put something in front of.
 const BARE: &str = "GosubIf($[\"${PBX_PREFIXED}\"=\"yes\"]?pbx-bare,s,1)";
@@ -131,8 +126,7 @@ impl Writer<'_> {
         let mut contexts: Vec<(&str, Vec<(&Name, Vec<String>)>)> = Vec::new();
         let logins = by_hand.iter().filter_map(|(name, queues)| {
             let phone = phones(name)?;
-            let shown = phone.display_name.map(ToString::to_string).unwrap_or_default().replace([',', '|', ';', '(', ')'], " ");
-            let (interface, state) = (member_interface(&phone), member_state(&phone));
+            let (shown, (interface, state)) = (member_name(&phone), member_interfaces(&phone));
             let steps = queues
                 .iter()
                 .map(|(queue, penalty)| format!("AddQueueMember({queue},{interface},{penalty},,{shown},{state})"))
@@ -141,13 +135,13 @@ impl Writer<'_> {
         });
         contexts.push(("pbx-queue-login", logins.collect()));
         let logouts = by_hand.iter().filter_map(|(name, queues)| {
-            let interface = member_interface(&phones(name)?);
+            let (interface, _) = member_interfaces(&phones(name)?);
             let steps = queues.iter().map(|(queue, _)| format!("RemoveQueueMember({queue},{interface})"));
             Some((*name, steps.chain(["Return()".to_owned()]).collect()))
         });
         contexts.push(("pbx-queue-logout", logouts.collect()));
         let breaks = all.iter().filter_map(|(name, queues)| {
-            let interface = member_interface(&phones(name)?);
+            let (interface, _) = member_interfaces(&phones(name)?);
             let mut steps: Vec<String> =
                 queues.iter().map(|queue| format!("GotoIf($[\"${{QUEUE_MEMBER({queue},paused,{interface})}}\"=\"1\"]?paused)")).collect();
             steps.push("Return(0)".into());
@@ -156,7 +150,7 @@ impl Writer<'_> {
         });
         contexts.push(("pbx-queue-paused", breaks.collect()));
         let interfaces = all.keys().filter_map(|name| {
-            let interface = member_interface(&phones(name)?);
+            let (interface, _) = member_interfaces(&phones(name)?);
             Some((*name, vec![format!("Return({interface})")]))
         });
         contexts.push(("pbx-queue-interface", interfaces.collect()));
@@ -170,7 +164,7 @@ impl Writer<'_> {
         }
         // Members whose telephones are several ring at all of them.
         self.file.mark(None);
-        self.file.context("pbx-agent");
+        self.file.context(AGENTS);
         self.file.exten(
             "_X!",
             &[
