@@ -192,7 +192,7 @@ proptest! {
                 prop_assert!(graph.node(&edge.to).is_some(), "{} leads to {}, which is nowhere", id, edge.to);
             }
             // Every step but the last ones has a way out in every case.
-            let last = matches!(node.step, Step::Hangup | Step::Voicemail | Step::Unknown);
+            let last = matches!(node.step, Step::Hangup | Step::Voicemail { .. } | Step::Unknown);
             let always = node.edges.last().is_some_and(|edge| matches!(edge.when, When::Otherwise | When::Unavailable));
             prop_assert!(last != always, "{} has no way out", id);
             if let Step::RingMembers { members, .. } = &node.step {
