@@ -100,10 +100,7 @@ pub fn resolve(sources: &[Source], documents: &mut [Document]) -> Result<Vec<Fil
         for (path, audio) in open.iter().rev() {
             let place = (document.origin, document.object.clone(), format!("spec.{path}"));
             let named = matches(&folder, audio).and_then(|paths| {
-                paths
-                    .iter()
-                    .map(|called| content(&folder, called, &place, &mut files))
-                    .collect::<Result<Vec<_>, _>>()
+                paths.iter().map(|called| content(&folder, called, &place, &mut files)).collect::<Result<Vec<_>, _>>()
             });
             match named {
                 Ok(named) => put(&mut document.fields, path, named),

@@ -20,6 +20,7 @@ mod random;
 mod secrets;
 mod show;
 mod snippet;
+mod system;
 mod table;
 mod ui;
 mod workbook;

@@ -93,6 +93,9 @@ pub(crate) async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
     });
     let undone = compared.as_ref().is_ok_and(Option::is_some);
     recovery::in_background(&system, recovery::Start { compared: compared.is_ok(), undone });
+    if let Err(error) = system.audio().tidy() {
+        warn!(%error, "what was left of recordings is not removed");
+    }
     let listener = listen(&socket)?;
     let stop = system.stop.clone();
     let server = axum::serve(

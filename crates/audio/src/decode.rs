@@ -51,7 +51,9 @@ fn broken(error: &Error, at: Duration) -> Broken {
             Broken::CutShort(if at.is_zero() { "its end is missing".into() } else { ends_after(at) })
         }
         Error::DecodeError(why) => damaged(at, why),
-        Error::Unsupported(what) => Broken::Unread(format!("of a kind ({what})")),
+        // The reader knows plain AAC (LC) of one or two channels.
+        Error::Unsupported(what) if what.starts_with("aac") => Broken::Unread("HE-AAC or surround AAC".into()),
+        Error::Unsupported(what) => Broken::Unread(format!("of an unusual kind ({what})")),
         Error::ResetRequired => Broken::Unread("several recordings one after another in one file".into()),
         other => damaged(at, &other.to_string()),
     }

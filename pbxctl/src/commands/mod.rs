@@ -22,6 +22,8 @@ mod rollback;
 mod schema;
 mod setup;
 mod show;
+mod test;
+mod trace;
 mod validate;
 
 use clap::Subcommand;
@@ -46,6 +48,8 @@ pub enum Command {
     Export(export::Export),
     #[command(alias = "ext")]
     Extension(extension::Extension),
+    Trace(trace::TraceArgs),
+    Test(test::TestArgs),
     Audio(audio::Audio),
     Explain(explain::Explain),
     Schema(schema::Schema),
@@ -74,6 +78,8 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
         Command::Delete(args) => delete::run(&args, app),
         Command::Export(args) => export::run(&args, app),
         Command::Extension(args) => extension::run(&args, app),
+        Command::Trace(args) => trace::run(&args, app),
+        Command::Test(args) => test::run(&args, app),
         Command::Audio(args) => audio::run(&args, app),
         Command::Explain(args) => explain::run(&args, app),
         Command::Schema(args) => schema::run(&args, app),

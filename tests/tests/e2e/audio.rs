@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
-use pbx_tests::{System, settings};
+use pbx_tests::{Injection, SOON, System, settings};
+
+use super::faults::as_user;
 
 /// A second of 440 Hz in one of the formats that people have.
 fn tone(ending: &str) -> Result<Vec<u8>> {
@@ -159,5 +161,82 @@ fn recordings_are_uploaded_named_by_hand_and_taken_away() -> Result<()> {
     // A name that is no name of a recording reaches no file.
     let told = system.pbxctl(&["audio", "delete", "../../pjsip.conf", "--yes"])?.expect(1)?;
     ensure!(told.stderr.contains("there is no recording"), "{told}");
+    Ok(())
+}
+
+/// What keeping a recording does that can fail: the calls, the end of the file's name or nothing for the folder, and which of them.
+const CALLS: [(&str, &str, u32); 8] = [
+    ("?open,openat", ".wav.next", 1),
+    ("write", ".wav.next", 1),
+    ("?chown,fchownat", ".wav16.next", 1),
+    ("fsync", ".wav16.next", 1),
+    ("?rename,renameat,renameat2", ".wav16.next", 1),
+    ("fsync", "", 2),
+    ("write", ".json.next", 1),
+    ("?rename,renameat,renameat2", ".json.next", 1),
+];
+
+#[test]
+fn a_recording_is_kept_whole_or_not_at_all() -> Result<()> {
+    let mut system = System::start()?;
+    place(&system, "hello.mp3", &tone("mp3")?)?;
+    place(&system, "first.flac", &tone("flac")?)?;
+    let hash = |name: &str| -> Result<String> {
+        let checked = system.pbxctl(&["audio", "check", name, "-o", "json"])?.expect(0)?.json()?;
+        Ok(checked[0]["hash"].as_str().context("no hash")?.to_owned())
+    };
+    let hash = hash("hello.mp3")?;
+    // The folder is made by the first.
+    system.pbxctl(&["audio", "upload", "first.flac"])?.expect(0)?;
+    let folder = system.asterisk().etc().join("pbx.d/audio");
+    let at = |(calls, ending, nth): (&'static str, &str, u32), what: &str| Injection {
+        calls,
+        path: if ending.is_empty() { folder.clone() } else { folder.join(format!(".{hash}{ending}")) },
+        nth,
+        what: what.to_owned(),
+    };
+    for call in CALLS {
+        let trace = system.inject(&at(call, "error=ENOSPC"))?;
+        let told = system.pbxctl(&["audio", "upload", "hello.mp3"])?.expect(1)?;
+        ensure!(trace.has_injected()?, "nothing failed at {call:?}: {told}");
+        trace.end()?;
+        ensure!(told.stderr.contains("pbx.d/audio") && told.stderr.contains("os error 28"), "{call:?}: {told}");
+        ensure!(kept(&system)?.iter().all(|name| !name.starts_with('.')), "{call:?}: {:?}", kept(&system)?);
+        let list = system.pbxctl(&["audio", "list", "-o", "name"])?.expect(0)?;
+        ensure!(!list.stdout.contains(&hash), "{call:?}: half a recording is there");
+    }
+    for call in CALLS {
+        let trace = system.inject(&at(call, "signal=SIGKILL"))?;
+        system.pbxctl(&["audio", "upload", "hello.mp3"])?.expect(6)?;
+        pbx_lab::until("the end of pbxd", SOON, || Ok((!system.is_pbxd_running()).then_some(())))?;
+        drop(trace);
+        system.kill_pbxd();
+        system.start_pbxd()?;
+        ensure!(kept(&system)?.iter().all(|name| !name.starts_with('.')), "{call:?}: {:?}", kept(&system)?);
+        system.pbxctl(&["audio", "upload", "hello.mp3"])?.expect(0)?;
+        ensure!(kept(&system)?.len() == 6, "{call:?}: {:?}", kept(&system)?);
+        system.pbxctl(&["audio", "delete", "hello.mp3", "--yes"])?.expect(0)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn who_may_only_look_is_told_what_would_be_brought() -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("left out: only root can be another user");
+        return Ok(());
+    }
+    let system = System::builder().config("\n[access]\nviewer_users = [\"nobody\"]\n").start()?;
+    let viewer = 65_534;
+    system.write("office.yaml", &[&settings(""), WELCOME].concat())?;
+    place(&system, "audio/welcome.mp3", &tone("mp3")?)?;
+    let told = as_user(&system, viewer, &["diff", "-f", "office.yaml"])?.expect(2)?;
+    ensure!(told.to_string().contains("is not there") && told.stdout.contains("audio/welcome.mp3@"), "{told}");
+    as_user(&system, viewer, &["apply", "-f", "office.yaml", "--yes"])?.expect(3)?;
+    let told = as_user(&system, viewer, &["audio", "upload", "audio/welcome.mp3"])?.expect(3)?;
+    ensure!(told.stderr.contains("plan:apply") && kept(&system)?.is_empty(), "{told}");
+    system.pbxctl(&["apply", "-f", "office.yaml", "--yes"])?.expect(0)?;
+    as_user(&system, viewer, &["audio", "download", "welcome.mp3", "--out", "/dev/null/x"])?.expect(1)?;
+    as_user(&system, viewer, &["audio", "list"])?.expect(0)?;
     Ok(())
 }

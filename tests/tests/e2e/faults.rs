@@ -174,7 +174,7 @@ fn without_asterisk_nothing_changes_unless_only_files_shall() -> Result<()> {
 }
 
 /// `pbxctl` as another user of the machine.
-fn as_user(system: &System, uid: u32, args: &[&str]) -> Result<CommandOutput> {
+pub(super) fn as_user(system: &System, uid: u32, args: &[&str]) -> Result<CommandOutput> {
     // The folder of the build may be closed to others.
     let copy = system.dir().join("pbxctl");
     if !copy.exists() {

@@ -60,11 +60,35 @@ impl AudioFolder {
                 out.sync_all()?;
                 fs::rename(&next, &path)
             };
-            doing(format!("writing {}", path.display()), written())?;
+            let written = doing(format!("writing {}", path.display()), written());
+            if written.is_err() {
+                // Of a disk that is full, every byte counts. What cannot be removed now goes at the next start.
+                let _ = fs::remove_file(&next);
+            }
+            written?;
             // The last name must not be there before the others are.
             sync_dir(&self.root)?;
         }
         Ok(())
+    }
+
+    /// Removes what a crash left of files that were being written. Nobody may be writing one.
+    pub fn tidy(&self) -> Result<(), FilesError> {
+        for name in self.names()?.into_iter().filter(|name| name.starts_with('.') && name.ends_with(".next")) {
+            let path = self.root.join(name);
+            doing(format!("removing {}", path.display()), fs::remove_file(&path))?;
+        }
+        Ok(())
+    }
+
+    /// What is in the folder.
+    fn names(&self) -> Result<Vec<String>, FilesError> {
+        if !self.root.is_dir() {
+            return Ok(Vec::new());
+        }
+        let read = || fs::read_dir(&self.root)?.collect::<std::io::Result<Vec<_>>>();
+        let entries = doing(format!("reading {}", self.root.display()), read())?;
+        Ok(entries.into_iter().filter_map(|entry| entry.file_name().into_string().ok()).collect())
     }
 
     /// What was kept of a recording besides its sound.
@@ -81,14 +105,10 @@ impl AudioFolder {
 
     /// The recordings that are there, in the order of their hashes.
     pub fn list(&self) -> Result<Vec<String>, FilesError> {
-        let mut all = Vec::new();
-        if self.root.is_dir() {
-            for entry in doing(format!("reading {}", self.root.display()), fs::read_dir(&self.root))? {
-                let name = doing(format!("reading {}", self.root.display()), entry)?.file_name();
-                let hash = name.to_str().and_then(|name| name.strip_suffix(".json"));
-                all.extend(hash.filter(|hash| !hash.starts_with('.') && self.has(hash)).map(str::to_owned));
-            }
-        }
+        let names = self.names()?;
+        let hashes = names.iter().filter_map(|name| name.strip_suffix(".json"));
+        let mut all: Vec<String> =
+            hashes.filter(|hash| !hash.starts_with('.') && self.has(hash)).map(str::to_owned).collect();
         all.sort_unstable();
         Ok(all)
     }
@@ -136,6 +156,8 @@ mod tests {
         // What a crash left: the sound, and nothing that says what it is.
         fs::remove_file(root.join(format!("{HASH}.json"))).unwrap();
         assert!(!audio.has(HASH) && audio.list().unwrap().is_empty());
+        fs::write(root.join(format!(".{HASH}.json.next")), "{").unwrap();
+        audio.tidy().unwrap();
         audio.keep(HASH, b"narrow", b"wide", b"{}").unwrap();
         audio.remove(HASH).unwrap();
         assert_eq!(fs::read_dir(&root).unwrap().count(), 0);

@@ -138,7 +138,9 @@ impl Checker<'_> {
                 Ok(destination) => self.graph.nodes.contains_key(&NodeId::To(destination)),
                 Err(_) => match (form, rest.split_once('.')) {
                     ("did", _) => rest.parse().is_ok_and(|name| self.graph.nodes.contains_key(&NodeId::Did(name))),
-                    ("ivr", Some((menu, node))) => menu_node(menu, node).is_some_and(|id| self.graph.nodes.contains_key(&id)),
+                    ("ivr", Some((menu, node))) => {
+                        menu_node(menu, node).is_some_and(|id| self.graph.nodes.contains_key(&id))
+                    }
                     ("tree", Some((tree, branches))) => {
                         branch(tree, branches).is_some_and(|id| self.graph.nodes.contains_key(&id))
                     }

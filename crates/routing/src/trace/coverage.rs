@@ -101,9 +101,10 @@ fn counts(catalog: &Catalog, graph: &CallGraph, id: &NodeId, node: &Node, edge: 
             .field(catalog, id, edge)
             .is_some_and(|field| ["spec.callForward", "spec.noAnswer"].iter().any(|own| field.path.starts_with(own))),
         // A queue that is empty or full and says nothing of it ends the call.
-        (Step::Queue { .. } | Step::RingMembers { .. } | Step::RingTogether { .. }, NodeId::To(Destination::Hangup(_))) => {
-            graph.field(catalog, id, edge).is_some_and(|field| written(catalog, &field.object, &field.path))
-        }
+        (
+            Step::Queue { .. } | Step::RingMembers { .. } | Step::RingTogether { .. },
+            NodeId::To(Destination::Hangup(_)),
+        ) => graph.field(catalog, id, edge).is_some_and(|field| written(catalog, &field.object, &field.path)),
         _ => true,
     }
 }

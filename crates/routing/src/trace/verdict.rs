@@ -57,7 +57,11 @@ pub fn judge(expect: &Expect, trace: &Trace<'_>) -> Vec<Miss> {
     if let Some(expected) = &expect.answered_by
         && !answers(expected.as_str(), &trace.end)
     {
-        differs("answeredBy", expected.to_string(), trace.end.answered_by().unwrap_or_else(|| format!("nobody: {end}")));
+        differs(
+            "answeredBy",
+            expected.to_string(),
+            trace.end.answered_by().unwrap_or_else(|| format!("nobody: {end}")),
+        );
     }
     let mut heard = trace.heard.iter();
     for (at, expected) in expect.heard.iter().enumerate() {
@@ -75,7 +79,11 @@ pub fn judge(expect: &Expect, trace: &Trace<'_>) -> Vec<Miss> {
     if let Some(expected) = &expect.carrier
         && trace.carrier() != Some(expected)
     {
-        differs("carrier", expected.to_string(), trace.carrier().map_or_else(|| "none".to_owned(), ToString::to_string));
+        differs(
+            "carrier",
+            expected.to_string(),
+            trace.carrier().map_or_else(|| "none".to_owned(), ToString::to_string),
+        );
     }
     misses
 }
