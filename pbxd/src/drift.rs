@@ -9,6 +9,7 @@ use pbx_manifest::Record;
 use tracing::warn;
 
 use crate::apply::failure;
+use crate::database;
 use crate::http;
 use crate::identity::Accounts;
 use crate::live::Live;
@@ -78,17 +79,33 @@ pub(crate) async fn drift(system: &Arc<System>) -> Result<Drift, ErrorBody> {
         Ok(client) => match deploy::verify(&client, &live.tree).await {
             Err(error) => drift.not_asked = Some(error.to_string()),
             Ok(found) => {
-                drift.verified =
-                    Verified { sip_objects: found.sip_objects, contexts: found.contexts, mailboxes: found.mailboxes };
+                drift.verified = verified(&found);
                 let id = live.revision.unwrap_or_default();
                 drift.asterisk = found.rejections.into_iter().map(|rejection| failure(id, rejection)).collect();
                 if !drift.asterisk.is_empty() {
                     doubt(system, live.revision);
                 }
+                match database::differences(system, &client, &live).await {
+                    Err(error) => drift.not_asked = Some(error.to_string()),
+                    Ok((entries, compared)) => {
+                        drift.verified.entries = compared;
+                        drift.asterisk.extend(entries.into_iter().map(|rejection| failure(id, rejection)));
+                    }
+                }
             }
         },
     }
     Ok(drift)
+}
+
+/// What was compared, as it is told.
+pub(crate) fn verified(found: &deploy::Verification) -> Verified {
+    Verified {
+        sip_objects: found.sip_objects,
+        contexts: found.contexts,
+        mailboxes: found.mailboxes,
+        entries: found.entries,
+    }
 }
 
 /// Asterisk has not what it once said it had, as after somebody's own reload: whatever is applied next reloads and reads back all

@@ -26,6 +26,7 @@ use crate::confirm;
 use crate::identity::Identity;
 use crate::live;
 use crate::plan::{saved, unseen};
+use crate::schedules;
 use crate::system::System;
 
 pub(super) type Answer<T> = Result<axum::Json<T>, Refusal>;
@@ -69,6 +70,7 @@ pub(super) async fn health(
             proven_revision: system.revisions().proven(),
         },
         unconfirmed: system.unconfirmed(),
+        turned: schedules::turned_over(&system),
         you: who.name,
     })
 }
@@ -114,7 +116,7 @@ pub(super) async fn confirmation(
 
 /// Has something that changes the system go on to its end, whether or not anybody waits for it any more. Whoever does is told an
 /// end, whatever happened.
-async fn to_its_end<T: Send + 'static>(
+pub(super) async fn to_its_end<T: Send + 'static>(
     system: &System,
     change: impl Future<Output = Result<T, ErrorBody>> + Send + 'static,
 ) -> Result<T, ErrorBody> {

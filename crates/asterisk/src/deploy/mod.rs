@@ -6,6 +6,7 @@
 
 mod changed;
 pub mod complaints;
+pub mod database;
 mod drift;
 mod preflight;
 mod reload;

@@ -28,6 +28,8 @@ pub struct Verification {
     pub contexts: usize,
     /// Voicemail boxes that were read back.
     pub mailboxes: usize,
+    /// Entries of Asterisk's own database that were read back.
+    pub entries: usize,
     /// What is not as it was meant.
     pub rejections: Vec<Rejection>,
 }
