@@ -85,10 +85,11 @@ fn tell(args: &DriftArgs, app: &mut App, drift: &Drift) {
     } else if text.is_empty() {
         let verified = &drift.verified;
         app.ui.line(&format!(
-            "Nothing differs: all files are as written, and Asterisk has {}, {} and {} as meant.",
+            "Nothing differs: all files are as written, and Asterisk has {}, {}, {} and {} as meant.",
             show::plural(verified.sip_objects, "SIP object", "SIP objects"),
             show::plural(verified.contexts, "context", "contexts"),
             show::plural(verified.mailboxes, "voicemail box", "voicemail boxes"),
+            show::plural(verified.entries, "entry of filters", "entries of filters"),
         ));
     } else {
         app.ui.text(&text);

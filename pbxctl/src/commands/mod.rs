@@ -13,11 +13,13 @@ mod edit;
 mod explain;
 mod export;
 mod extension;
+mod filter;
 mod get;
 mod history;
 mod plan;
 mod render;
 mod rollback;
+mod schedule;
 mod schema;
 mod setup;
 mod show;
@@ -45,6 +47,8 @@ pub enum Command {
     Export(export::Export),
     #[command(alias = "ext")]
     Extension(extension::Extension),
+    Filter(filter::Filter),
+    Schedule(schedule::Schedules),
     Explain(explain::Explain),
     Schema(schema::Schema),
     Drift(drift::DriftArgs),
@@ -72,6 +76,8 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
         Command::Delete(args) => delete::run(&args, app),
         Command::Export(args) => export::run(&args, app),
         Command::Extension(args) => extension::run(&args, app),
+        Command::Filter(args) => filter::run(&args, app),
+        Command::Schedule(args) => schedule::run(&args, app),
         Command::Explain(args) => explain::run(&args, app),
         Command::Schema(args) => schema::run(&args, app),
         Command::Drift(args) => drift::run(&args, app),
