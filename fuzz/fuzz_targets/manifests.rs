@@ -6,7 +6,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pbx_asterisk::config::{Secrets, render};
+use pbx_asterisk::config::{Place, Secrets, render};
 use pbx_manifest::{AnySpec, Diagnostic, Parsed, Source, check, locate, parse};
 use pbx_routing::CallGraph;
 
@@ -51,7 +51,7 @@ fuzz_target!(|bytes: &[u8]| {
     if documents.is_empty() || found.iter().chain(&diagnostics).any(Diagnostic::is_error) {
         return;
     }
-    let tree = render(&catalog, &secrets);
+    let tree = render(&catalog, &secrets, &Place::default());
     for (name, file) in tree.files() {
         match name {
             "extensions.conf" => {
@@ -65,7 +65,7 @@ fuzz_target!(|bytes: &[u8]| {
             _ => drop(conf::parse(file.text()).expect("a file that Asterisk reads")),
         }
     }
-    assert_eq!(tree, render(&catalog, &secrets));
+    assert_eq!(tree, render(&catalog, &secrets, &Place::default()));
 });
 
 /// A finding points at words of the file, between whole letters, and says something.

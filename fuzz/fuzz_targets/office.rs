@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pbx_asterisk::config::render;
+use pbx_asterisk::config::{Place, render};
 
 #[path = "../../crates/asterisk/tests/config/conf.rs"]
 mod conf;
@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
     let [size, secrets, rest @ ..] = bytes else { return };
     let size = usize::from(size % 12) + 1;
     let built = meant::office_of(office::Dice::loaded(1, rest), office::Dice::new(u64::from(*secrets)), size);
-    let tree = render(&built.catalog, &built.secrets);
+    let tree = render(&built.catalog, &built.secrets, &Place::default());
     meant::is_what_was_meant(&built, &tree);
-    assert_eq!(tree, render(&built.catalog, &built.secrets));
+    assert_eq!(tree, render(&built.catalog, &built.secrets, &Place::default()));
 });

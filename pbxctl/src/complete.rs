@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap_complete::CompletionCandidate;
 use clap_complete::env::Shells;
-use pbx_api::Client;
+use pbx_api::{Client, ClientError};
 use pbx_manifest::Kind;
 
 use crate::cli::{Global, When};
@@ -68,6 +68,16 @@ pub fn kinds(current: &OsStr) -> Vec<CompletionCandidate> {
     kinds.map(|kind| CompletionCandidate::new(kind.singular()).help(Some(kind.about().into()))).collect()
 }
 
+/// The names of recordings.
+pub fn recordings(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(current) = current.to_str() else { return Vec::new() };
+    let asked = ask(async |client| client.audio().await);
+    let names = asked.into_iter().flat_map(|list| list.audio).map(|view| view.name);
+    let mut names: Vec<String> = names.collect();
+    names.dedup();
+    matching(names.into_iter(), current)
+}
+
 /// Kinds, and below a kind its fields.
 pub fn fields(current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(current) = current.to_str() else { return Vec::new() };
@@ -104,15 +114,17 @@ fn socket() -> PathBuf {
 }
 
 fn names(kind: Kind) -> Vec<String> {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return Vec::new() };
     let mut names = Vec::new();
-    let asked = runtime.block_on(async {
-        let client = Client::new(socket());
-        let each = client.each_object(Some(kind), &[], &[], |view| names.push(view.object.name.to_string()));
-        tokio::time::timeout(Duration::from_millis(500), each).await
-    });
-    match asked {
-        Ok(Ok(())) => names,
-        _ => Vec::new(),
+    let each = |view: pbx_api::ObjectView| names.push(view.object.name.to_string());
+    match ask(async |client| client.each_object(Some(kind), &[], &[], each).await) {
+        Some(()) => names,
+        None => Vec::new(),
     }
+}
+
+/// What pbxd says to a question, if it says it at once.
+fn ask<T, F: Future<Output = Result<T, ClientError>>>(question: impl FnOnce(Client) -> F) -> Option<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let answer = question(Client::new(socket()));
+    runtime.block_on(async { tokio::time::timeout(Duration::from_millis(500), answer).await }).ok()?.ok()
 }

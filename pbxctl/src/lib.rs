@@ -5,6 +5,7 @@
 //! place; one file per verb in [`commands`], which reads no more than its arguments and what [`app::App`] gives it.
 
 mod app;
+mod audio;
 mod cli;
 mod clock;
 mod commands;

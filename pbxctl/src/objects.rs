@@ -46,12 +46,16 @@ fn columns(kind: Kind) -> &'static [Column] {
         Kind::BlockFilter => &[("DENY", "deny"), ("ALLOW", "allow"), ("DENIED", "denied")],
         Kind::Ivr => &[("NUMBER", "number"), ("START", "start"), ("DESCRIPTION", "description")],
         Kind::RingTree => &[("NUMBER", "number"), ("RING", "ring"), ("TIMEOUT", "timeout")],
-        Kind::Queue => &[("STRATEGY", "strategy"), ("MEMBERS", "members"), ("NUMBER", "number"), ("MAX WAIT", "maxWait")],
+        Kind::Queue => {
+            &[("STRATEGY", "strategy"), ("MEMBERS", "members"), ("NUMBER", "number"), ("MAX WAIT", "maxWait")]
+        }
         Kind::Mailbox => &[("DISPLAY NAME", "displayName"), ("NUMBER", "number"), ("EMAIL", "email")],
         Kind::Announcement => &[("FILE", "file"), ("THEN", "then")],
         Kind::HoldMusic => &[("FILES", "files"), ("STREAM", "stream"), ("ORDER", "order")],
         Kind::Soundboard => &[("CLIPS", "clips"), ("DESCRIPTION", "description")],
-        Kind::ParkingLot => &[("NUMBER", "number"), ("SLOTS", "slots"), ("TIMEOUT", "timeout"), ("COMEBACK", "comeback")],
+        Kind::ParkingLot => {
+            &[("NUMBER", "number"), ("SLOTS", "slots"), ("TIMEOUT", "timeout"), ("COMEBACK", "comeback")]
+        }
         Kind::Conference => &[("DISPLAY NAME", "displayName"), ("RECORD", "record"), ("MOST", "maxMembers")],
         Kind::BreakCode => &[("TITLE", "title"), ("NUMBER", "number"), ("PAID", "paid"), ("MAXIMUM", "maximum")],
         Kind::Disposition => &[("TITLE", "title"), ("CALLBACK", "requiresCallback")],

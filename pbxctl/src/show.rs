@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 pub use pbx_api::thousands;
 use pbx_api::{DriftedFile, FileAction, FileChange, Outcome, OutcomeResult, Plan};
-use pbx_manifest::{Action, FieldChange, Kind, ObjectChange};
+use pbx_manifest::{Action, FieldChange, Kind, ObjectChange, is_secret_form};
 use serde_json::Value as Json;
 
 use crate::ui::{Look, Style};
@@ -68,12 +68,6 @@ fn sign(action: Action, look: Look) -> String {
     }
 }
 
-/// Whether a value is a secret's form.
-fn is_secret(value: &Json) -> bool {
-    let Json::Object(map) = value else { return false };
-    map.len() == 1 && map.keys().all(|key| matches!(key.as_str(), "generate" | "env" | "file" | "stored"))
-}
-
 /// Of a list, so many items that come or go are shown one by one.
 const ITEMS: usize = 10;
 
@@ -109,7 +103,7 @@ fn changed_field(change: &FieldChange, action: Action, look: Look) -> String {
     }
     match (&change.before, &change.after) {
         // A secret that is no longer named is not made anew: its telephone would be cut off.
-        (Some(before), None) if is_secret(before) => {
+        (Some(before), None) if is_secret_form(before) => {
             format!("    {name}: {} → (no longer named; its value stays)", look.paint(Style::Gone, &value(before)))
         }
         (None, Some(after)) if action == Action::Create && !is_long(after) => format!("    {name}: {}", value(after)),

@@ -17,6 +17,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::audio;
 use crate::confirm;
 use crate::database;
 use crate::drift;
@@ -115,6 +116,10 @@ pub(crate) async fn carry_out(
     if planned.used.load(Ordering::Relaxed) {
         return Err(ErrorBody::new(ErrorCode::Stale, format!("plan {} was carried out meanwhile", planned.view.id))
             .help("a plan is used once; `pbxctl history` shows how it ended"));
+    }
+    // What is gone back to was there, and must not wait for anything.
+    if leaving.is_none() {
+        audio::refuse_absent(system, planned)?;
     }
     let client = if request.no_reload { None } else { Some(system.asterisk(request.wait_seconds > 0).await?) };
     if let Some(missing) = client.as_ref().and_then(|_| missing_include(&system.config().asterisk.config_dir)) {
@@ -382,6 +387,7 @@ impl Changing<'_> {
             changed_in,
             catalog: self.planned.catalog.clone(),
             secrets: self.planned.secrets.clone(),
+            place: self.live.place.clone(),
             tree: self.planned.tree.clone(),
         });
         schedules::forget(self.system, &self.planned.view.changes).await;

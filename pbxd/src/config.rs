@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use pbx_asterisk::ami;
+use pbx_asterisk::config::Place;
 use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
 
@@ -86,6 +87,8 @@ pub struct Config {
 pub struct Asterisk {
     /// Its configuration folder.
     pub config_dir: PathBuf,
+    /// The same as Asterisk itself calls it, where that is otherwise: it runs in a container or a `chroot`.
+    pub config_dir_inside: Option<PathBuf>,
     /// Its log folder; without it, Asterisk's complaints are not told.
     pub log_dir: PathBuf,
     /// How many seconds it may take to reload a module, and to come back when it goes away while a change is made.
@@ -150,11 +153,20 @@ impl Default for Config {
 
 impl Default for Asterisk {
     fn default() -> Self {
-        Self { config_dir: "/etc/asterisk".into(), log_dir: "/var/log/asterisk".into(), patience: 180 }
+        Self { config_dir: "/etc/asterisk".into(), config_dir_inside: None, log_dir: "/var/log/asterisk".into(), patience: 180 }
     }
 }
 
 impl Asterisk {
+    /// Where Asterisk finds what is written for it.
+    pub fn place(&self) -> Place {
+        Place::new(&self.inside().to_string_lossy()).unwrap_or_default()
+    }
+
+    fn inside(&self) -> &Path {
+        self.config_dir_inside.as_ref().unwrap_or(&self.config_dir)
+    }
+
     /// How long it may take to reload a module, and to come back when it goes away while a change is made.
     pub fn patience(&self) -> Duration {
         Duration::from_secs(self.patience)
@@ -370,6 +382,13 @@ impl Config {
             return wrong(format!(
                 "[asterisk] config_dir must be an absolute path, not `{}`",
                 self.asterisk.config_dir.display()
+            ));
+        }
+        if Place::new(&self.asterisk.inside().to_string_lossy()).is_none() {
+            return wrong(format!(
+                "[asterisk] {} must be an absolute path without `, ; | & ^ $` and brackets, which Asterisk's files cannot carry, not `{}`",
+                if self.asterisk.config_dir_inside.is_some() { "config_dir_inside" } else { "config_dir" },
+                self.asterisk.inside().display()
             ));
         }
         if self.keep_revisions < 2 {

@@ -4,6 +4,7 @@
 //! Asterisk's own database holds, `schedules` who turned one over, `http` who may ask for what, `lifecycle` how it starts and ends, `check` what `--check-config` looks at.
 
 mod apply;
+mod audio;
 mod check;
 pub mod config;
 mod confirm;

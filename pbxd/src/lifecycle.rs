@@ -85,7 +85,7 @@ pub(crate) async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
     free(&socket).await?;
     let store = Store::open(&config.store, &config.key_file).await.context("the store cannot be opened")?;
     let owner = store.own(&who(&config)).await.context("the store cannot be used")?;
-    let live = Live::load(&store).await.context("the live revision cannot be read")?;
+    let live = Live::load(&store, config.asterisk.place()).await.context("the live revision cannot be read")?;
     let turned = store.schedules_turned().await.context("which schedules are turned over cannot be read")?;
     info!(revision = live.revision, objects = live.records.len(), store = %config.store_shown(), "the live revision is read");
     let system = Arc::new(System::new(config, store, owner, live));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use pbx_api::{ErrorBody, ErrorCode};
-use pbx_asterisk::config::{ConfigTree, Secrets, render};
+use pbx_asterisk::config::{ConfigTree, Place, Secrets, render};
 use pbx_manifest::{Catalog, Kind, ObjectRef, Record, Records};
 use pbx_store::{ObjectRow, Secret, SecretId, Store};
 
@@ -22,13 +22,15 @@ pub(crate) struct Live {
     pub(crate) catalog: Catalog,
     /// Its secrets.
     pub(crate) secrets: Secrets,
+    /// Where Asterisk finds them.
+    pub(crate) place: Place,
     /// Its files.
     pub(crate) tree: ConfigTree,
 }
 
 /// The files of a checked catalog with its secrets.
-fn files(catalog: &Catalog, secrets: &Secrets) -> ConfigTree {
-    if catalog.is_empty() { ConfigTree::empty() } else { render(catalog, secrets) }
+fn files(catalog: &Catalog, secrets: &Secrets, place: &Place) -> ConfigTree {
+    if catalog.is_empty() { ConfigTree::empty() } else { render(catalog, secrets, place) }
 }
 
 /// Objects from their rows.
@@ -62,7 +64,7 @@ pub(crate) fn secret_values(stored: impl IntoIterator<Item = (SecretId, Secret)>
 
 impl Live {
     /// Reads the live revision from the store.
-    pub(crate) async fn load(store: &Store) -> anyhow::Result<Self> {
+    pub(crate) async fn load(store: &Store, place: Place) -> anyhow::Result<Self> {
         let snapshot = store.snapshot().await?;
         let (records, changed_in) = records(&snapshot.objects)?;
         let (catalog, found) = pbx_manifest::catalog(&records);
@@ -70,13 +72,14 @@ impl Live {
             anyhow::bail!("the store has an object that this version cannot read: {first}");
         }
         let secrets = secret_values(store.secrets().await?);
-        let tree = files(&catalog, &secrets);
+        let tree = files(&catalog, &secrets, &place);
         Ok(Self {
             revision: snapshot.head.map(|head| head.get().unsigned_abs()),
             records,
             changed_in,
             catalog,
             secrets,
+            place,
             tree,
         })
     }

@@ -116,7 +116,7 @@ pub(crate) async fn plan(
         values.replace(object, BTreeMap::new());
     }
     let changes = pbx_manifest::changes(&live.records, &records);
-    let rendered = render_checked(&catalog, &values, |graph| {
+    let rendered = render_checked(&catalog, &values, &live.place, |graph| {
         found.extend(pbx_routing::check_system(&catalog, graph));
         if found.iter().any(Diagnostic::is_error) { Err(()) } else { Ok(()) }
     });

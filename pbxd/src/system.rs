@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use pbx_api::{DriftedFile, ErrorBody, ErrorCode, PlanRequest, Reload, SavedPlan, Unconfirmed};
 use pbx_asterisk::ami::{self, AmiError, Backoff, Client, Link};
 use pbx_asterisk::config::FILES;
-use pbx_asterisk::deploy::Revisions;
+use pbx_asterisk::deploy::{AudioFolder, Revisions};
 use pbx_asterisk::sockets::{self, Listening};
 use pbx_manifest::{Action, Kind, ObjectChange};
 use pbx_store::{Owner, RevisionId, State, Store};
@@ -83,6 +83,8 @@ pub(crate) struct System {
     released: Notify,
     /// Asterisk's own.
     pub(crate) database: Database,
+    /// Whoever converts a recording has this.
+    pub(crate) converting: tokio::sync::Mutex<()>,
 }
 
 /// The right to change the system; given back when it is dropped.
@@ -134,6 +136,7 @@ impl System {
             unsettled: AtomicBool::new(false),
             released: Notify::new(),
             database: Database::new(),
+            converting: tokio::sync::Mutex::new(()),
         }
     }
 
@@ -248,6 +251,11 @@ impl System {
     /// The revisions' folders.
     pub(crate) fn revisions(&self) -> Revisions {
         Revisions::new(&self.config().asterisk.config_dir)
+    }
+
+    /// The recordings' folder.
+    pub(crate) fn audio(&self) -> AudioFolder {
+        AudioFolder::beside(&self.revisions())
     }
 
     /// Makes a plan and keeps it for applying.

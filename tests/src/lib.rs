@@ -6,6 +6,7 @@ mod proxy;
 mod samples;
 mod system;
 mod trace;
+mod walk;
 
 pub use command::CommandOutput;
 pub use manifests::{carrier, did, extension, settings};
@@ -13,3 +14,4 @@ pub use proxy::{Fault, Proxy, Trap};
 pub use samples::{Random, samples};
 pub use system::{Builder, SOON, System, program};
 pub use trace::{Injection, Trace};
+pub use walk::{Visit, Walk};

@@ -11,15 +11,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
 use pbx_api::{Client, Health, Outcome, OutcomeResult};
+use pbx_asterisk::config::FILES;
 use pbx_lab::{Asterisk, AsteriskRoot, Behaviour, Caller, Phone, PhoneSpec, Place, Postgres, Process, until};
 
 use crate::{CommandOutput, Injection, Proxy, Trace};
 
 /// Longer than anything takes that is going to happen.
 pub const SOON: Duration = Duration::from_secs(30);
-
-/// The files of Asterisk's that include ours.
-const INCLUDES: [&str; 4] = ["rtp.conf", "voicemail.conf", "extensions.conf", "pjsip.conf"];
 
 /// How a system shall be; see [`System::builder`].
 #[derive(Debug)]
@@ -206,7 +204,7 @@ fn present_user() -> Result<String> {
 
 /// Adds the line to each main file that has Asterisk read what pbxd writes, with an empty revision to begin with.
 fn include(etc: &Path) -> Result<()> {
-    for name in INCLUDES {
+    for (name, _) in FILES {
         let path = etc.join(name);
         let text = fs::read_to_string(&path)?;
         // Into the same file: it belongs to Asterisk's user.

@@ -9,12 +9,13 @@ use fs_err as fs;
 use crate::project::{self, say};
 
 /// The targets, each with what libFuzzer is told of it alone, and the folders beside its own whose files are seeds.
-const TARGETS: [(&str, &[&str], &[&str]); 5] = [
+const TARGETS: [(&str, &[&str], &[&str]); 6] = [
     ("manifests", &["-max_len=4096"], &["examples/small-office", "pbxctl/tests/bad"]),
     ("tables", &["-max_len=4096"], &[]),
     // Its bytes are choices: every length says something at once.
     ("office", &["-max_len=600", "-len_control=0"], &[]),
     ("conf", &["-max_len=4096"], &[]),
+    ("recordings", &["-max_len=16384"], &["crates/audio/tests/data"]),
     ("ami", &["-max_len=4096"], &[]),
 ];
 

@@ -1,22 +1,25 @@
 //! The client: HTTP over pbxd's Unix socket.
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, DeserializeSeed as _};
 use tokio::net::UnixStream;
 
 use crate::list::Each;
-use crate::route::{Method, RouteId};
+use crate::route::RouteId;
 use crate::types::{
-    ApplyRequest, ConfirmRequest, Confirmed, Drift, ErrorBody, Event, Health, ObjectHistory, ObjectList, ObjectView,
-    Plan, PlanRequest, RevisionChanges, RevisionList, RevisionView, SavedPlan, ScheduleList, ScheduleTurns, TurnRequest,
-    Turned,
+    ApplyRequest, AudioHashes, AudioList, AudioMissing, AudioView, ConfirmRequest, Confirmed, Drift, ErrorBody, Event,
+    Health, ObjectHistory, ObjectList, ObjectView, Plan, PlanRequest, RevisionChanges, RevisionList, RevisionView,
+    SavedPlan, ScheduleList, ScheduleTurns, TurnRequest, Turned,
 };
 
 /// Why a request got no answer, or a bad one.
@@ -89,6 +92,13 @@ impl Client {
     }
 
     async fn send(&self, route: RouteId, path: &str, body: Vec<u8>) -> Result<hyper::Response<Incoming>, ClientError> {
+        self.send_body(route, path, Full::new(Bytes::from(body))).await
+    }
+
+    async fn send_body<B>(&self, route: RouteId, path: &str, body: B) -> Result<hyper::Response<Incoming>, ClientError>
+    where
+        B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+    {
         let stream = UnixStream::connect(&self.socket)
             .await
             .map_err(|source| ClientError::Unreachable { path: self.socket.clone(), source })?;
@@ -97,14 +107,11 @@ impl Client {
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         tokio::spawn(connection);
         let request = Request::builder()
-            .method(match route.route().method {
-                Method::Get => "GET",
-                Method::Post => "POST",
-            })
+            .method(route.route().method.word())
             .uri(path)
             .header("host", "pbxd")
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body)))
+            .header("content-type", route.route().method.brings())
+            .body(body)
             .map_err(|error| ClientError::Misunderstood(error.to_string()))?;
         let response = sender.send_request(request).await.map_err(broken)?;
         if response.status().is_success() {
@@ -246,6 +253,76 @@ impl Client {
     pub async fn changes(&self, id: u64, from: Option<u64>) -> Result<RevisionChanges, ClientError> {
         let from = from.map_or(String::new(), |from| format!("?from={from}"));
         self.get(RouteId::Changes, &format!("/v1/revisions/{id}/changes{from}")).await
+    }
+}
+
+impl Client {
+    /// The recordings, by name.
+    pub async fn audio(&self) -> Result<AudioList, ClientError> {
+        self.get(RouteId::Audio, "/v1/audio").await
+    }
+
+    /// Which recordings are not there.
+    pub async fn audio_missing(&self, request: &AudioHashes) -> Result<AudioMissing, ClientError> {
+        self.post(RouteId::AudioMissing, "/v1/audio/missing", request).await
+    }
+
+    /// Brings a recording. How many of its bytes have gone is told each time that some have.
+    pub async fn audio_upload(
+        &self,
+        hash: &str,
+        name: &str,
+        bytes: Vec<u8>,
+        sent: impl FnMut(u64) + Send + Unpin + 'static,
+    ) -> Result<AudioView, ClientError> {
+        let path = format!("/v1/audio/{}?name={}", escaped(hash), escaped(name));
+        let body = Upload { left: Bytes::from(bytes), gone: 0, sent };
+        self.read(self.send_body(RouteId::AudioUpload, &path, body).await?).await
+    }
+
+    /// A recording as wideband telephones hear it: a WAV file.
+    pub async fn audio_download(&self, hash: &str) -> Result<Bytes, ClientError> {
+        self.bytes(self.send(RouteId::AudioDownload, &format!("/v1/audio/{}", escaped(hash)), Vec::new()).await?).await
+    }
+
+    /// Takes a recording away.
+    pub async fn audio_delete(&self, hash: &str) -> Result<AudioView, ClientError> {
+        self.get(RouteId::AudioDelete, &format!("/v1/audio/{}", escaped(hash))).await
+    }
+}
+
+/// How many bytes of a file go at a time.
+const PIECE: usize = 64 * 1024;
+
+/// A file on its way.
+struct Upload<F> {
+    left: Bytes,
+    gone: u64,
+    sent: F,
+}
+
+impl<F: FnMut(u64) + Unpin> Body for Upload<F> {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.left.is_empty() {
+            return Poll::Ready(None);
+        }
+        let size = self.left.len().min(PIECE);
+        let piece = self.left.split_to(size);
+        self.gone += size as u64;
+        let gone = self.gone;
+        (self.sent)(gone);
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left.len() as u64)
     }
 }
 

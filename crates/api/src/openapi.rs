@@ -3,7 +3,7 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value as Json, json};
 
-use crate::route::{Method, ROUTES};
+use crate::route::ROUTES;
 use crate::types::ErrorBody;
 
 /// The API as OpenAPI 3.1.
@@ -32,14 +32,9 @@ pub fn openapi(version: &str) -> Json {
             },
         });
         if let Some(request) = route.request {
-            operation["requestBody"] =
-                json!({ "required": true, "content": { "application/json": { "schema": request(&mut generator) } } });
+            operation["requestBody"] = json!({ "required": true, "content": { route.method.brings(): { "schema": request(&mut generator) } } });
         }
-        let method = match route.method {
-            Method::Get => "get",
-            Method::Post => "post",
-        };
-        paths.entry(route.path).or_insert_with(|| json!({}))[method] = operation;
+        paths.entry(route.path).or_insert_with(|| json!({}))[route.method.word().to_lowercase()] = operation;
     }
     json!({
         "openapi": "3.1.0",

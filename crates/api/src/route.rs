@@ -11,6 +11,27 @@ pub enum Method {
     Get,
     /// Makes or starts something.
     Post,
+    /// Brings a file as it is, under the name that its content has.
+    Put,
+    /// Takes away.
+    Delete,
+}
+
+impl Method {
+    /// As HTTP names it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    /// The media type of what it brings.
+    pub fn brings(self) -> &'static str {
+        if self == Self::Put { "application/octet-stream" } else { JSON }
+    }
 }
 
 /// What a caller must be allowed in order to use a route.
@@ -79,6 +100,16 @@ pub enum RouteId {
     ScheduleTurns,
     /// Turns a schedule over.
     TurnSchedule,
+    /// The recordings.
+    Audio,
+    /// Which recordings are not there.
+    AudioMissing,
+    /// Brings a recording.
+    AudioUpload,
+    /// A recording as it is played.
+    AudioDownload,
+    /// Takes a recording away.
+    AudioDelete,
 }
 
 /// A row of the table.
@@ -105,6 +136,11 @@ pub struct Route {
 
 fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
+}
+
+/// A file.
+fn bytes(_: &mut SchemaGenerator) -> Schema {
+    schemars::json_schema!({ "type": "string", "format": "binary" })
 }
 
 const JSON: &str = "application/json";
@@ -294,6 +330,62 @@ pub const ROUTES: &[Route] = &[
         query: &[],
         request: Some(of::<types::TurnRequest>),
         response: of::<types::Turned>,
+        media: JSON,
+    },
+    Route {
+        id: RouteId::Audio,
+        method: Method::Get,
+        path: "/v1/audio",
+        permission: Permission::ObjectView,
+        summary: "The recordings that Asterisk can play, by name, and what uses them.",
+        query: &[],
+        request: None,
+        response: of::<types::AudioList>,
+        media: JSON,
+    },
+    Route {
+        id: RouteId::AudioMissing,
+        method: Method::Post,
+        path: "/v1/audio/missing",
+        permission: Permission::PlanCreate,
+        summary: "Which of these recordings are not there.",
+        query: &[],
+        request: Some(of::<types::AudioHashes>),
+        response: of::<types::AudioMissing>,
+        media: JSON,
+    },
+    Route {
+        id: RouteId::AudioUpload,
+        method: Method::Put,
+        path: "/v1/audio/{hash}",
+        permission: Permission::PlanApply,
+        summary: "Brings a recording, a file of MP3, WAV, FLAC, Ogg Vorbis, M4A or AAC as it is. It is converted once; a broken one is \
+                  refused with what is wrong. `hash`: the first 32 hex digits of the file's SHA-256.",
+        query: &[("name", "what the file is called, as in `welcome.mp3`")],
+        request: Some(bytes),
+        response: of::<types::AudioView>,
+        media: JSON,
+    },
+    Route {
+        id: RouteId::AudioDownload,
+        method: Method::Get,
+        path: "/v1/audio/{hash}",
+        permission: Permission::ObjectView,
+        summary: "A recording as wideband telephones hear it.",
+        query: &[],
+        request: None,
+        response: bytes,
+        media: "audio/wav",
+    },
+    Route {
+        id: RouteId::AudioDelete,
+        method: Method::Delete,
+        path: "/v1/audio/{hash}",
+        permission: Permission::PlanApply,
+        summary: "Takes a recording away that neither the live revision nor one that can be gone back to plays.",
+        query: &[],
+        request: None,
+        response: of::<types::AudioView>,
         media: JSON,
     },
 ];

@@ -725,6 +725,75 @@ pub struct Turned {
     pub not_told: Option<String>,
 }
 
+/// A recording that Asterisk can play.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AudioView {
+    /// The first 32 hex digits of the SHA-256 of the file that it was made from.
+    pub hash: String,
+    /// What that file was called when it came first.
+    pub name: String,
+    /// The file's format, as `MP3`.
+    pub format: String,
+    /// The file's samples a second.
+    pub rate: u32,
+    /// The file's channels.
+    pub channels: u16,
+    /// How long it plays, in seconds.
+    pub seconds: f64,
+    /// The file's bytes.
+    pub size: u64,
+    /// The file's integrated loudness (ITU-R BS.1770), in LUFS; nothing of silence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loudness: Option<f64>,
+    /// By how many dB it was made louder; quieter, below zero.
+    pub gain: f64,
+    /// When it came.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Who brought it.
+    pub by: String,
+    /// The objects of the live revision that play it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub used_by: Vec<ObjectRef>,
+    /// The newest revision that can be gone back to and plays it, where the live one does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_for: Option<u64>,
+}
+
+impl AudioView {
+    /// Whether nothing plays it, and nothing that can be gone back to.
+    pub fn is_unused(&self) -> bool {
+        self.used_by.is_empty() && self.kept_for.is_none()
+    }
+}
+
+/// Recordings, by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AudioList {
+    /// The recordings.
+    pub audio: Vec<AudioView>,
+}
+
+/// Which recordings are asked for.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AudioHashes {
+    /// The first 32 hex digits of the SHA-256 of each file.
+    pub hashes: Vec<String>,
+}
+
+/// Which of them are not there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AudioMissing {
+    /// Those that are not there, in the order asked for.
+    pub hashes: Vec<String>,
+    /// Whether who asks may bring them.
+    pub may_upload: bool,
+}
+
 /// How the connection to Asterisk stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -200,7 +200,7 @@ mod tests {
         );
         let parsed = pbx_manifest::parse(&[pbx_manifest::Source::new("a.yaml", text)]);
         assert!(parsed.diagnostics.is_empty(), "{:?}", parsed.diagnostics);
-        crate::config::render(&parsed.catalog(), &crate::config::Secrets::default())
+        crate::config::render(&parsed.catalog(), &crate::config::Secrets::default(), &crate::config::Place::default())
     }
 
     #[test]

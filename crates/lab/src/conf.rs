@@ -166,7 +166,7 @@ pub(crate) fn small(setup: &Setup<'_>) -> BTreeMap<String, String> {
     );
     file("rtp.conf", format!("[general]\nrtpstart = {}\nrtpend = {}\n", rtp.start(), rtp.end()));
     file("extensions.conf", "[general]\nstatic = yes\nwriteprotect = yes\n".to_owned());
-    file("voicemail.conf", "[general]\nformat = wav\nminsecs = 1\n".to_owned());
+    file("voicemail.conf", "[general]\nformat = wav\nminsecs = 1\n\n[zonemessages]\n".to_owned());
     file("indications.conf", indications());
     file(
         "cdr.conf",
@@ -174,6 +174,7 @@ pub(crate) fn small(setup: &Setup<'_>) -> BTreeMap<String, String> {
     );
     file("prometheus.conf", "[general]\nenabled = no\n".to_owned());
     file("musiconhold.conf", format!("[default]\nmode = files\ndirectory = {dir}/lib/moh\n"));
+    file("queues.conf", "[general]\n".to_owned());
     // Present and empty: their modules then load without a complaint.
     for name in [
         "acl.conf",
@@ -191,7 +192,6 @@ pub(crate) fn small(setup: &Setup<'_>) -> BTreeMap<String, String> {
         "pjsip_notify.conf",
         "pjsip_wizard.conf",
         "queuerules.conf",
-        "queues.conf",
         "res_fax.conf",
         "res_http_media_cache.conf",
         "res_parking.conf",

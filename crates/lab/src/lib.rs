@@ -50,6 +50,6 @@ pub use postgres::Postgres;
 pub use prepare::prepare;
 pub use root::AsteriskRoot;
 pub use samples::samples;
-pub use sipp::{Behaviour, CallResult, Caller, Calling, Outcome, Phone, PhoneSpec, RangCall, SipMessage, Uas};
+pub use sipp::{Behaviour, CallResult, Caller, Calling, Keypad, Outcome, Phone, PhoneSpec, RangCall, SipMessage, Uas};
 pub use sound::{Sound, tone};
 pub use wait::until;

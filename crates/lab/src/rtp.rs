@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -67,12 +68,12 @@ impl Media {
         Ok(sdp(self.ip, self.port()?))
     }
 
-    /// Plays the script to `peer` and hears what comes, until [`Talk::end`].
-    pub(crate) fn talk(&self, peer: SocketAddrV4, script: Script) -> Result<Talk> {
+    /// Plays the script to `peer`, then presses the keys that come, and hears what comes, until [`Talk::end`].
+    pub(crate) fn talk(&self, peer: SocketAddrV4, script: Script, keys: Receiver<char>) -> Result<Talk> {
         let socket = self.socket.try_clone()?;
         let over = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&over);
-        let thread = thread::spawn(move || run(&socket, peer, &script, &stop));
+        let thread = thread::spawn(move || run(&socket, peer, &script, &keys, &stop));
         Ok(Talk { over, thread: Some(thread) })
     }
 }
@@ -115,7 +116,13 @@ impl Drop for Talk {
     }
 }
 
-fn run(socket: &UdpSocket, peer: SocketAddrV4, script: &Script, over: &AtomicBool) -> Vec<i16> {
+fn run(
+    socket: &UdpSocket,
+    peer: SocketAddrV4,
+    script: &Script,
+    keys: &Receiver<char>,
+    over: &AtomicBool,
+) -> Vec<i16> {
     let mut heard = Vec::new();
     let mut stream = Stream { sequence: 1, clock: 0 };
     let mut due = Instant::now();
@@ -129,15 +136,21 @@ fn run(socket: &UdpSocket, peer: SocketAddrV4, script: &Script, over: &AtomicBoo
     };
     let quiet = script.after.as_millis() / FRAME.as_millis();
     let alive = (0..quiet).all(|_| send(stream.sound(&[])))
-        && script.keys.chars().filter_map(event).all(|key| {
-            let begin = stream.clock;
-            (0..KEY_FRAMES).all(|n| send(stream.key(key, begin, n))) && (0..KEY_FRAMES).all(|_| send(stream.sound(&[])))
-        })
+        && script.keys.chars().filter_map(event).all(|key| press(key, &mut stream, &mut send))
         && script.say.samples.chunks(SAMPLES as usize).all(|frame| send(stream.sound(frame)));
     if alive {
-        while send(stream.sound(&[])) {}
+        while match keys.try_recv().ok().and_then(event) {
+            Some(key) => press(key, &mut stream, &mut send),
+            None => send(stream.sound(&[])),
+        } {}
     }
     heard
+}
+
+/// Presses a key, and lets it go.
+fn press(key: u8, stream: &mut Stream, send: &mut impl FnMut(Vec<u8>) -> bool) -> bool {
+    let begin = stream.clock;
+    (0..KEY_FRAMES).all(|n| send(stream.key(key, begin, n))) && (0..KEY_FRAMES).all(|_| send(stream.sound(&[])))
 }
 
 fn listen(socket: &UdpSocket, heard: &mut Vec<i16>) {

@@ -228,11 +228,15 @@ fn numbers(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
         let slots = lot.spec.slots;
         let this = ObjectRef::new(Kind::ParkingLot, name.clone());
         // Of all slots that are taken, the first is told.
-        let clash = (slots.first..=slots.last)
-            .map(|slot| slot.to_string())
-            .find_map(|slot| taken.get(slot.as_str()).filter(|other| **other != Meaning::Object(this.clone())).map(|other| (slot, other.clone())));
+        let clash = (slots.first..=slots.last).map(|slot| slot.to_string()).find_map(|slot| {
+            taken
+                .get(slot.as_str())
+                .filter(|other| **other != Meaning::Object(this.clone()))
+                .map(|other| (slot, other.clone()))
+        });
         let lots = || catalog.parking.range(..name.clone());
-        let other = lots().find(|(_, other)| other.spec.slots.first <= slots.last && slots.first <= other.spec.slots.last);
+        let other =
+            lots().find(|(_, other)| other.spec.slots.first <= slots.last && slots.first <= other.spec.slots.last);
         let clash = clash.or_else(|| {
             let (other, _) = other?;
             Some((slots.to_string(), Meaning::Object(ObjectRef::new(Kind::ParkingLot, other.clone()))))
@@ -301,9 +305,10 @@ fn dialled_names(catalog: &Catalog) -> impl Iterator<Item = (ObjectRef, &'static
     let conferences = catalog.conferences.keys();
     let conferences =
         conferences.map(|name| (ObjectRef::new(Kind::Conference, name.clone()), "metadata.name", name.as_str()));
-    let lots = catalog.parking.iter().map(|(name, lot)| {
-        (ObjectRef::new(Kind::ParkingLot, name.clone()), "spec.number", lot.spec.number.as_str())
-    });
+    let lots = catalog
+        .parking
+        .iter()
+        .map(|(name, lot)| (ObjectRef::new(Kind::ParkingLot, name.clone()), "spec.number", lot.spec.number.as_str()));
     numbers!(groups ExtensionGroup, queues Queue, trees RingTree, ivrs Ivr, mailboxes Mailbox)
         .chain(conferences)
         .chain(lots)

@@ -127,7 +127,9 @@ impl FromStr for Destination {
                     && text.bytes().all(|b| b.is_ascii_digit())
                 {
                     format!("did you mean `extension/{text}`?")
-                } else if let Some(near) = nearest(form, NAMED.iter().map(|(form, _)| *form).chain(["external", "hangup"])) {
+                } else if let Some(near) =
+                    nearest(form, NAMED.iter().map(|(form, _)| *form).chain(["external", "hangup"]))
+                {
                     format!("did you mean `{near}/{name}`?")
                 } else {
                     ALL.into()

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::call_test::{CallTest, TestDocument};
 use crate::check::check_among;
 use crate::de::{self, Problem, Step, path_text};
 use crate::diagnostic::{Diagnostic, nearest};
@@ -104,6 +105,8 @@ pub struct Document {
 pub struct Parsed {
     /// The documents without mistakes of their own.
     pub documents: Vec<Document>,
+    /// The call tests without mistakes of their own: read with manifests, and no part of the system.
+    pub tests: Vec<TestDocument>,
     /// Every mistake, with positions.
     pub diagnostics: Vec<Diagnostic>,
     /// What is left of documents whose bad values were taken out.
@@ -192,6 +195,7 @@ pub fn parse(sources: &[Source]) -> Parsed {
         }
     }
     refuse_repeated(sources, &mut parsed);
+    refuse_repeated_tests(sources, &mut parsed);
     parsed
 }
 
@@ -227,6 +231,24 @@ fn refuse_repeated(sources: &[Source], parsed: &mut Parsed) {
     }
 }
 
+/// Tests are told apart by their names.
+fn refuse_repeated_tests(sources: &[Source], parsed: &mut Parsed) {
+    let mut seen: HashMap<&Name, Origin> = HashMap::with_capacity(parsed.tests.len());
+    let mut locator = Locator::new(sources);
+    for test in &parsed.tests {
+        if let Some(first) = seen.insert(&test.name, test.origin) {
+            let mut diagnostic = Diagnostic::error("repeated-object", format!("there are two tests `{}`", test.name))
+                .help("give one of them another name");
+            diagnostic.path = "metadata.name".into();
+            if let Some(at) = locator.locate(first, "metadata.name") {
+                diagnostic.help.insert(0, format!("first declared at {at}"));
+            }
+            locator.place(test.origin, &mut diagnostic);
+            parsed.diagnostics.push(diagnostic);
+        }
+    }
+}
+
 /// Reads documents from their nodes.
 pub(crate) struct Reader<'r, 's> {
     pub(crate) lines: &'r Lines<'s>,
@@ -248,6 +270,9 @@ impl Reader<'_, '_> {
 
     /// Reads a document into what was parsed: it is whole, broken or lost.
     pub(crate) fn document(&mut self, node: &Node<'_>, origin: Origin, inherited: bool) {
+        if is_test(node) {
+            return self.test(node, origin, inherited);
+        }
         let before = self.parsed.diagnostics.len();
         let document = self.read(node, origin, inherited);
         let wrong = self.parsed.diagnostics[before..].iter().any(spoils);
@@ -258,8 +283,59 @@ impl Reader<'_, '_> {
         }
     }
 
+    /// Reads a call test. One with mistakes is left out: whatever it says, the system is the same.
+    fn test(&mut self, node: &Node<'_>, origin: Origin, inherited: bool) {
+        let before = self.parsed.diagnostics.len();
+        self.known_parts(node);
+        self.version(node, inherited);
+        let metadata = self.metadata(node);
+        let nothing = Node { span: node.span, value: Value::Map(Vec::new()) };
+        let spec_node = node.get("spec").unwrap_or(&nothing);
+        let spec_key = node.key("spec").or_else(|| node.key("kind"));
+        let test = self.value(spec_node, spec_key, "spec", None, de::from_node::<CallTest>);
+        if self.parsed.diagnostics[before..].iter().any(spoils) {
+            return;
+        }
+        let (Some(metadata), Some(test)) = (metadata, test) else { return };
+        if test.expect.is_empty() {
+            let span = find(node, "spec.expect").map_or(node.span, |found| found.1);
+            self.add(
+                span,
+                Diagnostic::error("empty", "this test expects nothing")
+                    .help("as in `expect: { path: [did/+351210001000, voicemail/general] }`, or `expect: { end: answered }`"),
+            );
+            return;
+        }
+        let labels = metadata.labels.into_iter().map(|(key, value)| (key.to_string(), value.0)).collect();
+        self.parsed.tests.push(TestDocument { origin, name: metadata.name, labels, test });
+    }
+
+    /// A document has four parts.
+    fn known_parts(&mut self, node: &Node<'_>) {
+        let Value::Map(entries) = &node.value else { return };
+        for (key, _) in entries {
+            const KNOWN: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
+            if !KNOWN.contains(&key.text.as_ref()) {
+                self.add(key.span, unknown_field(&key.text, &KNOWN));
+            }
+        }
+    }
+
+    fn metadata(&mut self, node: &Node<'_>) -> Option<Metadata> {
+        if let Some(metadata) = node.get("metadata") {
+            return self.value(metadata, node.key("metadata"), "metadata", None, de::from_node::<Metadata>);
+        }
+        let Value::Map(entries) = &node.value else { return None };
+        let at = entries.first().map_or(node.span, |(key, _)| key.span);
+        self.add(
+            at,
+            Diagnostic::error("missing-field", "field `metadata` is missing").help("add `metadata: { name: … }`"),
+        );
+        None
+    }
+
     fn read(&mut self, node: &Node<'_>, origin: Origin, inherited: bool) -> Option<Document> {
-        let Value::Map(entries) = &node.value else {
+        if !node.is_map() {
             self.add(
                 node.span,
                 Diagnostic::error("not-a-manifest", "this is not a manifest")
@@ -269,24 +345,10 @@ impl Reader<'_, '_> {
             return None;
         };
         let before = self.parsed.diagnostics.len();
-        for (key, _) in entries {
-            const KNOWN: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
-            if !KNOWN.contains(&key.text.as_ref()) {
-                self.add(key.span, unknown_field(&key.text, &KNOWN));
-            }
-        }
+        self.known_parts(node);
         self.version(node, inherited);
         let kind = self.kind(node);
-        let metadata = if let Some(metadata) = node.get("metadata") {
-            self.value(metadata, node.key("metadata"), "metadata", None, de::from_node::<Metadata>)
-        } else {
-            let at = entries.first().map_or(node.span, |(key, _)| key.span);
-            self.add(
-                at,
-                Diagnostic::error("missing-field", "field `metadata` is missing").help("add `metadata: { name: … }`"),
-            );
-            None
-        };
+        let metadata = self.metadata(node);
         let (kind, metadata) = (kind?, metadata);
         if let Some(metadata) = &metadata
             && let Err(refused) = kind.check_name(&metadata.name)
@@ -366,7 +428,8 @@ impl Reader<'_, '_> {
                 }
                 // Known by another of its words, it is refused, and the rest is read as what it is.
                 let known = Kind::find(text);
-                let help = match known.map(Kind::title).or_else(|| Kind::nearest(text)) {
+                let near = known.map(Kind::title).or_else(|| nearest(text, [CallTest::TITLE])).or_else(|| Kind::nearest(text));
+                let help = match near {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!(
                         "the kinds are {}",
@@ -526,6 +589,11 @@ fn take_out(node: &mut Node<'_>, path: &[Step]) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a document is a call test.
+fn is_test(node: &Node<'_>) -> bool {
+    matches!(node.get("kind"), Some(Node { value: Value::Scalar { text, .. }, .. }) if text == CallTest::TITLE)
 }
 
 /// The name that a document gives, whatever else is wrong with it.

@@ -7,6 +7,7 @@
 //! `get`, `diff`, `export` and completions follow from these; then render it where its calls go (crate `routing`) or where its
 //! files are made (crate `asterisk`).
 
+mod call_test;
 mod check;
 mod de;
 mod dest;
@@ -26,6 +27,7 @@ mod text;
 mod time;
 mod yaml;
 
+pub use call_test::{At, CallFrom, CallTest, DialString, Expect, Given, Press, TestCall, TestDocument};
 pub use check::{Checker, check, missing_reference};
 pub use dest::{Caller, Destination, Hangup};
 pub use diagnostic::{Diagnostic, Severity, nearest};
@@ -35,9 +37,9 @@ pub use kind::{AnySpec, Catalog, Kind, Object, ObjectRef, Spec};
 pub use patterns::PatternIndex;
 pub use record::{
     Action, Conflict, Declaration, FieldChange, Meta, ObjectChange, Patch, Record, Records, catalog, changes, fields,
-    plain, revise,
+    is_secret_form, plain, revise,
 };
-pub use schema::{Explanation, Field, explain, schema, schema_of_all};
+pub use schema::{Explanation, Field, explain, explain_test, schema, schema_of_all, test_schema};
 pub use secret::{
     Secret, make as make_secret, value_error as secret_error, value_error_at as secret_error_at,
     weakness as secret_weakness,

@@ -12,6 +12,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::Diagnostic;
 use crate::document::{Label, read_spec, refusal};
+use crate::sound::Audio;
 use crate::kind::{Catalog, ObjectRef};
 use crate::text::{Name, Refused, refuse};
 
@@ -141,14 +142,20 @@ impl Conflict {
 }
 
 /// Whether a value is one field rather than a group of them: lists are one field, and so is a secret's form. No group of a kind has
-/// a field that is named like one of the forms; a test of the schema sees to it. A spec itself may have one.
+/// a field that is named like one of the forms; a test of the schema sees to it. A spec itself may have one, and a group that holds a
+/// file of audio, whose content stands behind its path.
 fn is_leaf(value: &Json) -> bool {
-    match value {
-        Json::Object(map) => {
-            map.len() == 1 && map.keys().all(|key| matches!(key.as_str(), "generate" | "env" | "file" | "stored"))
-        }
-        _ => true,
-    }
+    !value.is_object() || is_secret_form(value)
+}
+
+/// Whether a value is what stands for a secret: `{generate: true}`, `{env: NAME}` and the like.
+pub fn is_secret_form(value: &Json) -> bool {
+    let Some(map) = value.as_object().filter(|map| map.len() == 1) else { return false };
+    map.iter().all(|(key, value)| match key.as_str() {
+        "generate" | "env" | "stored" => true,
+        "file" => !value.as_str().and_then(|text| text.parse::<Audio>().ok()).is_some_and(|audio| audio.content().is_some()),
+        _ => false,
+    })
 }
 
 fn collect(prefix: &str, value: &Json, into: &mut BTreeMap<String, Json>) {

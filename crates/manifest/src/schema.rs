@@ -3,17 +3,28 @@
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value as Json, json};
 
+use crate::call_test::CallTest;
 use crate::document::{API_VERSION, Metadata};
 use crate::kind::Kind;
 
 /// The JSON Schema (2020-12) of one kind's manifest.
 pub fn schema(kind: Kind) -> Json {
+    alone(kind.title(), kind.about(), |generator| kind.spec_schema(generator))
+}
+
+/// The JSON Schema of call tests, which are read beside manifests.
+pub fn test_schema() -> Json {
+    alone(CallTest::TITLE, CallTest::ABOUT, SchemaGenerator::subschema_for::<CallTest>)
+}
+
+fn alone(title: &str, about: &str, spec: impl FnOnce(&mut SchemaGenerator) -> Schema) -> Json {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let document = document(kind, &mut generator);
+    let spec = spec(&mut generator);
+    let document = document(title, spec, &mut generator);
     let mut schema = Map::new();
     schema.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
-    schema.insert("title".into(), json!(kind.title()));
-    schema.insert("description".into(), json!(kind.about()));
+    schema.insert("title".into(), json!(title));
+    schema.insert("description".into(), json!(about));
     if let Json::Object(document) = document {
         schema.extend(document);
     }
@@ -24,7 +35,13 @@ pub fn schema(kind: Kind) -> Json {
 /// The JSON Schema of any manifest, for an editor that opens a file of them.
 pub fn schema_of_all() -> Json {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let kinds: Vec<Json> = Kind::ALL.iter().map(|kind| document(*kind, &mut generator)).collect();
+    let mut kinds = Vec::new();
+    for kind in Kind::ALL {
+        let spec = kind.spec_schema(&mut generator);
+        kinds.push(document(kind.title(), spec, &mut generator));
+    }
+    let spec = generator.subschema_for::<CallTest>();
+    kinds.push(document(CallTest::TITLE, spec, &mut generator));
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "pbx manifest",
@@ -33,9 +50,8 @@ pub fn schema_of_all() -> Json {
     })
 }
 
-fn document(kind: Kind, generator: &mut SchemaGenerator) -> Json {
+fn document(title: &str, spec: Schema, generator: &mut SchemaGenerator) -> Json {
     let metadata = generator.subschema_for::<Metadata>();
-    let spec: Schema = kind.spec_schema(generator);
     json!({
         "type": "object",
         "properties": {
@@ -44,7 +60,7 @@ fn document(kind: Kind, generator: &mut SchemaGenerator) -> Json {
                 "const": API_VERSION,
                 "description": "The version of the manifest language. The first document of a file needs it; it holds for all of them.",
             },
-            "kind": { "const": kind.title() },
+            "kind": { "const": title },
             "metadata": metadata,
             "spec": spec,
         },
@@ -88,12 +104,20 @@ pub struct Explanation {
 /// Explains `spec` of a kind, or a field below it (`callForward.busy`), or one of `metadata` (`metadata.labels`). `Err` names the fields
 /// there are at the first unknown step.
 pub fn explain(kind: Kind, path: &str) -> Result<Explanation, Vec<String>> {
-    let schema = schema(kind);
+    explain_in(&schema(kind), kind.about(), path)
+}
+
+/// The same of call tests.
+pub fn explain_test(path: &str) -> Result<Explanation, Vec<String>> {
+    explain_in(&test_schema(), CallTest::ABOUT, path)
+}
+
+fn explain_in(schema: &Json, own: &str, path: &str) -> Result<Explanation, Vec<String>> {
     let definitions = &schema["$defs"];
     let mut steps = path.split('.').filter(|step| !step.is_empty()).peekable();
     let root = steps.next_if(|step| ["metadata", "spec"].contains(step)).unwrap_or("spec");
     let mut at = resolve(&schema["properties"][root], definitions).clone();
-    let mut about = if root == "spec" { kind.about().to_owned() } else { words(&at, definitions) };
+    let mut about = if root == "spec" { own.to_owned() } else { words(&at, definitions) };
     for step in steps {
         let properties = properties(&at, definitions);
         let Some((_, next)) = properties.iter().find(|(name, _)| name == step) else {

@@ -19,6 +19,12 @@ impl Days {
         self.0 & (1 << day.to_monday_zero_offset()) != 0
     }
 
+    /// The days that follow these.
+    #[must_use]
+    pub fn next_days(self) -> Self {
+        Self((self.0 << 1 | self.0 >> 6) & 0x7f)
+    }
+
     /// Runs of days in the week's order, as (first, last): `mon-fri,sun` has two.
     pub fn runs(self) -> Vec<(&'static str, &'static str)> {
         let mut runs: Vec<(usize, usize)> = Vec::new();
@@ -244,7 +250,8 @@ impl FromStr for Yearly {
         }
         let words: Vec<&str> = text.split_whitespace().collect();
         if let [nth, day, month] = words[..] {
-            let at = |all: &[&str], word: &str| all.iter().position(|own| *own == word).and_then(|at| i8::try_from(at).ok());
+            let at =
+                |all: &[&str], word: &str| all.iter().position(|own| *own == word).and_then(|at| i8::try_from(at).ok());
             let which = if nth == "last" { Some(None) } else { at(&NTHS, nth).map(|at| Some(at + 1)) };
             return match (which, at(&NAMES, day), at(&MONTHS, month)) {
                 (Some(nth), Some(day), Some(month)) => Ok(Self::Weekday { nth, day, month: month + 1 }),
@@ -261,7 +268,9 @@ impl FromStr for Yearly {
 
 impl fmt::Display for Yearly {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let of = |all: &'static [&'static str], at: i8| usize::try_from(at).ok().and_then(|at| all.get(at).copied()).unwrap_or("");
+        let of = |all: &'static [&'static str], at: i8| {
+            usize::try_from(at).ok().and_then(|at| all.get(at).copied()).unwrap_or("")
+        };
         match self {
             Self::Day { month, day } => write!(f, "{month:02}-{day:02}"),
             Self::Easter(0) => f.write_str("easter"),

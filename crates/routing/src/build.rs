@@ -124,12 +124,7 @@ impl CallGraph {
     }
 
     /// The steps before a step: who is not let in, and when nobody is.
-    fn gates(
-        &mut self,
-        catalog: &Catalog,
-        filter: Option<&Name>,
-        hours: Option<(&Name, &Destination)>,
-    ) -> Vec<Edge> {
+    fn gates(&mut self, catalog: &Catalog, filter: Option<&Name>, hours: Option<(&Name, &Destination)>) -> Vec<Edge> {
         let mut gates = Vec::new();
         // A filter that is turned off lets everybody through.
         if let Some((name, filter)) = filter.and_then(|name| catalog.filters.get_key_value(name))

@@ -5,7 +5,10 @@
 
 mod build;
 mod check;
+mod field;
 mod outbound;
+pub mod trace;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,6 +17,7 @@ use pbx_manifest::kinds::{Key, Recording, Strategy, Variable};
 use pbx_manifest::{Audio, Caller, Destination, Duration, Hangup, Name, Number, Prompt};
 
 pub use check::{check, check_system};
+pub use field::Field;
 pub use outbound::{Class, Outbound, Try};
 
 /// A step's name: what a real call's channel says of itself, and what a trace prints.
@@ -287,6 +291,19 @@ pub enum Service {
 }
 
 impl Service {
+    /// Every one.
+    pub const ALL: [Self; 9] = [
+        Self::Voicemail,
+        Self::EchoTest,
+        Self::QueueLogin,
+        Self::QueueLogout,
+        Self::QueuePause,
+        Self::Pickup,
+        Self::DoNotDisturb,
+        Self::CallForward,
+        Self::Directory,
+    ];
+
     /// What a call's channel says of it.
     pub fn word(self) -> &'static str {
         match self {

@@ -96,9 +96,14 @@ impl Outbound {
         name
     }
 
+    /// The route that takes a number, whoever may dial it.
+    pub fn route_of(&self, number: &str) -> Option<&(Name, OutboundRoute)> {
+        self.patterns.first_match(number).and_then(|at| self.routes.get(at as usize))
+    }
+
     /// The carriers that are tried for a number that a manifest names; permissions do not matter.
     pub fn tries(&self, number: &str) -> Vec<Try> {
-        let Some((name, route)) = self.patterns.first_match(number).and_then(|at| self.routes.get(at as usize)) else {
+        let Some((name, route)) = self.route_of(number) else {
             return Vec::new();
         };
         let rest = number.get(route.strip as usize..).unwrap_or_default();

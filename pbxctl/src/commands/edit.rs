@@ -17,7 +17,7 @@ use crate::cli::Manner;
 use crate::deploy;
 use crate::failure::{Exit, Failure};
 use crate::ui::Look;
-use crate::{complete, input, nouns, objects, snippet};
+use crate::{audio, complete, input, nouns, objects, snippet};
 
 /// The set that owns what people change one by one.
 pub const BY_HAND: &str = "manual";
@@ -87,8 +87,9 @@ pub fn run(args: &Edit, app: &mut App) -> Result<Exit, Failure> {
 /// Reads the edited text, and carries out what it changes.
 fn attempt(app: &mut App, args: &Edit, view: &ObjectView, text: &str) -> Result<Exit, Failure> {
     app.sources = vec![Source::new("the edited text", text)];
-    let parsed = pbx_manifest::parse(&app.sources);
-    let errors: Vec<Diagnostic> = parsed.diagnostics.into_iter().filter(Diagnostic::is_error).collect();
+    let mut parsed = pbx_manifest::parse(&app.sources);
+    let errors: Vec<Diagnostic> =
+        std::mem::take(&mut parsed.diagnostics).into_iter().filter(Diagnostic::is_error).collect();
     if !errors.is_empty() {
         return Err(Failure::failed("invalid", "the edited text has mistakes").with(errors));
     }
@@ -99,7 +100,9 @@ fn attempt(app: &mut App, args: &Edit, view: &ObjectView, text: &str) -> Result<
         return Err(Failure::failed("invalid", format!("this was {}, and is now {}", view.object, document.object))
             .help("an object's kind and name stay; declare a new object with `pbxctl apply`"));
     }
-    let patch = patch(view, document)?;
+    // A path starts from where the command runs: the text has no folder of its own.
+    audio::bring(app, &mut parsed.documents)?;
+    let patch = patch(view, &parsed.documents[0])?;
     if patch.set.is_empty() && patch.unset.is_empty() {
         app.ui.line("Nothing was changed.");
         return Ok(Exit::Done);

@@ -1,6 +1,7 @@
 //! One file per verb.
 
 mod apply;
+mod audio;
 mod blame;
 mod completion;
 mod confirm;
@@ -49,6 +50,7 @@ pub enum Command {
     Extension(extension::Extension),
     Filter(filter::Filter),
     Schedule(schedule::Schedules),
+    Audio(audio::Audio),
     Explain(explain::Explain),
     Schema(schema::Schema),
     Drift(drift::DriftArgs),
@@ -78,6 +80,7 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
         Command::Extension(args) => extension::run(&args, app),
         Command::Filter(args) => filter::run(&args, app),
         Command::Schedule(args) => schedule::run(&args, app),
+        Command::Audio(args) => audio::run(&args, app),
         Command::Explain(args) => explain::run(&args, app),
         Command::Schema(args) => schema::run(&args, app),
         Command::Drift(args) => drift::run(&args, app),

@@ -7,7 +7,7 @@ use pbx_api::{Plan, PlanRequest};
 use crate::app::App;
 use crate::cli::{Files, Format, Rows, formats};
 use crate::failure::{Exit, Failure};
-use crate::{deploy, input, planfile, secrets, show};
+use crate::{audio, deploy, input, planfile, secrets, show};
 
 /// How manifests become a plan; the same for `plan`, `diff` and `apply`.
 #[derive(Debug, Clone, clap::Args)]
@@ -33,7 +33,8 @@ pub struct Wish {
 impl Wish {
     /// Reads the manifests and asks pbxd for the plan.
     pub fn plan(&self, app: &mut App, paths: &[PathBuf]) -> Result<Plan, Failure> {
-        let documents = input::documents(app, paths, self.rows)?;
+        let mut documents = input::documents(app, paths, self.rows)?;
+        audio::bring(app, &mut documents)?;
         let declarations = secrets::read(&app.sources, documents.clone())?;
         let request = PlanRequest {
             set: self.set.clone(),

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use pbx_asterisk::config::{Secrets, render_checked};
+use pbx_asterisk::config::{Place, Secrets, render_checked};
 
 use crate::app::App;
 use crate::cli::{Files, Rows};
 use crate::failure::{Exit, Failure};
-use crate::{input, show};
+use crate::{audio, input, show};
 
 /// Write the Asterisk configuration that manifests become
 ///
@@ -28,9 +28,10 @@ pub struct Render {
 
 /// Runs it.
 pub fn run(args: &Render, app: &mut App) -> Result<Exit, Failure> {
-    let documents = input::documents(app, &args.files.file, args.rows)?;
+    let mut documents = input::documents(app, &args.files.file, args.rows)?;
+    audio::name(app, &mut documents)?;
     let catalog: pbx_manifest::Catalog = documents.iter().collect();
-    let rendered = render_checked(&catalog, &Secrets::default(), |graph| {
+    let rendered = render_checked(&catalog, &Secrets::default(), &Place::default(), |graph| {
         let mut found = pbx_routing::check_system(&catalog, graph);
         found.retain(pbx_manifest::Diagnostic::is_error);
         if found.is_empty() { Ok(()) } else { Err(found) }

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::cli::{Files, Format, Rows, formats};
 use crate::failure::{Exit, Failure};
-use crate::{input, show, snippet};
+use crate::{audio, input, show, snippet};
 
 /// Find every mistake in manifests
 ///
@@ -40,6 +40,11 @@ pub fn run(args: &Validate, app: &mut App) -> Result<Exit, Failure> {
     }
     let mut between = parsed.check(&app.sources, |catalog| check_system(catalog, &CallGraph::new(catalog)));
     parsed.diagnostics.append(&mut between);
+    let mut recordings = match audio::resolve(&app.sources, &mut parsed.documents) {
+        Ok(files) => audio::check(&app.sources, &files),
+        Err(found) => found,
+    };
+    parsed.diagnostics.append(&mut recordings);
     let found = snippet::sorted(&app.sources, &parsed.diagnostics);
     let errors = found.iter().filter(|diagnostic| diagnostic.is_error()).count();
     let warnings = found.len() - errors;

@@ -22,12 +22,12 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::Refusal;
 use super::extract::{Json, Path, Query};
-use crate::confirm;
 use crate::identity::Identity;
 use crate::live;
 use crate::plan::{saved, unseen};
 use crate::schedules;
 use crate::system::System;
+use crate::{audio, confirm};
 
 pub(super) type Answer<T> = Result<axum::Json<T>, Refusal>;
 
@@ -81,7 +81,15 @@ pub(super) async fn plan(
     Json(mut request): Json<PlanRequest>,
 ) -> Answer<Plan> {
     let told = if who.may(Permission::PlanApply) { None } else { unseen(&system.live(), &mut request)? };
-    let mut plan = system.plan(request, &who.name).await?.view.clone();
+    let planned = system.plan(request, &who.name).await?;
+    // Who may not apply may not bring recordings either, and looks at the plan for somebody who will.
+    let absent = if who.may(Permission::PlanApply) {
+        audio::refuse_absent(&system, &planned)?
+    } else {
+        audio::only_told(audio::absent(&system, &planned))
+    };
+    let mut plan = planned.view.clone();
+    plan.diagnostics.extend(absent);
     plan.diagnostics.extend(told.into_iter().chain(confirm::noted(&system)));
     Ok(axum::Json(plan))
 }

@@ -1,5 +1,6 @@
 //! The API, as the table of routes describes it.
 
+mod audio;
 mod extract;
 mod handlers;
 mod history;
@@ -14,7 +15,7 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use pbx_api::{ErrorBody, ErrorCode, ROUTES, Route, RouteId};
 
 pub(crate) use self::history::versions;
@@ -71,6 +72,11 @@ fn handler(route: &Route) -> MethodRouter<Arc<System>> {
         RouteId::Schedules => get(schedules::all),
         RouteId::ScheduleTurns => get(schedules::turns),
         RouteId::TurnSchedule => post(schedules::turn),
+        RouteId::Audio => get(audio::list),
+        RouteId::AudioMissing => post(audio::missing),
+        RouteId::AudioUpload => put(audio::upload),
+        RouteId::AudioDownload => get(audio::download),
+        RouteId::AudioDelete => delete(audio::delete),
     }
 }
 

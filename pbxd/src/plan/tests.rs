@@ -47,7 +47,7 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("pbxd.db").display());
         let store = Store::open(&url, &folder.path().join("key")).await.unwrap();
-        let live = Live::load(&store).await.unwrap();
+        let live = Live::load(&store, pbx_asterisk::config::Place::default()).await.unwrap();
         Self { store, live, _folder: folder }
     }
 
@@ -87,7 +87,7 @@ impl Place {
         };
         let id = self.store.begin(new).await.unwrap();
         self.store.commit(id, crate::surroundings::now()).await.unwrap();
-        self.live = Live::load(&self.store).await.unwrap();
+        self.live = Live::load(&self.store, pbx_asterisk::config::Place::default()).await.unwrap();
         id.get().unsigned_abs()
     }
 

@@ -1,5 +1,6 @@
 //! What the system does, shown by calls on a real Asterisk. One file for each area.
 
+mod audio;
 mod browser;
 mod bulk;
 mod carriers;

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use clap::Args;
 use fs_err as fs;
 use pbx_asterisk::ami::{Codec, Limits};
-use pbx_asterisk::config::{ConfigTree, Secrets, render};
+use pbx_asterisk::config::{ConfigTree, Place, Secrets, render};
 use pbx_asterisk::deploy::changed_sections;
 use pbx_lab::ensure_packages;
 use pbx_manifest::{Source, parse};
@@ -141,7 +141,7 @@ fn manifests(count: u32, table: &mut String) -> Result<()> {
     ensure!(!parsed.diagnostics.iter().chain(&found).any(pbx_manifest::Diagnostic::is_error), "a wrong manifest");
     let catalog = parsed.catalog();
     let secrets = Secrets::default();
-    let (rendering, tree) = best(|| render(&catalog, &secrets));
+    let (rendering, tree) = best(|| render(&catalog, &secrets, &Place::default()));
     let differs = |from: &ConfigTree| changed_sections(from, &tree).len();
     ensure!(differs(&tree.clone()) == 0 && differs(&ConfigTree::empty()) > count as usize, "what differs is not told");
     let bytes: usize = tree.files().map(|(_, file)| file.text().len()).sum();

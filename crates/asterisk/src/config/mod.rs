@@ -1,10 +1,15 @@
 //! The configuration that a system needs: from a catalog, its graph and its secrets to files.
 
+mod conference;
 pub mod database;
 mod dialplan;
 mod file;
+mod music;
+mod parking;
 mod pjsip;
+mod queue;
 mod rtp;
+mod sound;
 mod voicemail;
 
 use std::collections::{BTreeMap, HashMap};
@@ -54,6 +59,30 @@ impl Secrets {
     }
 }
 
+/// Where Asterisk finds what pbxd writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Asterisk's configuration folder as Asterisk itself calls it, which in a container or a `chroot` is not as others do. Without a
+    /// slash at its end.
+    pub directory: String,
+}
+
+impl Default for Place {
+    /// As every distribution has it.
+    fn default() -> Self {
+        Self { directory: "/etc/asterisk".to_owned() }
+    }
+}
+
+impl Place {
+    /// The folder of a path, unless its name cannot stand in Asterisk's files: some of them split such names.
+    pub fn new(directory: &str) -> Option<Self> {
+        let plain = |c: char| !c.is_control() && !",|;&^$\"()[]{}<>\\".contains(c);
+        let trimmed = directory.trim_end_matches('/');
+        (directory.starts_with('/') && trimmed.chars().all(plain)).then(|| Self { directory: trimmed.to_owned() })
+    }
+}
+
 /// The files of a revision, by name. Each is included once by the main file of the same name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfigTree {
@@ -61,10 +90,15 @@ pub struct ConfigTree {
 }
 
 /// The files that every revision has, with the module that each is read by, in the order in which modules are reloaded: where
-/// calls go must be there before the telephones that send them.
-pub const FILES: [(&str, &str); 4] = [
+/// calls go must be there before what sends them, music before the queue that plays it, a queue before the dialplan, and that before
+/// the telephones.
+pub const FILES: [(&str, &str); 8] = [
     ("rtp.conf", "res_rtp_asterisk.so"),
     ("voicemail.conf", "app_voicemail.so"),
+    ("musiconhold.conf", "res_musiconhold.so"),
+    ("confbridge.conf", "app_confbridge.so"),
+    ("queues.conf", "app_queue.so"),
+    ("res_parking.conf", "res_parking.so"),
     ("extensions.conf", "pbx_config.so"),
     ("pjsip.conf", "res_pjsip.so"),
 ];
@@ -75,8 +109,16 @@ fn about(name: &str) -> &'static str {
         "pjsip.conf" => "SIP: transports, telephones, carriers.",
         "extensions.conf" => "Where calls go.",
         "voicemail.conf" => "Voicemail boxes.",
+        "musiconhold.conf" => "What callers hear while they wait.",
+        "confbridge.conf" => "Conferences.",
+        "queues.conf" => "Queues and those who are always logged in to them.",
+        "res_parking.conf" => "Where calls are parked.",
         _ => "Speech: ports, STUN and TURN.",
     }
+}
+
+fn yes_no(value: bool) -> &'static str {
+    if value { "yes" } else { "no" }
 }
 
 /// The id of an object's SIP objects in Asterisk; nothing for objects that have none. A group may be named as an extension is.
@@ -114,8 +156,8 @@ impl ConfigTree {
 }
 
 /// Writes the configuration of a checked system. Deterministic: the same input gives the same bytes.
-pub fn render(catalog: &Catalog, secrets: &Secrets) -> ConfigTree {
-    let Ok(tree) = render_checked(catalog, secrets, |_| Ok::<_, std::convert::Infallible>(()));
+pub fn render(catalog: &Catalog, secrets: &Secrets, place: &Place) -> ConfigTree {
+    let Ok(tree) = render_checked(catalog, secrets, place, |_| Ok::<_, std::convert::Infallible>(()));
     tree
 }
 
@@ -124,6 +166,7 @@ pub fn render(catalog: &Catalog, secrets: &Secrets) -> ConfigTree {
 pub fn render_checked<E>(
     catalog: &Catalog,
     secrets: &Secrets,
+    place: &Place,
     check: impl FnOnce(&CallGraph) -> Result<(), E>,
 ) -> Result<ConfigTree, E> {
     let (dialplan, rest) = std::thread::scope(|scope| {
@@ -132,11 +175,15 @@ pub fn render_checked<E>(
             [
                 ("pjsip.conf", pjsip::render(catalog, secrets)),
                 ("voicemail.conf", voicemail::render(catalog, secrets)),
+                ("musiconhold.conf", music::render(catalog, place)),
+                ("confbridge.conf", conference::render(catalog, secrets)),
+                ("queues.conf", queue::render(catalog, place)),
+                ("res_parking.conf", parking::render(catalog)),
                 ("rtp.conf", rtp::render(catalog, secrets)),
             ]
         });
         let graph = CallGraph::new(catalog);
-        let dialplan = check(&graph).map(|()| dialplan::render(catalog, &graph));
+        let dialplan = check(&graph).map(|()| dialplan::render(catalog, &graph, secrets));
         (dialplan, rest.join())
     });
     // First what is wrong: it may be why something could not be written.

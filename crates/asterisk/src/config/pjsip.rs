@@ -1,13 +1,13 @@
 //! `pjsip.conf`: transports, telephones, carriers.
 
+use std::collections::BTreeMap;
+
 use pbx_manifest::kinds::{Carrier, Credentials, MediaEncryption, Phone, Recording, Settings, Transport};
 use pbx_manifest::{Catalog, Codec, Endpoint, Kind, Name, ObjectRef};
 use pbx_routing::CallGraph;
 
-use super::Secrets;
-use super::dialplan;
 use super::file::ConfigFile;
-use super::voicemail;
+use super::{Secrets, dialplan, sound, voicemail, yes_no};
 
 /// The id of a carrier's SIP objects: apart from extensions, whatever it is called.
 pub(super) fn carrier_id(name: &Name) -> String {
@@ -18,10 +18,6 @@ pub(super) fn carrier_id(name: &Name) -> String {
 fn transport_id(settings: &Settings, transport: Transport) -> String {
     let managed = settings.transports.managed || matches!(transport, Transport::Ws | Transport::Wss);
     format!("{}{}", if managed { "pbx-" } else { "" }, transport.word())
-}
-
-fn yes_no(value: bool) -> &'static str {
-    if value { "yes" } else { "no" }
 }
 
 fn codecs(codecs: &[Codec]) -> String {
@@ -39,13 +35,26 @@ pub(super) fn render(catalog: &Catalog, secrets: &Secrets) -> ConfigFile {
         .collect();
     transports(&mut file, catalog, &settings, phones.iter().any(|phone| phone.webrtc));
     templates(&mut file);
+    let lamps = lamps(catalog);
     for phone in &phones {
-        telephone(&mut file, &settings, phone, secrets);
+        let boxes = lamps.get(phone.name).map_or(&[][..], Vec::as_slice);
+        telephone(&mut file, catalog, &settings, phone, boxes, secrets);
     }
     for (name, object) in catalog.carriers.iter().filter(|(_, object)| object.spec.enabled) {
         carrier(&mut file, &settings, name, &object.spec, secrets);
     }
     file
+}
+
+/// The shared boxes whose messages an extension's lamp shows, by extension.
+fn lamps(catalog: &Catalog) -> BTreeMap<&Name, Vec<&Name>> {
+    let mut lamps: BTreeMap<&Name, Vec<&Name>> = BTreeMap::new();
+    for (name, object) in catalog.mailboxes.iter().filter(|(_, object)| object.spec.enabled) {
+        for extension in &object.spec.lamps {
+            lamps.entry(extension).or_default().push(name);
+        }
+    }
+    lamps
 }
 
 fn transports(file: &mut ConfigFile, catalog: &Catalog, settings: &Settings, browsers: bool) {
@@ -132,7 +141,14 @@ fn templates(file: &mut ConfigFile) {
     file.set("rtp_timeout_hold", "3600");
 }
 
-fn telephone(file: &mut ConfigFile, settings: &Settings, phone: &Phone<'_>, secrets: &Secrets) {
+fn telephone(
+    file: &mut ConfigFile,
+    catalog: &Catalog,
+    settings: &Settings,
+    phone: &Phone<'_>,
+    lamps: &[&Name],
+    secrets: &Secrets,
+) {
     let name = phone.name;
     let id = name.as_str();
     file.mark(Some(ObjectRef::new(Kind::Extension, name.clone())));
@@ -146,8 +162,18 @@ fn telephone(file: &mut ConfigFile, settings: &Settings, phone: &Phone<'_>, secr
         Some(shown) => file.set("callerid", format_args!("\"{shown}\" <{name}>")),
         None => file.set("callerid", name),
     }
-    if phone.voicemail {
-        file.set("mailboxes", format_args!("{name}@{}", voicemail::CONTEXT));
+    let own = phone.voicemail.then_some(name);
+    let boxes: Vec<String> =
+        own.into_iter().chain(lamps.iter().copied()).map(|name| format!("{name}@{}", voicemail::CONTEXT)).collect();
+    if !boxes.is_empty() {
+        file.set("mailboxes", boxes.join(","));
+    }
+    if let Some(group) = phone.pickup_group {
+        file.set("named_call_group", group);
+        file.set("named_pickup_group", group);
+    }
+    if let Some(music) = sound::music(catalog, phone.hold_music) {
+        file.set("moh_suggest", music);
     }
     file.set("device_state_busy_at", phone.max_calls);
     file.set("direct_media", yes_no(phone.direct_media && !phone.webrtc));

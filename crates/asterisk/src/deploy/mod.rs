@@ -4,6 +4,7 @@
 //! parser read it, [`Revisions::activate`] switches to it by one rename, [`reload`] reloads the modules whose files changed, and [`verify`] reads back what Asterisk now has and compares it with what was meant:
 //! Asterisk answers success even when it rejected an object.
 
+mod audio;
 mod changed;
 pub mod complaints;
 pub mod database;
@@ -22,6 +23,7 @@ use pbx_manifest::ObjectRef;
 use crate::ami::AmiError;
 use crate::config::ConfigFile;
 
+pub use audio::AudioFolder;
 pub use changed::{ChangedSection, all_sections, changed_sections};
 pub use complaints::Complaints;
 pub use drift::Drifted;

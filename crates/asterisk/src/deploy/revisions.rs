@@ -45,12 +45,12 @@ pub struct Revisions {
     root: PathBuf,
 }
 
-fn doing<T>(what: impl Into<String>, result: std::io::Result<T>) -> Result<T, FilesError> {
+pub(super) fn doing<T>(what: impl Into<String>, result: std::io::Result<T>) -> Result<T, FilesError> {
     result.map_err(|source| FilesError { doing: what.into(), source })
 }
 
 /// Makes a folder's entries durable.
-fn sync_dir(path: &Path) -> Result<(), FilesError> {
+pub(super) fn sync_dir(path: &Path) -> Result<(), FilesError> {
     doing(format!("flushing {}", path.display()), fs::File::open(path).and_then(|dir| dir.sync_all()))
 }
 
@@ -277,7 +277,7 @@ impl Revisions {
     }
 
     /// Makes a folder where there is none.
-    fn make(path: &Path, gid: u32) -> Result<(), FilesError> {
+    pub(super) fn make(path: &Path, gid: u32) -> Result<(), FilesError> {
         if path.is_dir() {
             return Ok(());
         }
@@ -291,7 +291,7 @@ impl Revisions {
 }
 
 /// Gives a path's group, where that is allowed; where it is not, pbxd runs as one user with Asterisk's group already.
-fn own(path: &Path, gid: u32) -> std::io::Result<()> {
+pub(super) fn own(path: &Path, gid: u32) -> std::io::Result<()> {
     match std::os::unix::fs::chown(path, None, Some(gid)) {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
         other => other,

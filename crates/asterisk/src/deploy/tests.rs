@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use pbx_manifest::{AnySpec, Catalog, Kind};
 
 use super::*;
-use crate::config::{ConfigTree, Secrets, render};
+use crate::config::{ConfigTree, Place, Secrets, render};
 
 fn office() -> ConfigTree {
     let mut catalog = Catalog::default();
@@ -13,7 +13,7 @@ fn office() -> ConfigTree {
     }
     let carrier = AnySpec::from_json(Kind::Carrier, &serde_json::json!({ "hosts": ["10.0.0.1"] })).unwrap();
     catalog.insert("main".parse().unwrap(), BTreeMap::new(), carrier);
-    render(&catalog, &Secrets::default())
+    render(&catalog, &Secrets::default(), &Place::default())
 }
 
 fn lines(all: &[&str]) -> Vec<String> {

@@ -15,12 +15,23 @@ pub fn included(tree: &Tree, name: &str) -> Vec<Place> {
     lines.map(|line| line.place).collect()
 }
 
+/// The section of a main file that what pbxd writes adds to: Asterisk reads the first of that name alone, and rejects the whole file
+/// when what is added to is not there before.
+pub fn added_to(name: &str) -> Option<&'static str> {
+    match name {
+        "rtp.conf" | "queues.conf" => Some("general"),
+        "voicemail.conf" => Some("zonemessages"),
+        _ => None,
+    }
+}
+
 /// A main file that is not there yet, without the include.
 pub fn main_file(name: &str) -> String {
     let about = format!("; {name}: your own part. What pbxd manages is included at the end.\n");
     match name {
         "extensions.conf" => format!("{about}\n[general]\nstatic = yes\nwriteprotect = yes\n"),
         "pjsip.conf" => about,
+        "voicemail.conf" => format!("{about}\n[general]\n\n[zonemessages]\n"),
         _ => format!("{about}\n[general]\n"),
     }
 }
@@ -28,18 +39,18 @@ pub fn main_file(name: &str) -> String {
 impl Tree {
     /// The edits, by file, after which what pbxd writes is included exactly once, and where it can be.
     ///
-    /// `rtp.conf` must have a `[general]` before it: the generated file adds to it by `(+)`, which makes Asterisk reject the whole
-    /// file when there is none.
+    /// Some must have a section before it, to which the generated file adds ([`added_to`]).
     pub fn include_once(&self, name: &str) -> Vec<(usize, Edit)> {
         let mut edits = Vec::new();
         let places = included(self, name);
-        let general = (name == "rtp.conf").then(|| {
+        let base = added_to(name);
+        let there = base.map(|base| {
             self.lines.iter().position(|line| {
-                matches!(&line.what, What::Section { name, options } if name.eq_ignore_ascii_case("general")
-                    && options.iter().all(|option| option != "!"))
+                matches!(&line.what, What::Section { name, options } if name.eq_ignore_ascii_case(base)
+                    && options.iter().all(|option| option != "!" && option != "+"))
             })
         });
-        let after = match general {
+        let after = match there {
             None => Some(0),
             Some(position) => position,
         };
@@ -51,8 +62,8 @@ impl Tree {
             places.iter().filter(|place| Some(*place) != good).map(|place| (place.file, Edit::Remove(place.line))),
         );
         if good.is_none() {
-            let general = if after.is_none() { "\n[general]\n" } else { "" };
-            let line = format!("{general}\n; What pbxd manages.\n#include \"{}\"\n", target(name));
+            let missing = base.filter(|_| after.is_none()).map(|base| format!("\n[{base}]\n")).unwrap_or_default();
+            let line = format!("{missing}\n; What pbxd manages.\n#include \"{}\"\n", target(name));
             edits.push((0, Edit::Append(line)));
         }
         edits
@@ -89,10 +100,16 @@ mod tests {
     }
 
     #[test]
-    fn rtp_has_a_general_section_before_it() {
+    fn what_is_added_to_is_there_before() {
         let line = "\n; What pbxd manages.\n#include \"pbx.d/current/rtp.conf\"\n";
         assert_eq!(once("rtp.conf", "[general]\nrtpstart=1\n"), format!("[general]\nrtpstart=1\n{line}"));
         assert_eq!(once("rtp.conf", "; nothing\n"), format!("; nothing\n\n[general]\n{line}"));
         assert_eq!(once("rtp.conf", "#include \"pbx.d/current/rtp.conf\"\n[general]\n"), format!("[general]\n{line}"));
+        // An earlier version needed no zones.
+        let line = "\n; What pbxd manages.\n#include \"pbx.d/current/voicemail.conf\"\n";
+        assert_eq!(
+            once("voicemail.conf", "[general]\n#include \"pbx.d/current/voicemail.conf\"\n"),
+            format!("[general]\n\n[zonemessages]\n{line}")
+        );
     }
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use pbx_asterisk::config::render;
+use pbx_asterisk::config::{Place, render};
 use pbx_asterisk::deploy::changed_sections;
 use pbx_asterisk::modules::{NEEDED, OPTIONAL};
 use pbx_lab::samples;
@@ -45,7 +45,7 @@ fn the_small_office() {
                 if path.ends_with("pin") { "4711".into() } else { format!("secret of {object}") }
             },
         );
-    let tree = render(&built.catalog, &built.secrets);
+    let tree = render(&built.catalog, &built.secrets, &Place::default());
     for (name, file) in tree.files() {
         insta::assert_snapshot!(name, file.masked());
     }
@@ -54,7 +54,7 @@ fn the_small_office() {
 #[test]
 fn the_small_office_leads_everywhere() {
     let built = build(small_office(), |_, _| "4711".into());
-    let contexts = dialplan(file(&render(&built.catalog, &built.secrets), "extensions.conf").text()).unwrap();
+    let contexts = dialplan(file(&render(&built.catalog, &built.secrets, &Place::default()), "extensions.conf").text()).unwrap();
     assert_eq!(loose_ends(&contexts), Vec::<String>::new());
 }
 
@@ -80,7 +80,7 @@ fn every_application_and_function_is_of_a_module_that_is_asked_for() {
     let modules: Vec<_> = NEEDED.into_iter().chain(OPTIONAL.map(|(_, module)| module)).collect();
     let has = |word: &str| CORE.contains(&word) || modules.iter().any(|module| module.has.contains(&word));
     let built = build(small_office(), |_, _| "4711".into());
-    let tree = render(&built.catalog, &built.secrets);
+    let tree = render(&built.catalog, &built.secrets, &Place::default());
     let text = file(&tree, "extensions.conf").text();
     let mut seen = BTreeSet::new();
     for line in text.lines().filter(|line| !line.starts_with(';')) {
@@ -120,7 +120,7 @@ fn presets_in_every_region() {
             let built = build(office::documents(office::text(&[manifest])), |_, _| "4711".into());
             assert_eq!(pbx_manifest::check(&built.catalog), []);
             let _ = writeln!(text, "{} {region}", preset.word());
-            let tree = render(&built.catalog, &built.secrets);
+            let tree = render(&built.catalog, &built.secrets, &Place::default());
             for section in parse(file(&tree, "pjsip.conf").text()).unwrap() {
                 if let (Some(kind), "carrier-x") = (section.get("type"), section.name.as_str()) {
                     for (key, value, _) in section.options.iter().filter(|(key, ..)| TOLD.contains(&key.as_str())) {
@@ -167,7 +167,7 @@ fn a_context_holds_few_of_many_extensions() {
         .map(|at| serde_json::json!({ "apiVersion": "pbx/v1", "kind": "Extension", "metadata": { "name": format!("{}", 10_000 + at) }, "spec": {} }))
         .collect();
     let built = build(office::documents(office::text(&manifests)), |_, _| "4711".into());
-    let contexts = dialplan(file(&render(&built.catalog, &built.secrets), "extensions.conf").text()).unwrap();
+    let contexts = dialplan(file(&render(&built.catalog, &built.secrets, &Place::default()), "extensions.conf").text()).unwrap();
     let most = contexts.iter().map(|context| context.extensions.len()).max();
     assert_eq!(most, Some(50), "5,000 by two last digits");
     assert_eq!(contexts.iter().map(|context| context.hints.len()).sum::<usize>(), 1);
@@ -179,7 +179,7 @@ proptest! {
     #[test]
     fn what_is_written_is_what_was_meant(seed: u64, size in 1usize..16) {
         let built = any_office(seed, size);
-        let tree = render(&built.catalog, &built.secrets);
+        let tree = render(&built.catalog, &built.secrets, &Place::default());
         is_what_was_meant(&built, &tree);
     }
 
@@ -188,9 +188,9 @@ proptest! {
         let documents = office::documents(office::text(&office::manifests(seed, 6)));
         let one = build(documents.clone(), |object, path| format!("{object}{path}").bytes().map(|b| char::from(b'0' + b % 10)).take(10).collect());
         let other = build(documents.into_iter().rev().collect(), |object, path| format!("{object}{path}").bytes().map(|b| char::from(b'0' + b % 10)).take(10).collect());
-        let tree = render(&one.catalog, &one.secrets);
-        prop_assert_eq!(&tree, &render(&one.catalog, &one.secrets));
-        prop_assert_eq!(&tree, &render(&other.catalog, &other.secrets));
+        let tree = render(&one.catalog, &one.secrets, &Place::default());
+        prop_assert_eq!(&tree, &render(&one.catalog, &one.secrets, &Place::default()));
+        prop_assert_eq!(&tree, &render(&other.catalog, &other.secrets, &Place::default()));
         prop_assert!(changed_sections(&tree, &tree).is_empty());
     }
 
@@ -198,7 +198,7 @@ proptest! {
     #[test]
     fn changed_sections_are_all_that_changed(seed: u64, other: u64) {
         let (from, to) = (any_office(seed, 4), any_office(other, 4));
-        let (from, to) = (render(&from.catalog, &from.secrets), render(&to.catalog, &to.secrets));
+        let (from, to) = (render(&from.catalog, &from.secrets, &Place::default()), render(&to.catalog, &to.secrets, &Place::default()));
         let told = || -> Vec<(&str, Option<usize>, Option<usize>)> {
             changed_sections(&from, &to)
                 .iter()

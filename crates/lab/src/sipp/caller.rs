@@ -8,6 +8,7 @@ use crate::sound::Sound;
 use crate::wait::until;
 use anyhow::{Context, Result, bail, ensure};
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, SystemTime};
 
 /// Beyond ringing and talking, what a call may take on a busy machine.
@@ -153,7 +154,9 @@ impl Caller {
         let start = Start { name: "call", scenario: &scenario, to: Some(to), login };
         let sipp = Sipp::start(&self.place, &start)?;
         let patience = hold_for.map(|time| self.ring_for + time + MARGIN);
-        Ok(Calling { sipp, media, script: self.script.clone(), talk: None, patience, number: number.to_owned() })
+        let (keypad, keys) = mpsc::channel();
+        let (script, number) = (self.script.clone(), number.to_owned());
+        Ok(Calling { sipp, media, script, talk: None, patience, number, keypad: Keypad(keypad), keys: Some(keys) })
     }
 }
 
@@ -166,9 +169,31 @@ pub struct Calling {
     talk: Option<Talk>,
     patience: Option<Duration>,
     number: String,
+    keypad: Keypad,
+    keys: Option<Receiver<char>>,
+}
+
+/// The keys of a telephone during a call: pressed by RFC 4733, 240 ms each, once everything else is said.
+#[derive(Debug, Clone)]
+pub struct Keypad(Sender<char>);
+
+impl Keypad {
+    /// Presses keys, one after the other. Comes back at once.
+    pub fn press(&self, keys: &str) {
+        for key in keys.chars() {
+            // A call that is over hears nothing.
+            let _ = self.0.send(key);
+        }
+    }
 }
 
 impl Calling {
+    /// Its keys, to be pressed while somebody waits for the call.
+    #[must_use]
+    pub fn keypad(&self) -> Keypad {
+        self.keypad.clone()
+    }
+
     /// Waits until the call is over.
     ///
     /// # Errors
@@ -200,7 +225,7 @@ impl Calling {
 
     /// Waits for something in the log, and starts to talk as soon as the call is answered.
     fn advance(&mut self, what: &str, timeout: Duration, wish: impl Fn(&[Event]) -> bool) -> Result<()> {
-        let Self { sipp, media, script, talk, number, .. } = self;
+        let Self { sipp, media, script, talk, number, keys, .. } = self;
         until(&format!("{what} the call to {number}"), timeout, || {
             // Asked first: what was logged before the end must be read.
             let ended = sipp.ended()?;
@@ -210,7 +235,8 @@ impl Calling {
             {
                 let peer = peer_of(answered.message.body())
                     .with_context(|| format!("an answer without a session description: {}", answered.message.text))?;
-                *talk = Some(media.talk(peer, script.clone())?);
+                let keys = keys.take().context("a call is answered once")?;
+                *talk = Some(media.talk(peer, script.clone(), keys)?);
             }
             if wish(&events) {
                 return Ok(Some(()));

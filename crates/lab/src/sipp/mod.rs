@@ -7,7 +7,7 @@ mod caller;
 mod phone;
 mod scenario;
 
-pub use caller::{CallResult, Caller, Calling};
+pub use caller::{CallResult, Caller, Calling, Keypad};
 pub use phone::{Behaviour, Outcome, Phone, PhoneSpec, RangCall, Uas};
 
 use crate::packages::ensure_packages;

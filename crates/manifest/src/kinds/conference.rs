@@ -52,7 +52,10 @@ impl Spec for Conference {
         if name.as_str().len() <= 15 && name.as_str().bytes().all(|b| b.is_ascii_digit()) {
             return Ok(());
         }
-        refuse(format!("`{name}` cannot be a conference"), "the number that telephones dial, 1 to 15 digits, as in `\"8000\"`")
+        refuse(
+            format!("`{name}` cannot be a conference"),
+            "the number that telephones dial, 1 to 15 digits, as in `\"8000\"`",
+        )
     }
 
     fn check(&self, _: &Name, checker: &mut Checker<'_>) {

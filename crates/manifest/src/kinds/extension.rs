@@ -14,7 +14,9 @@ use crate::diagnostic::Diagnostic;
 use crate::kind::{Catalog, Kind, Spec};
 use crate::secret::{Secret, value_error_at};
 use crate::sound::Audio;
-use crate::text::{Codec, DisplayName, Duration, Email, Name, Network, Number, Permission, Refused, Text, TimeZone, refuse};
+use crate::text::{
+    Codec, DisplayName, Duration, Email, Name, Network, Number, Permission, Refused, Text, TimeZone, refuse,
+};
 
 /// What others see when this telephone calls.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]

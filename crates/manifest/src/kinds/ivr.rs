@@ -471,7 +471,10 @@ impl Ivr {
             let help = if takes.is_empty() {
                 format!("`{form}` itself says where it leads")
             } else {
-                format!("`{form}` leads on by {}", takes.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", "))
+                format!(
+                    "`{form}` leads on by {}",
+                    takes.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ")
+                )
             };
             checker.add(
                 &format!("{path}.{field}"),
@@ -495,8 +498,11 @@ impl Ivr {
                 if way.is_none() {
                     checker.add(
                         &path,
-                        Diagnostic::warning("no-way-out", format!("node `{name}` ends the call after {after}"))
-                            .help(format!("add `{field}: …` with a node or a destination, or `{field}: hangup` if that is meant")),
+                        Diagnostic::warning("no-way-out", format!("node `{name}` ends the call after {after}")).help(
+                            format!(
+                                "add `{field}: …` with a node or a destination, or `{field}: hangup` if that is meant"
+                            ),
+                        ),
                     );
                 }
             }
@@ -512,9 +518,11 @@ impl Ivr {
         if let Some(menu) = &node.menu {
             within(checker, &format!("{path}.menu.timeout"), menu.timeout, second, minute);
             retries(checker, &format!("{path}.menu.retries"), menu.retries);
-            for (field, prompt) in
-                [("prompt", &menu.prompt), ("invalidPrompt", &menu.invalid_prompt), ("timeoutPrompt", &menu.timeout_prompt)]
-            {
+            for (field, prompt) in [
+                ("prompt", &menu.prompt),
+                ("invalidPrompt", &menu.invalid_prompt),
+                ("timeoutPrompt", &menu.timeout_prompt),
+            ] {
                 if let Some(prompt) = prompt {
                     checker.prompt(&format!("{path}.menu.{field}"), prompt);
                 }
@@ -618,7 +626,8 @@ impl Spec for Ivr {
         if self.nodes.contains_key("hangup") {
             checker.add(
                 "spec.nodes.hangup",
-                Diagnostic::error("reserved", "`hangup` ends the call: no node can have the name").help("choose another one"),
+                Diagnostic::error("reserved", "`hangup` ends the call: no node can have the name")
+                    .help("choose another one"),
             );
         }
         if let DirectDial::Labelled(_) = &self.direct_dial
@@ -626,7 +635,8 @@ impl Spec for Ivr {
         {
             checker.add(
                 "spec.directDial",
-                Diagnostic::warning("nobody", "no extension has these labels").help("labels stand in `metadata.labels`"),
+                Diagnostic::warning("nobody", "no extension has these labels")
+                    .help("labels stand in `metadata.labels`"),
             );
         }
         for (name, node) in &self.nodes {

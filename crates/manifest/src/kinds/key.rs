@@ -21,7 +21,10 @@ impl FromStr for Key {
     fn from_str(text: &str) -> Result<Self, Refused> {
         match text.as_bytes() {
             [key] if key.is_ascii_digit() || b"*#".contains(key) => Ok(Self(*key)),
-            _ => refuse(format!("`{}` is not a key", text.escape_debug()), "one digit, `*` or `#`, in quotes, as in `\"1\"`"),
+            _ => refuse(
+                format!("`{}` is not a key", text.escape_debug()),
+                "one digit, `*` or `#`, in quotes, as in `\"1\"`",
+            ),
         }
     }
 }

@@ -139,7 +139,8 @@ impl Spec for Mailbox {
         for at in repeated(&self.lamps) {
             checker.add(
                 &format!("spec.lamps[{at}]"),
-                Diagnostic::error("repeated", format!("`{}` is given twice", self.lamps[at])).help("remove one of them"),
+                Diagnostic::error("repeated", format!("`{}` is given twice", self.lamps[at]))
+                    .help("remove one of them"),
             );
         }
         if self.delete_after_mail && (self.email.is_none() || !self.attach) {

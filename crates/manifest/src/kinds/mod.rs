@@ -37,10 +37,11 @@ pub use music::{HoldMusic, Order, StreamUrl};
 pub use parking::{ParkingLot, Slots};
 pub use preset::{Preset, PresetFacts};
 pub use queue::{
-    Announce, AutoPause, Comfort, Emptiness, Formula, Queue, QueueDisposition, QueueMember, QueueStrategy, ServiceLevel, Vip,
+    Announce, AutoPause, Comfort, Emptiness, Formula, Queue, QueueDisposition, QueueMember, QueueStrategy,
+    ServiceLevel, Vip,
 };
 pub use route::OutboundRoute;
-pub use schedule::{Because, ClosedDay, OpenHours, Schedule, ScheduleState, Until};
+pub use schedule::{Because, ClosedDay, OpenHours, Schedule, ScheduleReason, ScheduleState, Until};
 pub use settings::{FeatureCodes, Ice, Nat, Rtp, Settings, TlsTransport, Transports, Turn, UdpTransport};
 pub use soundboard::{Clip, Soundboard};
 pub use tree::{LastBranch, RingTree, SecondLevel, ThirdLevel};

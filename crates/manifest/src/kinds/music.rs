@@ -42,7 +42,8 @@ impl FromStr for StreamUrl {
         // It stands in the command of the program that plays it: letters alone that no command's line takes for more.
         let letters = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/?=&%+@".contains(&b);
         if text.len() <= 200
-            && rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric()) && rest.bytes().all(letters))
+            && rest
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric()) && rest.bytes().all(letters))
         {
             return Ok(Self(text.into()));
         }

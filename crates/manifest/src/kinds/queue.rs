@@ -284,7 +284,8 @@ pub(super) fn within(checker: &mut Checker<'_>, path: &str, value: Duration, lea
     if !(least..=most).contains(&value) {
         checker.add(
             path,
-            Diagnostic::error("range", format!("`{value}` is out of range")).help(format!("from `{least}` to `{most}`")),
+            Diagnostic::error("range", format!("`{value}` is out of range"))
+                .help(format!("from `{least}` to `{most}`")),
         );
     }
 }
@@ -351,7 +352,8 @@ impl Queue {
             let message = "nobody can be in this queue: it has no members";
             checker.add(
                 "spec.members",
-                Diagnostic::warning("nobody", message).help("as in `members: [{ extension: \"1001\", autoLogin: true }]`"),
+                Diagnostic::warning("nobody", message)
+                    .help("as in `members: [{ extension: \"1001\", autoLogin: true }]`"),
             );
         }
     }
@@ -430,7 +432,8 @@ impl Spec for Queue {
         if self.on_full.is_some() && self.max_waiting.is_none() {
             checker.add(
                 "spec.onFull",
-                Diagnostic::warning("never", "`onFull` never happens: any number may wait").help("add `maxWaiting: 50`"),
+                Diagnostic::warning("never", "`onFull` never happens: any number may wait")
+                    .help("add `maxWaiting: 50`"),
             );
         }
         if self.on_empty.is_some() && self.join_empty == Emptiness::Never && self.leave_empty == Emptiness::Never {

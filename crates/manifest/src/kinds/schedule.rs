@@ -198,39 +198,72 @@ impl fmt::Display for Because {
     }
 }
 
+/// Why a schedule says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScheduleReason {
+    /// It is turned off, and so always open.
+    Off,
+    /// Open hours hold it: which of `open`, and which of its `hours`.
+    Hours(usize, usize),
+    /// The day is closed: which of `closed`.
+    Day(usize),
+    /// No open hours hold it.
+    Outside,
+}
+
+impl ScheduleReason {
+    /// What it says.
+    pub fn state(self) -> ScheduleState {
+        match self {
+            Self::Off | Self::Hours(..) => ScheduleState::Open,
+            Self::Day(_) | Self::Outside => ScheduleState::Closed,
+        }
+    }
+}
+
 /// How far ahead the next change is looked for, in days: what is closed all year changes never.
 const AHEAD: usize = 400;
 
 impl Schedule {
     /// What it says of an instant, in the given zone (its own, or the settings').
     pub fn at(&self, instant: Timestamp, zone: &TimeZone) -> ScheduleState {
-        self.said(instant, zone).0
+        self.reason(instant, zone).state()
     }
 
-    /// What it says of an instant, and why.
-    pub fn said(&self, instant: Timestamp, zone: &TimeZone) -> (ScheduleState, Because) {
+    /// The same, and why.
+    pub fn reason(&self, instant: Timestamp, zone: &TimeZone) -> ScheduleReason {
         if !self.enabled {
-            return (ScheduleState::Open, Because::Off);
+            return ScheduleReason::Off;
         }
         let local = instant.to_zoned(zone.rules());
         let (today, minute) = (local.date(), minute_of(local.time()));
-        let closed = |date: jiff::civil::Date| self.closed.iter().find(|day| day.contains(date));
+        let closed = |date: jiff::civil::Date| self.closed.iter().position(|day| day.contains(date));
         // A closed day is closed from midnight to midnight, whatever has begun the day before.
-        if let Some(day) = closed(today) {
-            return (ScheduleState::Closed, Because::ClosedDay(day.title()));
+        if let Some(at) = closed(today) {
+            return ScheduleReason::Day(at);
         }
-        let on = |date: jiff::civil::Date| {
-            let open = self.open.iter().filter(move |open| open.days.contains(date.weekday()));
-            open.flat_map(|open| &open.hours)
+        let on = |date: jiff::civil::Date, holds: &dyn Fn(Hours) -> bool| {
+            let open = self.open.iter().enumerate().filter(move |(_, open)| open.days.contains(date.weekday()));
+            let mut all = open.flat_map(|(at, open)| open.hours.iter().enumerate().map(move |(index, own)| (at, index, *own)));
+            all.find(|(_, _, own)| holds(*own)).map(|(at, index, _)| ScheduleReason::Hours(at, index))
         };
         let begun = || {
             let yesterday = today.yesterday().ok().filter(|yesterday| closed(*yesterday).is_none())?;
-            on(yesterday).find(|hours| hours.over_midnight().is_some_and(|until| minute < until))
+            on(yesterday, &|own| own.over_midnight().is_some_and(|until| minute < until))
         };
-        match on(today).find(|hours| hours.contains(minute)).or_else(begun) {
-            Some(hours) => (ScheduleState::Open, Because::Within(*hours)),
-            None => (ScheduleState::Closed, Because::Outside),
-        }
+        on(today, &|own| own.contains(minute)).or_else(begun).unwrap_or(ScheduleReason::Outside)
+    }
+
+    /// What it says of an instant, and why, for people.
+    pub fn said(&self, instant: Timestamp, zone: &TimeZone) -> (ScheduleState, Because) {
+        let reason = self.reason(instant, zone);
+        let because = match reason {
+            ScheduleReason::Off => Because::Off,
+            ScheduleReason::Day(at) => Because::ClosedDay(self.closed[at].title()),
+            ScheduleReason::Hours(open, at) => Because::Within(self.open[open].hours[at]),
+            ScheduleReason::Outside => Because::Outside,
+        };
+        (reason.state(), because)
     }
 
     /// When what it says changes next, and to what; nothing where it does not within a year.

@@ -303,14 +303,24 @@ impl Spec for Settings {
                 );
             }
             // What is dialled behind one code must not be another.
-            let behind = |own: &FeatureCode, other: &FeatureCode| other.as_str().strip_prefix(own.as_str()).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+            let behind = |own: &FeatureCode, other: &FeatureCode| {
+                other
+                    .as_str()
+                    .strip_prefix(own.as_str())
+                    .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+            };
             if FeatureCodes::takes_digits(field)
                 && let Some((other, its)) = codes.iter().find(|(_, other)| behind(code, other))
             {
                 checker.add(
                     &format!("spec.featureCodes.{field}"),
-                    Diagnostic::error("number-taken", format!("`{its}`, the code of `{other}`, begins with `{code}`, behind which digits are dialled"))
-                        .help("choose codes of which none begins with another"),
+                    Diagnostic::error(
+                        "number-taken",
+                        format!(
+                            "`{its}`, the code of `{other}`, begins with `{code}`, behind which digits are dialled"
+                        ),
+                    )
+                    .help("choose codes of which none begins with another"),
                 );
             }
         }

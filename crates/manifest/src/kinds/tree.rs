@@ -112,8 +112,9 @@ fn rings(checker: &mut Checker<'_>, path: &str, ring: &[Destination], timeout: D
             Destination::Queue(_) => queues += 1,
             other => checker.add(
                 &path,
-                Diagnostic::error("does-not-ring", format!("`{other}` does not ring"))
-                    .help(format!("extensions, groups or one queue ring; send calls there by `otherwise: {{ go: {other} }}`")),
+                Diagnostic::error("does-not-ring", format!("`{other}` does not ring")).help(format!(
+                    "extensions, groups or one queue ring; send calls there by `otherwise: {{ go: {other} }}`"
+                )),
             ),
         }
     }
@@ -185,8 +186,11 @@ impl Spec for RingTree {
                     let below = if last.ring.is_empty() { path } else { format!("{path}.ring") };
                     checker.add(
                         &below,
-                        Diagnostic::error("too-deep", "a tree has at most three levels that ring; this would be the fourth")
-                            .help("send the call on to a tree of its own: `go: tree/…`"),
+                        Diagnostic::error(
+                            "too-deep",
+                            "a tree has at most three levels that ring; this would be the fourth",
+                        )
+                        .help("send the call on to a tree of its own: `go: tree/…`"),
                     );
                 }
             }

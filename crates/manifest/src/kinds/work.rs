@@ -54,7 +54,8 @@ impl Spec for BreakCode {
         if let Some(other) = taken {
             checker.add(
                 "spec.number",
-                Diagnostic::error("number-taken", format!("`{number}` is already break/{other}")).help("choose another one"),
+                Diagnostic::error("number-taken", format!("`{number}` is already break/{other}"))
+                    .help("choose another one"),
             );
         }
     }

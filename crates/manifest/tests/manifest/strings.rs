@@ -187,8 +187,13 @@ impl<'s> Walk<'s> {
             } else {
                 self.example(schema)
             };
-            let free =
-                schema["patternProperties"].as_object().into_iter().flatten().map(|(_, schema)| ("team", schema));
+            // A key that the pattern of keys takes: a word, or a key of a telephone.
+            let key = |pattern: &str| if pattern.starts_with("^[0-9") { "1" } else { "team" };
+            let free = schema["patternProperties"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(pattern, schema)| (key(pattern), schema));
             let fields =
                 schema["properties"].as_object().into_iter().flatten().map(|(name, schema)| (name.as_str(), schema));
             for (field, inner) in fields.chain(free) {

@@ -3,13 +3,13 @@ use std::collections::BTreeMap;
 use pbx_manifest::{AnySpec, Catalog, Kind};
 
 use super::*;
-use crate::config::{Secrets, render};
+use crate::config::{Place, Secrets, render};
 
 fn tree(name: &str) -> ConfigTree {
     let mut catalog = Catalog::default();
     let spec = AnySpec::from_json(Kind::Extension, &serde_json::json!({ "displayName": name })).unwrap();
     catalog.insert("1001".parse().unwrap(), BTreeMap::new(), spec);
-    render(&catalog, &Secrets::default())
+    render(&catalog, &Secrets::default(), &Place::default())
 }
 
 fn place() -> (tempfile::TempDir, Revisions) {

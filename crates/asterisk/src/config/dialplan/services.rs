@@ -1,0 +1,193 @@
+//! What telephones dial besides extensions: numbers of groups and queues, codes of services, slots of parking lots.
+
+use pbx_manifest::Kind;
+use pbx_routing::{Dialled, Service};
+
+use super::{Writer, object};
+use crate::config::voicemail;
+
+/// The extension whose telephone calls.
+const OWN: &str = "Set(PBX_OWN_EXTENSION=${FILTER(0-9,${CHANNEL(endpoint)})})";
+
+impl Writer<'_> {
+    pub(super) fn numbers(&mut self) {
+        self.file.mark(None);
+        self.file.context("pbx-number");
+        for (number, dialled) in &self.graph.numbers {
+            match dialled {
+                Dialled::Node(id) => self.file.exten(number, &[format!("Goto({})", self.target(id))]),
+                Dialled::Slot(lot) => {
+                    self.file.mark(Some(object(Kind::ParkingLot, lot)));
+                    self.file.exten(number, &[format!("ParkedCall({lot},{number})"), "Hangup()".into()]);
+                    self.file.mark(None);
+                }
+                Dialled::Messages(name) => {
+                    self.file.mark(Some(object(Kind::Mailbox, name)));
+                    let listen = format!("VoiceMailMain({name}@{})", voicemail::CONTEXT);
+                    self.file.exten(number, &says("voicemail", &["Answer()", &listen]));
+                    self.file.mark(None);
+                }
+                Dialled::Service(service) => self.service(number, *service),
+            }
+        }
+    }
+
+    fn service(&mut self, code: &str, service: Service) {
+        let word = service.word();
+        let members = self.catalog.queues.values().any(|object| object.spec.enabled && !object.spec.members.is_empty());
+        // What stands behind the code.
+        let behind = |file: &mut super::ConfigFile, steps: &[String]| file.exten(&format!("_{code}X!"), steps);
+        let rest = format!("${{EXTEN:{}}}", code.len());
+        let file = &mut self.file;
+        match service {
+            Service::Voicemail => {
+                let listen = format!("VoiceMailMain(${{FILTER(0-9,${{CHANNEL(endpoint)}})}}@{})", voicemail::CONTEXT);
+                file.exten(code, &says(word, &["Answer()", &listen]));
+            }
+            Service::EchoTest => file.exten(code, &says(word, &["Answer()", "Echo()"])),
+            Service::QueueLogin | Service::QueueLogout => {
+                if !members {
+                    return file.exten(code, &says(word, &["Answer()", "Playback(pbx-invalid)"]));
+                }
+                let (context, state, said) = if service == Service::QueueLogin {
+                    ("pbx-queue-login", "INUSE", "agent-loginok")
+                } else {
+                    ("pbx-queue-logout", "NOT_INUSE", "agent-loggedoff")
+                };
+                file.exten(
+                    code,
+                    &says(
+                        word,
+                        &[
+                            "Answer()",
+                            OWN,
+                            &format!("GotoIf(${{DIALPLAN_EXISTS({context},${{PBX_OWN_EXTENSION}},1)}}?known)"),
+                            "Playback(pbx-invalid)",
+                            "Hangup()",
+                            &format!("(known)Gosub({context},${{PBX_OWN_EXTENSION}},1)"),
+                            &format!("Set(DEVICE_STATE(Custom:pbx-login-${{PBX_OWN_EXTENSION}})={state})"),
+                            &format!("Playback({said})"),
+                        ],
+                    ),
+                );
+            }
+            Service::QueuePause => self.pause(code, members),
+            Service::Pickup => {
+                file.exten(code, &says(word, &["Pickup()"]));
+                behind(file, &says(word, &[&format!("PickupChan(PJSIP/{rest}-,p)")]));
+            }
+            Service::DoNotDisturb => file.exten(
+                code,
+                &says(
+                    word,
+                    &[
+                        "Answer()",
+                        OWN,
+                        "GotoIf($[\"${DB(pbx-dnd/${PBX_OWN_EXTENSION})}\"!=\"\"]?on)",
+                        "Set(DB(pbx-dnd/${PBX_OWN_EXTENSION})=yes)",
+                        "Set(DEVICE_STATE(Custom:pbx-dnd-${PBX_OWN_EXTENSION})=INUSE)",
+                        "Playback(do-not-disturb&activated)",
+                        "Hangup()",
+                        "(on)Set(PBX_WAS=${DB_DELETE(pbx-dnd/${PBX_OWN_EXTENSION})})",
+                        "Set(DEVICE_STATE(Custom:pbx-dnd-${PBX_OWN_EXTENSION})=NOT_INUSE)",
+                        "Playback(do-not-disturb&de-activated)",
+                    ],
+                ),
+            ),
+            Service::CallForward => {
+                file.exten(
+                    code,
+                    &says(
+                        word,
+                        &[
+                            "Answer()",
+                            OWN,
+                            "Set(PBX_WAS=${DB_DELETE(pbx-forward/${PBX_OWN_EXTENSION})})",
+                            "Set(DEVICE_STATE(Custom:pbx-forward-${PBX_OWN_EXTENSION})=NOT_INUSE)",
+                            "Playback(call-forwarding&de-activated)",
+                        ],
+                    ),
+                );
+                // It goes where its owner may dial, and no further.
+                behind(
+                    file,
+                    &says(
+                        word,
+                        &[
+                            "Answer()",
+                            OWN,
+                            &format!("GotoIf($[\"{rest}\"=\"${{PBX_OWN_EXTENSION}}\"]?no)"),
+                            &format!("Set(DB(pbx-forward/${{PBX_OWN_EXTENSION}})=${{TRANSFER_CONTEXT}}/{rest})"),
+                            "Set(DEVICE_STATE(Custom:pbx-forward-${PBX_OWN_EXTENSION})=INUSE)",
+                            "Playback(call-forwarding&activated)",
+                            "Hangup()",
+                            "(no)Playback(pbx-invalid)",
+                        ],
+                    ),
+                );
+            }
+            Service::Directory => {
+                let find = format!("Directory({},${{TRANSFER_CONTEXT}},b)", voicemail::CONTEXT);
+                file.exten(code, &says(word, &["Answer()", &find]));
+            }
+        }
+    }
+
+    /// Breaks: the code alone begins one without a reason, or ends it; with a break code behind it, it has that reason.
+    fn pause(&mut self, code: &str, members: bool) {
+        let word = Service::QueuePause.word();
+        let rest = format!("${{EXTEN:{}}}", code.len());
+        let codes = self.catalog.break_codes.values().any(|object| object.spec.enabled && object.spec.number.is_some());
+        if !members {
+            return self.file.exten(code, &says(word, &["Answer()", "Playback(pbx-invalid)"]));
+        }
+        let known = [
+            "Answer()",
+            OWN,
+            "GotoIf($[${DIALPLAN_EXISTS(pbx-queue-interface,${PBX_OWN_EXTENSION},1)}=0]?no)",
+            "Gosub(pbx-queue-interface,${PBX_OWN_EXTENSION},1)",
+            "Set(PBX_INTERFACE=${GOSUB_RETVAL})",
+        ];
+        let pause = |reason: &str| {
+            [
+                format!("PauseQueueMember(,${{PBX_INTERFACE}},,{reason})"),
+                "Set(DEVICE_STATE(Custom:pbx-pause-${PBX_OWN_EXTENSION})=INUSE)".to_owned(),
+                "Playback(activated)".to_owned(),
+                "Hangup()".to_owned(),
+            ]
+        };
+        let owned = |steps: &[&str]| steps.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut alone = owned(&known);
+        alone.extend(owned(&[
+            "Gosub(pbx-queue-paused,${PBX_OWN_EXTENSION},1)",
+            "GotoIf($[\"${GOSUB_RETVAL}\"=\"1\"]?paused)",
+        ]));
+        alone.extend(pause(""));
+        alone.extend(owned(&[
+            "(paused)UnpauseQueueMember(,${PBX_INTERFACE})",
+            "Set(DEVICE_STATE(Custom:pbx-pause-${PBX_OWN_EXTENSION})=NOT_INUSE)",
+            "Playback(de-activated)",
+            "Hangup()",
+            "(no)Playback(pbx-invalid)",
+        ]));
+        let steps: Vec<&str> = alone.iter().map(String::as_str).collect();
+        self.file.exten(code, &says(word, &steps));
+        if !codes {
+            return;
+        }
+        let mut reason = owned(&known);
+        reason.push(format!("GotoIf($[${{DIALPLAN_EXISTS(pbx-break,{rest},1)}}=0]?no)"));
+        reason.push(format!("Gosub(pbx-break,{rest},1)"));
+        reason.push("Set(PBX_REASON=${GOSUB_RETVAL})".to_owned());
+        reason.extend(pause("${PBX_REASON}"));
+        reason.push("(no)Playback(pbx-invalid)".to_owned());
+        let steps: Vec<&str> = reason.iter().map(String::as_str).collect();
+        self.file.exten(&format!("_{code}X!"), &says(word, &steps));
+    }
+}
+
+/// A service: what its channel says of itself, what it does, and the end.
+fn says(word: &str, steps: &[&str]) -> Vec<String> {
+    let first = [format!("Set(PBX_NODE={word})")];
+    first.into_iter().chain(steps.iter().map(ToString::to_string)).chain(["Hangup()".to_owned()]).collect()
+}

@@ -1,0 +1,121 @@
+//! What of a system's routing calls have walked through.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pbx_manifest::{Catalog, Destination};
+use serde::Serialize;
+
+use super::{Trace, Walked};
+use crate::{CallGraph, Dialled, Edge, Node, NodeId, Step};
+
+/// What was walked through, of all that calls from outside, and to numbers of groups, queues, menus and trees, can come to.
+#[derive(Debug)]
+pub struct Coverage<'g> {
+    /// The steps, and which of their ways out count.
+    all: BTreeMap<&'g NodeId, BTreeSet<usize>>,
+    walked: BTreeSet<Walked<'g>>,
+    graph: &'g CallGraph,
+}
+
+/// Something that no call has walked through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Uncovered {
+    /// The step.
+    pub step: String,
+    /// Why a call would leave it; nothing where no call has come to it at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Where it would go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+impl<'g> Coverage<'g> {
+    /// Of a system, nothing walked through yet.
+    pub fn new(catalog: &'g Catalog, graph: &'g CallGraph) -> Self {
+        let numbered = graph.numbers.values().filter_map(|dialled| match dialled {
+            Dialled::Node(id) => graph.nodes.get_key_value(id).map(|(id, _)| id),
+            _ => None,
+        });
+        let mut next: Vec<&NodeId> =
+            graph.nodes.keys().filter(|id| matches!(id, NodeId::Did(_))).chain(numbered).collect();
+        let mut all = BTreeMap::new();
+        while let Some(id) = next.pop() {
+            let Some((id, node)) = graph.nodes.get_key_value(id) else { continue };
+            if matches!(node.step, Step::Hangup) || all.contains_key(id) {
+                continue;
+            }
+            let ways = node.ways().enumerate();
+            all.insert(id, ways.filter(|(_, edge)| counts(catalog, graph, id, node, edge)).map(|(at, _)| at).collect());
+            next.extend(node.ways().map(|edge| &edge.to));
+        }
+        Self { all, walked: BTreeSet::new(), graph }
+    }
+
+    /// A call has gone this way.
+    pub fn add(&mut self, trace: &Trace<'g>) {
+        self.walked.extend(trace.walked.iter().copied());
+    }
+
+    fn has(&self, node: &'g NodeId, way: Option<usize>) -> bool {
+        self.walked.contains(&Walked { node, way })
+    }
+
+    fn came_to(&self, node: &'g NodeId) -> bool {
+        self.walked.range(Walked { node, way: None }..=Walked { node, way: Some(usize::MAX) }).next().is_some()
+    }
+
+    /// How many steps and ways out of them were walked through, and of how many.
+    pub fn counts(&self) -> (usize, usize) {
+        let mut counts = (0, 0);
+        for (node, ways) in &self.all {
+            counts.1 += 1 + ways.len();
+            counts.0 += usize::from(self.came_to(node)) + ways.iter().filter(|at| self.has(node, Some(**at))).count();
+        }
+        counts
+    }
+
+    /// What was not walked through. Of a step that no call has come to, its ways out are not told again.
+    pub fn missing(&self) -> Vec<Uncovered> {
+        let mut missing = Vec::new();
+        for (node, ways) in &self.all {
+            if !self.came_to(node) {
+                missing.push(Uncovered { step: node.to_string(), reason: None, to: None });
+                continue;
+            }
+            let edges: Vec<&Edge> = self.graph.nodes[*node].ways().collect();
+            for edge in ways.iter().filter(|at| !self.has(node, Some(**at))).filter_map(|at| edges.get(*at)) {
+                let (reason, to) = (Some(edge.when.to_string()), Some(edge.to.to_string()));
+                missing.push(Uncovered { step: node.to_string(), reason, to });
+            }
+        }
+        missing
+    }
+}
+
+/// Whether a way out is one that somebody has written: what a telephone does by default is not worth a test each.
+fn counts(catalog: &Catalog, graph: &CallGraph, id: &NodeId, node: &Node, edge: &Edge) -> bool {
+    match (&node.step, &edge.to) {
+        (Step::Ring { .. }, _) => graph
+            .field(catalog, id, edge)
+            .is_some_and(|field| ["spec.callForward", "spec.noAnswer"].iter().any(|own| field.path.starts_with(own))),
+        // A queue that is empty or full and says nothing of it ends the call.
+        (Step::Queue { .. } | Step::RingMembers { .. } | Step::RingTogether { .. }, NodeId::To(Destination::Hangup(_))) => {
+            graph.field(catalog, id, edge).is_some_and(|field| written(catalog, &field.object, &field.path))
+        }
+        _ => true,
+    }
+}
+
+/// Whether an object says something in a field.
+fn written(catalog: &Catalog, object: &pbx_manifest::ObjectRef, path: &str) -> bool {
+    let name = &object.name;
+    match path {
+        "spec.onEmpty" => catalog.queues.get(name).is_some_and(|queue| queue.spec.on_empty.is_some()),
+        "spec.onFull" => catalog.queues.get(name).is_some_and(|queue| queue.spec.on_full.is_some()),
+        "spec.onTimeout" => catalog.queues.get(name).is_some_and(|queue| queue.spec.on_timeout.is_some()),
+        "spec.failover" => catalog.groups.get(name).is_some_and(|group| group.spec.failover.is_some()),
+        _ => true,
+    }
+}

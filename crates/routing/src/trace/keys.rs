@@ -1,0 +1,109 @@
+//! What callers press.
+
+use pbx_manifest::{Destination, Hangup, Name};
+
+use super::walk::{Turn, Walk};
+use crate::{Edge, NodeId, Step, When};
+
+/// What became of a try.
+enum Pressed {
+    Way(usize, String),
+    Silence,
+    Wrong,
+}
+
+impl<'g> Walk<'g, '_> {
+    /// A key is waited for.
+    pub(super) fn menu(&mut self, id: &'g NodeId, step: &'g Step, edges: &'g [Edge]) -> Turn {
+        let Step::Menu { prompt, retries, invalid, silence, direct, .. } = step else {
+            return Turn::Hangup(Hangup::Congestion, String::new());
+        };
+        let allowed: &'g [Name] = match id {
+            NodeId::Menu(menu, _) if *direct => self.graph().direct.get(menu).map_or(&[], Vec::as_slice),
+            _ => &[],
+        };
+        let mut last = When::TimedOut;
+        for _ in 0..=*retries {
+            self.hear(prompt.as_ref());
+            let keys = self.press();
+            match choice(keys, allowed, edges) {
+                Choice::Extension(name) => {
+                    self.happens(format!("dialled {keys}"));
+                    return self.dialled_directly(name, edges);
+                }
+                Choice::Pressed(Pressed::Way(at, why)) => {
+                    self.happens(format!("pressed {keys}"));
+                    return Turn::Way(at, why);
+                }
+                Choice::Pressed(Pressed::Silence) => {
+                    self.happens("nothing is pressed");
+                    self.hear(silence.as_ref());
+                    last = When::TimedOut;
+                }
+                Choice::Pressed(Pressed::Wrong) => {
+                    self.happens(format!("pressed {keys}, which means nothing here"));
+                    self.hear(invalid.as_ref());
+                    last = When::Invalid;
+                }
+            }
+        }
+        let why = if last == When::TimedOut { "nothing was pressed" } else { "a wrong key was pressed" };
+        let tries = retries + 1;
+        self.leave(edges, &last, &format!("{why}, {tries} {} over", if tries == 1 { "time" } else { "times" }))
+    }
+
+    /// An extension was dialled at a menu: no edge says so, for there is one for each of them.
+    fn dialled_directly(&mut self, name: &Name, edges: &[Edge]) -> Turn {
+        let to = NodeId::To(Destination::Extension(name.clone()));
+        if let Some(at) = edges.iter().position(|edge| edge.to == to) {
+            return Turn::Way(at, format!("dialled {name}"));
+        }
+        Turn::Direct(to, format!("dialled {name}"))
+    }
+
+    /// Digits are waited for.
+    pub(super) fn collect(&mut self, step: &'g Step, edges: &[Edge]) -> Turn {
+        let Step::Collect { prompt, most, least, into, retries, invalid, .. } = step else {
+            return Turn::Hangup(Hangup::Congestion, String::new());
+        };
+        for _ in 0..=*retries {
+            self.hear(prompt.as_ref());
+            let keys = self.press();
+            // `#` ends; what is pressed after the last digit is not for here.
+            let digits: String = keys.split('#').next().unwrap_or_default().chars().take(*most as usize).collect();
+            if digits.is_empty() {
+                self.happens("nothing is pressed");
+            } else {
+                self.happens(format!("pressed {digits}"));
+            }
+            if digits.len() >= *least as usize && !digits.is_empty() {
+                self.variables.insert(into, digits.clone());
+                return self.leave(edges, &When::Otherwise, &format!("`{into}` is `{digits}`"));
+            }
+            self.hear(invalid.as_ref());
+        }
+        self.leave(edges, &When::TimedOut, "too few digits were pressed")
+    }
+}
+
+enum Choice<'g> {
+    Extension(&'g Name),
+    Pressed(Pressed),
+}
+
+/// What keys mean at a menu. An extension that may be dialled is meant before its first digit is.
+fn choice<'g>(keys: &str, allowed: &'g [Name], edges: &[Edge]) -> Choice<'g> {
+    let Some(first) = keys.chars().next() else { return Choice::Pressed(Pressed::Silence) };
+    let dialled = keys.trim_end_matches('#');
+    if dialled.len() > 1
+        && let Ok(at) = allowed.binary_search_by(|name| name.as_str().cmp(dialled))
+    {
+        return Choice::Extension(&allowed[at]);
+    }
+    let alone = keys.len() == 1 || allowed.is_empty();
+    let found = edges.iter().position(|edge| matches!(edge.when, When::Key(key) if key.as_char() == first));
+    Choice::Pressed(match found {
+        Some(at) if alone => Pressed::Way(at, format!("key {first}")),
+        _ => Pressed::Wrong,
+    })
+}
