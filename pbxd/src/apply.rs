@@ -20,6 +20,7 @@ use tracing::{error, info, warn};
 use crate::audio;
 use crate::confirm;
 use crate::database;
+use crate::drift;
 use crate::live::Live;
 use crate::plan::Planned;
 use crate::recovery::{self, answer, proved, repoint};
