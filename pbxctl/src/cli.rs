@@ -150,6 +150,14 @@ pub struct Files {
     pub file: Vec<PathBuf>,
 }
 
+/// Where manifests are read, by a command that looks at the live system where none are named.
+#[derive(Debug, Clone, Args)]
+pub struct MaybeFiles {
+    /// Files, folders (with everything below), globs, or `-` for standard input; may be repeated [default: the live system]
+    #[arg(short = 'f', long = "file", value_name = "PATH", num_args = 1.., value_hint = clap::ValueHint::AnyPath)]
+    pub file: Vec<PathBuf>,
+}
+
 /// How tables are read.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Rows {

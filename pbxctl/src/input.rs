@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use pbx_manifest::{Document, Source, Table};
+use pbx_manifest::{Document, Parsed, Source, Table};
 
 use crate::app::App;
 use crate::cli::Rows;
@@ -44,10 +44,21 @@ pub fn read(paths: &[PathBuf], rows: Rows) -> Result<Vec<Source>, Failure> {
 
 /// Reads manifests for a command that acts on them: mistakes end it, and an input without a manifest is one.
 pub fn documents(app: &mut App, paths: &[PathBuf], rows: Rows) -> Result<Vec<Document>, Failure> {
+    let parsed = whole(app, paths, rows)?;
+    if parsed.documents.is_empty() {
+        let failure = nothing(&app.sources);
+        let tests = parsed.tests.len();
+        return Err(if tests == 0 { failure } else { failure.help("what is there are call tests, for `pbxctl test`") });
+    }
+    Ok(parsed.documents)
+}
+
+/// Reads manifests, and the call tests among them.
+pub fn whole(app: &mut App, paths: &[PathBuf], rows: Rows) -> Result<Parsed, Failure> {
     app.sources = read(paths, rows)?;
-    let parsed = parse(app);
+    let mut parsed = parse(app);
     let (errors, warnings): (Vec<_>, Vec<_>) =
-        parsed.diagnostics.into_iter().partition(pbx_manifest::Diagnostic::is_error);
+        std::mem::take(&mut parsed.diagnostics).into_iter().partition(pbx_manifest::Diagnostic::is_error);
     if !errors.is_empty() {
         let failure = Failure::failed(
             "invalid",
@@ -55,7 +66,7 @@ pub fn documents(app: &mut App, paths: &[PathBuf], rows: Rows) -> Result<Vec<Doc
         );
         return Err(failure.help("nothing was sent to pbxd; mend them, and run the command again").with(errors));
     }
-    if parsed.documents.is_empty() {
+    if parsed.documents.is_empty() && parsed.tests.is_empty() {
         return Err(nothing(&app.sources));
     }
     if !warnings.is_empty() {
@@ -63,7 +74,7 @@ pub fn documents(app: &mut App, paths: &[PathBuf], rows: Rows) -> Result<Vec<Doc
         app.ui.talk(text.trim_end());
         app.ui.talk("");
     }
-    Ok(parsed.documents)
+    Ok(parsed)
 }
 
 /// Reads the sources that were found. From then on they are shown, and nothing more: secrets in tables are covered.

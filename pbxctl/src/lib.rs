@@ -7,6 +7,7 @@
 mod app;
 mod audio;
 mod cli;
+mod clock;
 mod commands;
 mod complete;
 mod deploy;
@@ -20,6 +21,7 @@ mod random;
 mod secrets;
 mod show;
 mod snippet;
+mod system;
 mod table;
 mod ui;
 mod workbook;

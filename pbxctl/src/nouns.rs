@@ -66,6 +66,11 @@ pub fn objects(words: &[String]) -> Result<Vec<ObjectRef>, Failure> {
     }
 }
 
+/// Whether a word means the call tests, which are read beside objects.
+pub fn is_call_test(word: &str) -> bool {
+    matches!(word.to_lowercase().replace('-', "").as_str(), "calltest" | "calltests")
+}
+
 /// Reads a kind by any of its words.
 pub fn kind(word: &str) -> Result<Kind, Failure> {
     word.parse::<Kind>().map_err(|refused| {

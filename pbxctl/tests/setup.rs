@@ -308,7 +308,7 @@ fn a_copy_of_the_configuration_is_not_what_asterisk_reads() {
     let before = files();
     run_with("setup", &["--yes"]).ended(4).says(&words).says("everything was put back").says(&cure);
     assert_eq!((files(), lab.toml().exists()), (before, false));
-    lab.setup(&["--yes"]).ended(0).says("reads all four files");
+    lab.setup(&["--yes"]).ended(0).says("reads all 8 files");
 }
 
 #[test]

@@ -19,10 +19,12 @@ use tracing::{error, info, warn};
 
 use crate::audio;
 use crate::confirm;
+use crate::database;
 use crate::drift;
 use crate::live::Live;
 use crate::plan::Planned;
 use crate::recovery::{self, answer, proved, repoint};
+use crate::schedules;
 use crate::surroundings::{now, now_system};
 use crate::system::{Owed, System};
 
@@ -34,6 +36,20 @@ pub(crate) type Listener = UnboundedSender<Event>;
 
 fn tell(listener: &Listener, step: Step, what: &str, done: usize, total: usize) {
     let _ = listener.send(Event::Progress { step, what: what.to_owned(), done: done as u64, total: total as u64 });
+}
+
+/// How much was compared, as it is told.
+pub(crate) fn counted(verified: &Verification) -> Verified {
+    Verified {
+        sip_objects: verified.sip_objects,
+        contexts: verified.contexts,
+        mailboxes: verified.mailboxes,
+        queues: verified.queues,
+        music: verified.music,
+        parking_lots: verified.parking_lots,
+        conferences: verified.conferences,
+        entries: verified.entries,
+    }
 }
 
 /// A rejection in a revision's files, as it is told: with the path under Asterisk's configuration folder.
@@ -277,11 +293,7 @@ impl Changing<'_> {
             result,
             live: if taken { Some(number(self.id)) } else { self.live.revision },
             failures,
-            verified: Verified {
-                sip_objects: verified.sip_objects,
-                contexts: verified.contexts,
-                mailboxes: verified.mailboxes,
-            },
+            verified: counted(verified),
             changed: self.planned.view.changes.len(),
             confirm_by: None,
             milliseconds: 0,
@@ -392,6 +404,7 @@ impl Changing<'_> {
             place: self.live.place.clone(),
             tree: self.planned.tree.clone(),
         });
+        schedules::forget(self.system, &self.planned.view.changes).await;
         let never: Vec<u64> = [Some(id), self.live.revision].into_iter().flatten().collect();
         let config = self.system.config();
         if let Err(error) = self.folders().prune(config.keep_revisions, config.keep_for(), now_system(), &never) {
@@ -414,6 +427,8 @@ impl Changing<'_> {
             }
             return self.unasked(store_error(error), worse);
         }
+        // Asterisk was not asked to read the files; what it looks up is told as soon as it is there.
+        self.system.database.doubt();
         Ok(self.outcome(OutcomeResult::Written, Vec::new(), &Verification::default()))
     }
 
@@ -463,6 +478,7 @@ impl Changing<'_> {
             match self.commit().await {
                 Ok(()) => {
                     proved(&self.folders(), number(self.id));
+                    database::forget(&client, &self.planned.view.changes).await;
                     return Ok(self.outcome(OutcomeResult::Applied, Vec::new(), &verified));
                 }
                 Err(error) => {
@@ -512,7 +528,8 @@ impl Changing<'_> {
         let modules = if self.proven { to.reloads(from) } else { FILES.to_vec() };
         let read_back = ReadBack::new(&changed, to);
         let read_back = if way == Way::There { read_back.with_pins(from) } else { read_back };
-        let (mut rejections, verified) = match self.reload_and_verify(client, &modules, &read_back, to).await {
+        let reloading = self.reload_and_verify(client, &modules, &read_back, to);
+        let (mut rejections, verified) = match self.with_entries(client, way, reloading).await {
             Ok(taken) => taken,
             Err(error) => {
                 caught.ignore(client).await;
@@ -521,6 +538,19 @@ impl Changing<'_> {
         };
         deploy::attribute(&mut rejections, &caught.heard(client).await?, &changed);
         Ok((rejections, verified))
+    }
+
+    /// A reload with what Asterisk's own database should hold before it and after it.
+    async fn with_entries(
+        &self,
+        client: &Client,
+        way: Way,
+        reloading: impl Future<Output = Result<(Vec<Rejection>, Verification), AmiError>>,
+    ) -> Result<(Vec<Rejection>, Verification), AmiError> {
+        let (there, back) = ((&self.live.catalog, &self.planned.catalog), way == Way::Back);
+        let systems = if back { (there.1, there.0) } else { there };
+        let told = |done, total| tell(self.listener, Step::Database, "", done, total);
+        database::around(self.system, client, systems, (self.proven, back), told, reloading).await
     }
 
     async fn reload_and_verify(

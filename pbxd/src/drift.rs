@@ -8,7 +8,8 @@ use pbx_asterisk::deploy;
 use pbx_manifest::Record;
 use tracing::warn;
 
-use crate::apply::failure;
+use crate::apply::{counted, failure};
+use crate::database;
 use crate::http;
 use crate::identity::Accounts;
 use crate::live::Live;
@@ -78,12 +79,18 @@ pub(crate) async fn drift(system: &Arc<System>) -> Result<Drift, ErrorBody> {
         Ok(client) => match deploy::verify(&client, &live.tree).await {
             Err(error) => drift.not_asked = Some(error.to_string()),
             Ok(found) => {
-                drift.verified =
-                    Verified { sip_objects: found.sip_objects, contexts: found.contexts, mailboxes: found.mailboxes };
+                drift.verified = counted(&found);
                 let id = live.revision.unwrap_or_default();
                 drift.asterisk = found.rejections.into_iter().map(|rejection| failure(id, rejection)).collect();
                 if !drift.asterisk.is_empty() {
                     doubt(system, live.revision);
+                }
+                match database::differences(system, &client, &live).await {
+                    Err(error) => drift.not_asked = Some(error.to_string()),
+                    Ok((entries, compared)) => {
+                        drift.verified.entries = compared;
+                        drift.asterisk.extend(entries.into_iter().map(|rejection| failure(id, rejection)));
+                    }
                 }
             }
         },

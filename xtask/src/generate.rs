@@ -87,6 +87,7 @@ fn files() -> Result<BTreeMap<String, String>> {
     for kind in Kind::ALL {
         schema(kind.singular(), &pbx_manifest::schema(*kind))?;
     }
+    schema("calltest", &pbx_manifest::test_schema())?;
     schema("manifest", &pbx_manifest::schema_of_all())?;
     schema("openapi", &pbx_api::openapi(env!("CARGO_PKG_VERSION")))?;
     for mut command in [pbxctl::command(), pbxd::command()] {

@@ -396,3 +396,88 @@ fn a_call_that_goes_round_has_no_end() {
     let said = trace(&catalog, json!({ "to": "7", "from": "1" }), json!({ "busy": ["7", "8"] }));
     assert_eq!((said.path().as_str(), said.end), ("extension/7 extension/8", End::Endless("extension/7".into())));
 }
+
+#[test]
+fn a_test_says_what_it_expects_and_is_told_what_happened() {
+    use pbx_manifest::Expect;
+    use pbx_routing::trace::judge;
+    let catalog = office(&[
+        ("filter", "spam", json!({ "deny": [{ "caller": "anonymous" }] })),
+        ("schedule", "office", json!({ "open": [{ "days": "daily", "hours": ["09:00-18:00"] }] })),
+        ("announcement", "welcome", json!({ "file": "a.mp3" })),
+        (
+            "ivr",
+            "main",
+            json!({ "start": "hi", "nodes": { "hi": { "play": "announcement/welcome", "next": "extension/1" } } }),
+        ),
+        (
+            "did",
+            "+352",
+            json!({ "blockFilter": "spam", "schedule": "office", "destination": "ivr/main", "afterHours": "voicemail/general" }),
+        ),
+    ]);
+    let graph = CallGraph::new(&catalog);
+    let tracer = Tracer::new(&catalog, &graph);
+    let misses = |at: Option<&str>, expect: Json| {
+        let call = json!({ "to": "+352", "from": "+49", "at": at });
+        let call: TestCall = serde_json::from_value(call).unwrap();
+        let expect: Expect = serde_json::from_value(expect).unwrap();
+        let trace = tracer.trace(&Call::new(&catalog, &call, None), &Given::default());
+        judge(&expect, &trace)
+            .into_iter()
+            .map(|miss| format!("{}: {}, not {}", miss.path, miss.traced, miss.expected))
+            .collect::<Vec<_>>()
+    };
+    let day = Some("2026-11-25T15:00");
+    let whole = ["did/+352", "filter/spam=passed", "schedule/office=open", "ivr/main", "ivr/main.hi", "extension/1"];
+    assert!(
+        misses(day, json!({ "path": whole, "end": "answered", "answeredBy": "1", "heard": ["announcement/welcome"] }))
+            .is_empty()
+    );
+    assert!(
+        misses(day, json!({ "path": ["did/+352", "ivr/main", "extension/1"], "answeredBy": "extension/1" })).is_empty()
+    );
+    let path = |path: &[&str]| misses(day, json!({ "path": path }));
+    assert_eq!(path(&["did/+352", "extension/1"]), ["spec.expect.path[1]: ivr/main, not extension/1"]);
+    assert_eq!(path(&["did/+352", "ivr/main"]), ["spec.expect.path[1]: extension/1, not no step behind it"]);
+    let more = ["did/+352", "ivr/main", "extension/1", "voicemail/1"];
+    assert_eq!(path(&more), ["spec.expect.path[3]: the end: answered, not voicemail/1"]);
+    let all = json!({ "end": "hangup", "answeredBy": "2", "heard": ["sound/bye"], "music": "jazz", "carrier": "main" });
+    assert_eq!(misses(day, all).len(), 5);
+    assert_eq!(misses(None, json!({ "end": "answered" })).len(), 1);
+    assert!(misses(None, json!({ "end": "answered" }))[0].contains("schedule/office is asked"));
+    let night = misses(Some("2026-11-25T03:00"), json!({ "path": ["did/+352", "ivr/main", "extension/1"] }));
+    assert_eq!(night, ["spec.expect.path[1]: schedule/office=closed, not ivr/main"]);
+}
+
+#[test]
+fn what_no_call_has_walked_is_counted_and_told() {
+    use pbx_routing::trace::Coverage;
+    let catalog = office(&[
+        ("did", "+352", json!({ "callers": [{ "from": "+1*", "destination": "hangup" }], "destination": "group/g" })),
+        ("group", "g", json!({ "members": ["2"], "failover": "extension/1" })),
+    ]);
+    let graph = CallGraph::new(&catalog);
+    let tracer = Tracer::new(&catalog, &graph);
+    let mut coverage = Coverage::new(&catalog, &graph);
+    let missing = |coverage: &Coverage<'_>| {
+        let told = coverage.missing().into_iter().map(|one| match (one.reason, one.to) {
+            (Some(reason), Some(to)) => format!("{} {reason} → {to}", one.step),
+            _ => one.step,
+        });
+        told.collect::<Vec<_>>()
+    };
+    let all = ["did/+351", "did/+352", "extension/1", "extension/2", "group/g", "voicemail/1"];
+    assert_eq!((coverage.counts().0, missing(&coverage)), (0, all.map(str::to_owned).to_vec()));
+    let mut call = |to: &str, given: Json| {
+        let call: TestCall = serde_json::from_value(json!({ "to": to, "from": "+49" })).unwrap();
+        let given: Given = serde_json::from_value(given).unwrap();
+        let trace = tracer.trace(&Call::new(&catalog, &call, None), &given);
+        coverage.add(&trace);
+        (coverage.counts(), missing(&coverage))
+    };
+    call("+352", json!({}));
+    let (counts, left) = call("+352", json!({ "busy": ["2"], "noAnswer": ["1"] }));
+    assert_eq!(left, ["did/+351", "did/+352 caller +1* → hangup", "extension/1 busy → extension/2", "extension/2"]);
+    assert!(counts.0 > 3 && counts.0 < counts.1, "{counts:?}");
+}

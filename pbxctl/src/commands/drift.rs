@@ -83,13 +83,9 @@ fn tell(args: &DriftArgs, app: &mut App, drift: &Drift) {
     if text.is_empty() && drift.not_asked.is_some() {
         app.ui.line("All files are as written.");
     } else if text.is_empty() {
-        let verified = &drift.verified;
-        app.ui.line(&format!(
-            "Nothing differs: all files are as written, and Asterisk has {}, {} and {} as meant.",
-            show::plural(verified.sip_objects, "SIP object", "SIP objects"),
-            show::plural(verified.contexts, "context", "contexts"),
-            show::plural(verified.mailboxes, "voicemail box", "voicemail boxes"),
-        ));
+        let asterisk = show::verified(&drift.verified)
+            .map_or_else(String::new, |verified| format!(", and Asterisk has {verified} as meant"));
+        app.ui.line(&format!("Nothing differs: all files are as written{asterisk}."));
     } else {
         app.ui.text(&text);
         if let Some(next) = next(drift) {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use clap_complete::engine::ArgValueCompleter;
-use pbx_manifest::{Explanation, Field, Kind, nearest};
+use pbx_manifest::{CallTest, Explanation, Field, Kind, nearest};
 use serde_json::{Value as Json, json};
 
 use crate::app::App;
@@ -35,16 +35,16 @@ pub fn run(args: &Explain, app: &mut App) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     };
     let (kind_word, path) = what.split_once(['.', '/']).unwrap_or((what, ""));
-    let kind = nouns::kind(kind_word)?;
+    let kind = if nouns::is_call_test(kind_word) { Subject::Test } else { Subject::Kind(nouns::kind(kind_word)?) };
     let path = path.strip_prefix("spec.").unwrap_or(if path == "spec" { "" } else { path });
     // As they are called in a table's header, and behind `-l`; which there are is everybody's own.
     let labels = path.strip_prefix("metadata.").unwrap_or(path).split(['.', '/']).next() == Some("labels");
     let path = if labels { "metadata.labels" } else { path };
-    let explanation = pbx_manifest::explain(kind, path).map_err(|known| unknown_field(kind, path, &known))?;
+    let explanation = kind.explain(path).map_err(|known| unknown_field(kind, path, &known))?;
     // What every object has besides its spec, its name aside: that one is known.
     let mut around = Vec::new();
     if path.is_empty() {
-        around = pbx_manifest::explain(kind, "metadata").map(|metadata| metadata.fields).unwrap_or_default();
+        around = kind.explain("metadata").map(|metadata| metadata.fields).unwrap_or_default();
         around.retain(|field| field.name != "name");
     }
     if args.output == Format::Json {
@@ -58,13 +58,58 @@ pub fn run(args: &Explain, app: &mut App) -> Result<Exit, Failure> {
             "examples": explanation.examples,
             "fields": fields(&explanation.fields),
             "metadata": fields(&around),
-            "example": if path.is_empty() { Some(example(kind)) } else { None },
+            "example": if path.is_empty() { Some(kind.example()) } else { None },
         }));
         return Ok(Exit::Done);
     }
     app.ui.page();
     print(app, kind, path, &explanation, &around);
     Ok(Exit::Done)
+}
+
+/// What is explained: a kind of object, or the call tests that are read beside them.
+#[derive(Clone, Copy)]
+enum Subject {
+    Kind(Kind),
+    Test,
+}
+
+impl Subject {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Kind(kind) => kind.title(),
+            Self::Test => CallTest::TITLE,
+        }
+    }
+
+    fn singular(self) -> &'static str {
+        match self {
+            Self::Kind(kind) => kind.singular(),
+            Self::Test => "calltest",
+        }
+    }
+
+    /// What it is also called.
+    fn words(self) -> Vec<&'static str> {
+        match self {
+            Self::Kind(kind) => vec![kind.singular(), kind.plural(), kind.short()],
+            Self::Test => vec!["calltest", "calltests"],
+        }
+    }
+
+    fn explain(self, path: &str) -> Result<Explanation, Vec<String>> {
+        match self {
+            Self::Kind(kind) => pbx_manifest::explain(kind, path),
+            Self::Test => pbx_manifest::explain_test(path),
+        }
+    }
+
+    fn example(self) -> &'static str {
+        match self {
+            Self::Kind(kind) => example(kind),
+            Self::Test => include_str!("../../examples/calltest.yaml"),
+        }
+    }
 }
 
 fn told(field: &Field) -> Json {
@@ -92,6 +137,7 @@ fn kinds(app: &mut App, output: Format) {
         let all: Vec<_> = Kind::ALL
             .iter()
             .map(|kind| json!({ "kind": kind.title(), "plural": kind.plural(), "short": kind.short(), "description": kind.about() }))
+            .chain([json!({ "kind": CallTest::TITLE, "plural": "calltests", "short": "calltest", "description": CallTest::ABOUT })])
             .collect();
         app.ui.json(&all);
         return;
@@ -99,16 +145,17 @@ fn kinds(app: &mut App, output: Format) {
     let rows = Kind::ALL
         .iter()
         .map(|kind| vec![kind.title().into(), kind.plural().into(), kind.short().into(), kind.about().into()])
+        .chain([vec![CallTest::TITLE.into(), "calltests".into(), "calltest".into(), CallTest::ABOUT.into()]])
         .collect();
     let text = table(&["KIND", "NAME", "SHORT", "WHAT IT IS"], rows, app.ui.look().wide());
     app.ui.text(&text);
     app.ui.talk("`pbxctl explain extension` explains one of them.");
 }
 
-fn unknown_field(kind: Kind, path: &str, known: &[String]) -> Failure {
+fn unknown_field(kind: Subject, path: &str, known: &[String]) -> Failure {
     // The first step that is not known is the one to mend: as many as can be walked are right.
     let steps: Vec<&str> = path.split('.').collect();
-    let good = (0..steps.len()).take_while(|at| pbx_manifest::explain(kind, &steps[..=*at].join(".")).is_ok()).count();
+    let good = (0..steps.len()).take_while(|at| kind.explain(&steps[..=*at].join(".")).is_ok()).count();
     let (above, wrong) = (steps[..good].join("."), steps.get(good).copied().unwrap_or_default());
     let whole = |field: &str| {
         let dot = if above.is_empty() { "" } else { "." };
@@ -124,12 +171,12 @@ fn unknown_field(kind: Kind, path: &str, known: &[String]) -> Failure {
     }
 }
 
-fn print(app: &mut App, kind: Kind, path: &str, explanation: &Explanation, around: &[Field]) {
+fn print(app: &mut App, kind: Subject, path: &str, explanation: &Explanation, around: &[Field]) {
     let look = app.ui.look();
     let name = if path.is_empty() { kind.title().to_owned() } else { format!("{}.{path}", kind.singular()) };
     app.ui.line(&look.paint(Style::Heading, &name));
     if path.is_empty() {
-        let mut words = vec![kind.singular(), kind.plural(), kind.short()];
+        let mut words = kind.words();
         words.dedup();
         if words.last() == words.first() {
             words.pop();
@@ -173,7 +220,7 @@ fn print(app: &mut App, kind: Kind, path: &str, explanation: &Explanation, aroun
     if path.is_empty() {
         app.ui.line("");
         app.ui.line(&look.paint(Style::Heading, "EXAMPLE"));
-        for line in example(kind).lines() {
+        for line in kind.example().lines() {
             app.ui.line(format!("  {line}").trim_end());
         }
     }
@@ -267,24 +314,26 @@ mod tests {
 
     #[test]
     fn the_examples_are_one_good_system() {
-        let all = Kind::ALL.iter().map(|kind| Source::new(kind.title(), example(*kind)));
+        let subjects = Kind::ALL.iter().map(|kind| Subject::Kind(*kind)).chain([Subject::Test]);
+        let all = subjects.map(|subject| Source::new(subject.title(), subject.example()));
         let parsed = pbx_manifest::parse(&all.collect::<Vec<_>>());
         assert_eq!(parsed.diagnostics, []);
         assert_eq!(pbx_manifest::check(&parsed.catalog()), []);
+        assert_eq!(parsed.tests.len(), 1);
         let kinds: Vec<Kind> = parsed.documents.iter().map(|document| document.object.kind).collect();
         assert!(Kind::ALL.iter().all(|kind| kinds.contains(kind)), "{kinds:?}");
     }
 
     #[test]
     fn every_field_of_every_kind_is_explained() {
-        fn walk(kind: Kind, path: &str, missing: &mut Vec<String>) {
-            let Ok(explanation) = pbx_manifest::explain(kind, path) else {
-                return missing.push(format!("{kind} {path}"));
+        fn walk(kind: Subject, path: &str, missing: &mut Vec<String>) {
+            let Ok(explanation) = kind.explain(path) else {
+                return missing.push(format!("{} {path}", kind.title()));
             };
             for field in explanation.fields {
                 let below = if path.is_empty() { field.name.clone() } else { format!("{path}.{}", field.name) };
                 if field.about.is_empty() {
-                    missing.push(format!("{kind} {below}"));
+                    missing.push(format!("{} {below}", kind.title()));
                 }
                 if field.nested {
                     walk(kind, &below, missing);
@@ -292,8 +341,8 @@ mod tests {
             }
         }
         let mut missing = Vec::new();
-        for kind in Kind::ALL {
-            walk(*kind, "", &mut missing);
+        for subject in Kind::ALL.iter().map(|kind| Subject::Kind(*kind)).chain([Subject::Test]) {
+            walk(subject, "", &mut missing);
         }
         assert!(missing.is_empty(), "{missing:?}");
     }

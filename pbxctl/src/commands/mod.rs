@@ -14,14 +14,18 @@ mod edit;
 mod explain;
 mod export;
 mod extension;
+mod filter;
 mod get;
 mod history;
 mod plan;
 mod render;
 mod rollback;
+mod schedule;
 mod schema;
 mod setup;
 mod show;
+mod test;
+mod trace;
 mod validate;
 
 use clap::Subcommand;
@@ -46,6 +50,10 @@ pub enum Command {
     Export(export::Export),
     #[command(alias = "ext")]
     Extension(extension::Extension),
+    Trace(trace::TraceArgs),
+    Test(test::TestArgs),
+    Filter(filter::Filter),
+    Schedule(schedule::Schedules),
     Audio(audio::Audio),
     Explain(explain::Explain),
     Schema(schema::Schema),
@@ -74,6 +82,10 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
         Command::Delete(args) => delete::run(&args, app),
         Command::Export(args) => export::run(&args, app),
         Command::Extension(args) => extension::run(&args, app),
+        Command::Trace(args) => trace::run(&args, app),
+        Command::Test(args) => test::run(&args, app),
+        Command::Filter(args) => filter::run(&args, app),
+        Command::Schedule(args) => schedule::run(&args, app),
         Command::Audio(args) => audio::run(&args, app),
         Command::Explain(args) => explain::run(&args, app),
         Command::Schema(args) => schema::run(&args, app),

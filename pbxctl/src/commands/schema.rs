@@ -26,6 +26,7 @@ pub struct Schema {
 /// Runs it.
 pub fn run(args: &Schema, app: &mut App) -> Result<Exit, Failure> {
     let schema = match &args.kind {
+        Some(word) if nouns::is_call_test(word) => pbx_manifest::test_schema(),
         Some(word) => pbx_manifest::schema(nouns::kind(word)?),
         None => pbx_manifest::schema_of_all(),
     };

@@ -16,6 +16,7 @@ use fs_err as fs;
 use jiff::Timestamp;
 use pbx_asterisk::ami::AmiError;
 use pbx_asterisk::ami::action::Reload;
+use pbx_asterisk::config::FILES;
 use pbx_asterisk::deploy::Revisions;
 use rustix::fs::{FlockOperation, flock};
 use serde_json::json;
@@ -182,7 +183,8 @@ fn shown(site: &Site, wish: &Wish, look: Look) -> String {
     let mut parts = Vec::new();
     if wish.empty_revision {
         parts.push(format!(
-            "{new} {root}/revisions/000000/  four files that say nothing yet\n{new} {root}/current -> revisions/000000"
+            "{new} {root}/revisions/000000/  {} files that say nothing yet\n{new} {root}/current -> revisions/000000",
+            FILES.len()
         ));
     }
     if let Some(uid) = wish.hand_over {
@@ -412,8 +414,10 @@ fn end(app: &mut App, args: &Setup, outcome: &Outcome) {
     if let Some(proof) = &outcome.proof {
         if !outcome.written.is_empty() {
             app.ui.line(&format!(
-                "Asterisk {} let pbxd in at {} and reads all four files.",
-                proof.version, proof.address
+                "Asterisk {} let pbxd in at {} and reads all {} files.",
+                proof.version,
+                proof.address,
+                FILES.len()
             ));
         }
         for module in &proof.not_loaded {

@@ -1,5 +1,6 @@
 //! `validate`: every mistake in manifests, without pbxd.
 
+use pbx_routing::trace::check_tests;
 use pbx_routing::{CallGraph, check_system};
 use serde_json::json;
 
@@ -35,11 +36,20 @@ pub struct Validate {
 pub fn run(args: &Validate, app: &mut App) -> Result<Exit, Failure> {
     app.sources = input::read(&args.files.file, args.rows)?;
     let mut parsed = input::parse(app);
-    if parsed.documents.is_empty() && parsed.diagnostics.is_empty() {
+    if parsed.documents.is_empty() && parsed.tests.is_empty() && parsed.diagnostics.is_empty() {
         return Err(input::nothing(&app.sources));
     }
-    let mut between = parsed.check(&app.sources, |catalog| check_system(catalog, &CallGraph::new(catalog)));
+    let mut wrong = Vec::new();
+    let mut between = parsed.check(&app.sources, |catalog| {
+        let graph = CallGraph::new(catalog);
+        // Tests alone are of the live system.
+        if !catalog.is_empty() {
+            wrong = check_tests(catalog, &graph, &parsed.tests, &app.sources);
+        }
+        check_system(catalog, &graph)
+    });
     parsed.diagnostics.append(&mut between);
+    parsed.diagnostics.append(&mut wrong);
     let mut recordings = match audio::resolve(&app.sources, &mut parsed.documents) {
         Ok(files) => audio::check(&app.sources, &files),
         Err(found) => found,
@@ -53,6 +63,7 @@ pub fn run(args: &Validate, app: &mut App) -> Result<Exit, Failure> {
         app.ui.json(&json!({
             "valid": good,
             "documents": parsed.documents.len(),
+            "tests": parsed.tests.len(),
             "errors": errors,
             "warnings": warnings,
             "diagnostics": found,
@@ -71,7 +82,10 @@ pub fn run(args: &Validate, app: &mut App) -> Result<Exit, Failure> {
             .map(|(count, one, many)| show::plural(count, one, many))
             .collect();
         let what = if what.is_empty() { "nothing wrong".to_owned() } else { what.join(" and ") };
-        let objects = show::plural(parsed.documents.len(), "object", "objects");
+        let mut objects = show::plural(parsed.documents.len(), "object", "objects");
+        if !parsed.tests.is_empty() {
+            objects.push_str(&format!(" and {}", show::plural(parsed.tests.len(), "call test", "call tests")));
+        }
         let files = show::plural(input::names(&app.sources).len(), "file", "files");
         app.ui.talk(&if errors == 0 {
             format!("{objects} in {files}: {what}.")

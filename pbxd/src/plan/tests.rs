@@ -52,7 +52,11 @@ impl Place {
     }
 
     async fn plan(&self, request: PlanRequest) -> Result<Planned, ErrorBody> {
-        plan(&self.store, &self.live, "p".into(), request, Limits::Kept).await
+        self.plan_at(request, crate::surroundings::now()).await
+    }
+
+    async fn plan_at(&self, request: PlanRequest, at: Timestamp) -> Result<Planned, ErrorBody> {
+        plan(&self.store, &self.live, "p".into(), request, at, Limits::Kept).await
     }
 
     /// Keeps a plan as an apply does, and reads the store as a start does.

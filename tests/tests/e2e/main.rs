@@ -12,6 +12,7 @@ mod faults;
 mod groups;
 mod hostile;
 mod inbound;
+mod menus;
 mod outbound;
 mod plans;
 mod secrets;

@@ -13,6 +13,7 @@ mod config;
 mod core;
 mod dialplan;
 mod pjsip;
+mod queue;
 mod voicemail;
 
 pub use self::{
@@ -31,6 +32,7 @@ pub use self::{
         AorItem, ContactItem, EndpointDetail, EndpointItem, PJSIPShowAors, PJSIPShowAuths, PJSIPShowContacts,
         PJSIPShowEndpoint, PJSIPShowEndpoints, PJSIPShowRegistrationsOutbound, RegistrationDetails, RegistrationItem,
     },
+    queue::{QueueMember, QueueParams, QueueStatus, Queues},
     voicemail::{VoicemailUser, VoicemailUsersList},
 };
 

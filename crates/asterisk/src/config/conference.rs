@@ -1,13 +1,13 @@
 //! `confbridge.conf`: rooms, and who is who in them.
 //!
-//! A conference `8000` has the bridge `pbx-8000`, its callers the profile `pbx-8000-user` and its admins `pbx-8000-admin`: a file of
-//! Asterisk's cannot have two sections of one name here, whatever their types are.
+//! A conference `8000` has the bridge `pbx-8000`, its callers the profile `pbx-8000` and its admins `pbx-8000-admin`. Who is which is
+//! for the dialplan to say, which asks for the PIN: a profile that had one would ask again.
 
 use pbx_manifest::kinds::Conference;
 use pbx_manifest::{Catalog, Kind, Name, ObjectRef};
 
 use super::file::ConfigFile;
-use super::{Secrets, sound, yes_no};
+use super::{sound, yes_no};
 
 /// What keys do in a conference, for callers and for admins.
 const MENUS: [(&str, &[(&str, &str)]); 2] = [
@@ -40,7 +40,7 @@ const MENUS: [(&str, &[(&str, &str)]); 2] = [
     ),
 ];
 
-pub(super) fn render(catalog: &Catalog, secrets: &Secrets) -> ConfigFile {
+pub(super) fn render(catalog: &Catalog) -> ConfigFile {
     let mut file = ConfigFile::new(super::about("confbridge.conf"));
     let mut rooms = catalog.conferences.iter().filter(|(_, object)| object.spec.enabled).peekable();
     if rooms.peek().is_none() {
@@ -54,12 +54,12 @@ pub(super) fn render(catalog: &Catalog, secrets: &Secrets) -> ConfigFile {
         }
     }
     for (name, object) in rooms {
-        room(&mut file, catalog, name, &object.spec, secrets);
+        room(&mut file, catalog, name, &object.spec);
     }
     file
 }
 
-fn room(file: &mut ConfigFile, catalog: &Catalog, name: &Name, room: &Conference, secrets: &Secrets) {
+fn room(file: &mut ConfigFile, catalog: &Catalog, name: &Name, room: &Conference) {
     file.mark(Some(ObjectRef::new(Kind::Conference, name.clone())));
     file.section(&format!("pbx-{name}"), "");
     file.set("type", "bridge");
@@ -74,8 +74,8 @@ fn room(file: &mut ConfigFile, catalog: &Catalog, name: &Name, room: &Conference
         file.set("language", language);
     }
     let music = sound::music_or_default(catalog, room.hold_music.as_ref());
-    let mut profile = |ending: &str, admin: bool, pin: &str| {
-        file.section(&format!("pbx-{name}-{ending}"), "");
+    let mut profile = |ending: &str, admin: bool| {
+        file.section(&format!("pbx-{name}{ending}"), "");
         file.set("type", "user");
         file.set("admin", yes_no(admin));
         file.set("marked", yes_no(admin));
@@ -84,13 +84,9 @@ fn room(file: &mut ConfigFile, catalog: &Catalog, name: &Name, room: &Conference
         file.set("music_on_hold_when_empty", "yes");
         file.set("music_on_hold_class", music);
         file.set("dsp_drop_silence", "yes");
-        let value = secrets.get(Kind::Conference, name, pin);
-        if !value.is_empty() {
-            file.secret("pin", value);
-        }
     };
-    profile("user", false, "pin");
+    profile("", false);
     if room.admin_pin.is_some() {
-        profile("admin", true, "adminPin");
+        profile("-admin", true);
     }
 }

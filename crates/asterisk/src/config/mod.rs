@@ -19,6 +19,8 @@ use pbx_manifest::{Catalog, Kind, Name, ObjectRef};
 use pbx_routing::CallGraph;
 
 pub use file::{ConfigFile, MASK, Section};
+pub(crate) use music::FFMPEG;
+pub(crate) use queue::keeps_order;
 
 /// The values of secrets, by object and path below `spec`. Never shown.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -176,7 +178,7 @@ pub fn render_checked<E>(
                 ("pjsip.conf", pjsip::render(catalog, secrets)),
                 ("voicemail.conf", voicemail::render(catalog, secrets)),
                 ("musiconhold.conf", music::render(catalog, place)),
-                ("confbridge.conf", conference::render(catalog, secrets)),
+                ("confbridge.conf", conference::render(catalog)),
                 ("queues.conf", queue::render(catalog, place)),
                 ("res_parking.conf", parking::render(catalog)),
                 ("rtp.conf", rtp::render(catalog, secrets)),

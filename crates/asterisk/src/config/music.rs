@@ -6,7 +6,7 @@ use pbx_manifest::{Catalog, Kind, ObjectRef};
 use super::file::ConfigFile;
 use super::{Place, sound};
 
-/// The program that plays streams. Asterisk runs it by its path alone, and takes 255 letters of it and what it is told.
+/// The program that plays streams. Asterisk runs it by its whole path, and takes 255 letters of that and what it is told.
 pub(crate) const FFMPEG: &str = "/usr/bin/ffmpeg";
 
 pub(super) fn render(catalog: &Catalog, place: &Place) -> ConfigFile {
@@ -17,7 +17,10 @@ pub(super) fn render(catalog: &Catalog, place: &Place) -> ConfigFile {
         file.section(name.as_str(), "");
         if let Some(stream) = &music.stream {
             file.set("mode", "custom");
-            file.set("application", format_args!("{FFMPEG} -v 8 -i {stream} -ac 1 -ar 16000 -f s16le -"));
+            // A stream that does not answer would be asked for ten times a second. Only of a `directory` that is an address Asterisk
+            // lets 20 s pass before it runs the program again; what it appends of it is an option for no output, which is passed over.
+            file.set("directory", "http://again");
+            file.set("application", format_args!("{FFMPEG} -v 8 -i {stream} -ac 1 -ar 16000 -f s16le - -f"));
             file.set("format", "slin16");
             continue;
         }

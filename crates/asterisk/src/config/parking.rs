@@ -1,17 +1,12 @@
 //! `res_parking.conf`: where calls are parked.
 //!
-//! Asterisk makes the extensions of a lot and the hints of its slots by itself, in a context of the lot's own: two lots can never meet
-//! there, for which it would refuse all of them.
+//! What is dialled for a lot and its slots is in the dialplan. Asterisk would make such extensions by itself, and where two lots meet in
+//! one context it would take them away from all lots and give none of them back.
 
 use pbx_manifest::{Catalog, Kind, Name, ObjectRef};
 
 use super::file::ConfigFile;
-use super::sound;
-
-/// The context in which a lot's number and its slots can be dialled, with the slots' hints.
-pub(super) fn context(name: &Name) -> String {
-    format!("pbx-parked-{name}")
-}
+use super::{dialplan, sound};
 
 /// The context to which calls come back that nobody has taken, where they go to a place of their own.
 pub(super) fn comeback(name: &Name) -> String {
@@ -24,12 +19,9 @@ pub(super) fn render(catalog: &Catalog) -> ConfigFile {
         let lot = &object.spec;
         file.mark(Some(ObjectRef::new(Kind::ParkingLot, name.clone())));
         file.section(name.as_str(), "");
-        file.set("parkext", &lot.number);
-        // Otherwise the number would park in the channel's own lot.
-        file.set("parkext_exclusive", "yes");
         file.set("parkpos", lot.slots);
-        file.set("context", context(name));
-        file.set("parkinghints", "yes");
+        // By this the states of its slots are known: `park:701@CONTEXT`.
+        file.set("context", dialplan::parked_context(name));
         file.set("parkingtime", lot.timeout.seconds());
         let back = lot.comeback.is_some();
         file.set("comebacktoorigin", if back { "no" } else { "yes" });

@@ -7,6 +7,7 @@
 mod audio;
 mod changed;
 pub mod complaints;
+pub mod database;
 mod drift;
 mod preflight;
 mod reload;
@@ -17,7 +18,7 @@ mod verify;
 
 use std::collections::{BTreeMap, HashMap};
 
-use pbx_manifest::ObjectRef;
+use pbx_manifest::{Kind, ObjectRef};
 
 use crate::ami::AmiError;
 use crate::config::ConfigFile;
@@ -82,9 +83,13 @@ pub enum DeployError {
 /// section that changed, and that nothing read back explains, is a rejection of its own.
 pub fn attribute(rejections: &mut Vec<Rejection>, log: &[String], changed: &[ChangedSection<'_>]) {
     let mut by_id: HashMap<String, Vec<usize>> = HashMap::new();
-    for (at, rejection) in rejections.iter().enumerate() {
-        if let Some(id) = rejection.object.as_ref().and_then(crate::config::sip_id) {
+    let mut by_source: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
+    let objects: Vec<Option<ObjectRef>> = rejections.iter().map(|rejection| rejection.object.clone()).collect();
+    for (at, object) in objects.iter().enumerate().filter_map(|(at, object)| Some((at, object.as_ref()?))) {
+        if let Some(id) = crate::config::sip_id(object) {
             by_id.entry(id).or_default().push(at);
+        } else if let Some((_, source)) = SOURCES_OF.iter().find(|(kind, _)| *kind == object.kind) {
+            by_source.entry((source, object.name.as_str())).or_default().push(at);
         }
     }
     // Other files' sections are named by common words, as `general`.
@@ -96,8 +101,15 @@ pub fn attribute(rejections: &mut Vec<Rejection>, log: &[String], changed: &[Cha
             lines.insert(section.line, &section.name);
         }
     }
-    for line in log.iter().filter(|line| about_configuration(line)) {
+    for line in log.iter().filter(|line| about_configuration(line) || SOURCES_OF.iter().any(|(_, source)| source_of(line).contains(source))) {
         let mut told = false;
+        // Calls make these sources complain, too: what they say is only told of what was found to be wrong.
+        if let Some((_, source)) = SOURCES_OF.iter().find(|(_, source)| source_of(line).contains(source)) {
+            for at in quoted(line).filter_map(|name| by_source.get(&(*source, name))).flatten() {
+                rejections[*at].asterisk.push(line.clone());
+            }
+            continue;
+        }
         // By its line: what cannot be read in it, before the object that therefore cannot be made is named.
         let of_line = line_of(line).and_then(|at| lines.range(..=at).next_back()).map(|(_, id)| *id);
         for id in quoted(line).chain(of_line) {
@@ -131,6 +143,20 @@ fn quoted(line: &str) -> impl Iterator<Item = &str> {
     ['\'', '"'].into_iter().flat_map(|quote| line.split(quote).skip(1))
 }
 
+/// Where Asterisk reads what objects of some kinds are made of.
+const SOURCES_OF: [(Kind, &str); 4] = [
+    (Kind::Queue, "app_queue"),
+    (Kind::HoldMusic, "res_musiconhold"),
+    (Kind::ParkingLot, "parking"),
+    (Kind::Conference, "confbridge"),
+];
+
+/// The source file that a logged line comes from; all of it where that is not plain.
+fn source_of(line: &str) -> &str {
+    let source = line.split_once("] ").map_or(line, |(_, rest)| rest).split_once("]: ").map_or(line, |(_, rest)| rest);
+    source.split_whitespace().find(|word| word.contains(".c:")).unwrap_or(line)
+}
+
 /// Whether a logged line comes from where Asterisk reads configuration, and not from a call that happened to go on meanwhile.
 fn about_configuration(line: &str) -> bool {
     const SOURCES: [&str; 10] = [
@@ -145,7 +171,6 @@ fn about_configuration(line: &str) -> bool {
         "rtp",
         "sip_cli",
     ];
-    let source = line.split_once("] ").map_or(line, |(_, rest)| rest).split_once("]: ").map_or(line, |(_, rest)| rest);
-    let source = source.split_whitespace().find(|word| word.contains(".c:")).unwrap_or(line);
+    let source = source_of(line);
     SOURCES.iter().any(|part| source.contains(part))
 }

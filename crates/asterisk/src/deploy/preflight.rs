@@ -1,13 +1,15 @@
 //! Asterisk's own parser reads the staged files, and its own help names the options there are.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::Path;
 
 use crate::ami::action::{Command, GetConfig};
 use crate::ami::{AmiError, Client};
-use crate::config::ConfigTree;
+use crate::config::{ConfigTree, FFMPEG, keeps_order};
 use crate::modules::{self, Module};
 use crate::sockets::{self, Listening};
 
+use super::verify::{ORDER, options};
 use super::{ChangedSection, DeployError, Rejection, Revisions};
 
 /// The module and type under which `config show help` lists the options of a SIP section.
@@ -32,8 +34,16 @@ pub async fn preflight(
 ) -> Result<Vec<Rejection>, DeployError> {
     let mut rejections = without_modules(client, tree).await?;
     for (name, file) in tree.files().filter(|(name, _)| files.contains(name)) {
-        // What adds to a section of the main file cannot be read alone.
-        if file.sections().first().is_some_and(|section| file.section_text(section).starts_with("[general](+)")) {
+        // What adds to a section of the main file cannot be read alone, and breaks the main file where there is no such section.
+        if let Some(section) = file.sections().first().filter(|section| {
+            file.section_text(section).lines().next().is_some_and(|head| head.ends_with("](+)"))
+        }) {
+            if !has_section(client, name, &section.name).await? {
+                let message = format!("{name} has no section [{}] before the line that includes this", section.name);
+                let mut rejection = Rejection::at(name, file, section.line, message);
+                rejection.help.push("`sudo pbxctl setup` puts it there; then apply again".into());
+                rejections.push(rejection);
+            }
             continue;
         }
         // A category that is not there: the whole file is parsed, and nothing of it is sent back.
@@ -48,6 +58,8 @@ pub async fn preflight(
             Err(error) => return Err(error.into()),
         }
     }
+    rejections.extend(reordered(changed));
+    rejections.extend(without_player(client, id, changed).await?);
     if files.contains(&"pjsip.conf") {
         rejections.extend(unknown_options(client, tree, changed).await?);
         if sockets::is_here(client.addr()).await {
@@ -57,18 +69,78 @@ pub async fn preflight(
     Ok(rejections)
 }
 
+/// Whether a main file, as Asterisk's parser reads it now, has a section.
+async fn has_section(client: &Client, name: &str, section: &str) -> Result<bool, AmiError> {
+    match client.call(&GetConfig::new(name).category(section)).await {
+        Ok(config) => Ok(!config.categories.is_empty()),
+        // A file that is not read at all is told of elsewhere.
+        Err(AmiError::Refused { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Queues that are to keep their members in an order, which Asterisk has made without one.
+fn reordered(changed: &[ChangedSection<'_>]) -> Vec<Rejection> {
+    let queues = changed.iter().filter(|change| change.file == "queues.conf");
+    let mut rejections = Vec::new();
+    for change in queues {
+        let (Some((old, before)), Some((file, after))) = (change.before, change.after) else { continue };
+        let was = options(old, before).any(|(key, value, _)| key == "strategy" && keeps_order(value));
+        let will = options(file, after).find(|(key, value, _)| *key == "strategy" && keeps_order(value));
+        if let Some((_, strategy, at)) = will.filter(|_| !was) {
+            let message = format!("queue {} cannot become {strategy} while it is there", after.name);
+            let mut rejection = Rejection::at(change.file, file, at, message);
+            rejection.help.push(ORDER.into());
+            rejections.push(rejection);
+        }
+    }
+    rejections
+}
+
+/// Streams for which the program is not there that plays them: Asterisk would try to run it without end.
+async fn without_player(
+    client: &Client,
+    id: u64,
+    changed: &[ChangedSection<'_>],
+) -> Result<Vec<Rejection>, DeployError> {
+    let streams = changed.iter().filter(|change| change.file == "musiconhold.conf").filter_map(|change| {
+        let (file, section) = change.after?;
+        let (_, _, at) = options(file, section).find(|(key, ..)| *key == "application")?;
+        Some((file, section, at))
+    });
+    let streams: Vec<_> = streams.collect();
+    if streams.is_empty() || !sockets::is_here(client.addr()).await {
+        return Ok(Vec::new());
+    }
+    // In a container or a `chroot` it has programs of its own: there the staged files are not where it says that they are.
+    let settings = client.call(&Command("core show settings".into())).await?;
+    let said = settings.lines.iter().find_map(|line| line.trim().strip_prefix("Configuration directory:"));
+    let staged = said.map(|said| Path::new(said.trim()).join(Revisions::asterisk_path(id, "musiconhold.conf")));
+    if !staged.is_some_and(|staged| staged.exists()) || Path::new(FFMPEG).exists() {
+        return Ok(Vec::new());
+    }
+    let told = |(file, section, at)| {
+        let section: &crate::config::Section = section;
+        let message = format!("the music {} is a stream, and there is no {FFMPEG}, which plays it", section.name);
+        let mut rejection = Rejection::at("musiconhold.conf", file, at, message);
+        rejection.help.push("`sudo apt-get install ffmpeg` on Asterisk's machine; then apply again".into());
+        rejection
+    };
+    Ok(streams.into_iter().map(told).collect())
+}
+
 /// What would be read without a word, and not work: modules that are needed and not loaded.
 async fn without_modules(client: &Client, tree: &ConfigTree) -> Result<Vec<Rejection>, AmiError> {
     if *tree == ConfigTree::empty() {
         return Ok(Vec::new());
     }
-    let told = |(module, line): (Module, Option<usize>)| {
+    let told = |(module, asked): (Module, Option<(&'static str, usize)>)| {
         let message = format!(
             "Asterisk has not loaded {0}, which is needed for: {1}; load it with `asterisk -rx 'module load {0}'`",
             module.name, module.purpose
         );
-        match line.zip(tree.file("pjsip.conf")) {
-            Some((line, file)) => Rejection::at("pjsip.conf", file, line, message),
+        match asked.and_then(|(name, line)| Some((name, tree.file(name)?, line))) {
+            Some((name, file, line)) => Rejection::at(name, file, line, message),
             None => Rejection::general(message),
         }
     };

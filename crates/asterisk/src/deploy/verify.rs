@@ -10,14 +10,20 @@ use futures_util::stream::{self, Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 
 use crate::ami::{Action, AmiError, Client};
-use crate::config::ConfigTree;
+use crate::config::{ConfigFile, ConfigTree, Section};
 
 use super::{ChangedSection, Rejection, all_sections};
 
+mod conference;
 mod dialplan;
+mod music;
+mod parking;
+mod queue;
 mod rtp;
 mod sip;
 mod voicemail;
+
+pub(super) use queue::ORDER;
 
 /// What was compared, and what is not as it was meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +34,16 @@ pub struct Verification {
     pub contexts: usize,
     /// Voicemail boxes that were read back.
     pub mailboxes: usize,
+    /// Queues that were read back.
+    pub queues: usize,
+    /// Classes of music that were read back.
+    pub music: usize,
+    /// Parking lots that were read back.
+    pub parking_lots: usize,
+    /// Conferences that were read back.
+    pub conferences: usize,
+    /// Entries of Asterisk's own database that were read back.
+    pub entries: usize,
     /// What is not as it was meant.
     pub rejections: Vec<Rejection>,
 }
@@ -72,6 +88,10 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct ReadBack<'t> {
     to: &'t ConfigTree,
     contexts: Vec<ChangedSection<'t>>,
+    music: Vec<ChangedSection<'t>>,
+    conferences: Vec<ChangedSection<'t>>,
+    queues: Vec<ChangedSection<'t>>,
+    parking: Vec<ChangedSection<'t>>,
     sip: Option<sip::Wanted<'t>>,
     voicemail: bool,
     pins: Option<&'t ConfigTree>,
@@ -89,6 +109,10 @@ impl<'t> ReadBack<'t> {
         Self {
             to,
             contexts: of("extensions.conf"),
+            music: of("musiconhold.conf"),
+            conferences: of("confbridge.conf"),
+            queues: of("queues.conf"),
+            parking: of("res_parking.conf"),
             sip,
             voicemail: changed.iter().any(|change| change.file == "voicemail.conf"),
             pins: None,
@@ -167,6 +191,10 @@ impl<'t> ReadBack<'t> {
         if self.voicemail {
             voicemail::boxes(client, self.to, found).await?;
         }
+        music::music(client, &self.music, found).await?;
+        conference::conferences(client, &self.conferences, found).await?;
+        queue::queues(client, &self.queues, found).await?;
+        parking::parking(client, &self.parking, found).await?;
         if let Some(from) = self.pins {
             voicemail::pins(client, from, self.to, found).await?;
         }
@@ -189,6 +217,12 @@ impl<'t> ReadBack<'t> {
 pub async fn verify(client: &Client, to: &ConfigTree) -> Result<Verification, AmiError> {
     let nothing = ConfigTree::empty();
     ReadBack::new(&all_sections(&nothing, to), to).all(client, |_, _| {}).await
+}
+
+/// The options of a section, as they are written, each with its line (from 1).
+pub(super) fn options<'t>(file: &'t ConfigFile, section: &'t Section) -> impl Iterator<Item = (&'t str, &'t str, usize)> {
+    let lines = file.section_text(section).lines().enumerate().skip(1);
+    lines.filter_map(move |(at, line)| line.split_once(" = ").map(|(key, value)| (key, value, section.line + at)))
 }
 
 /// A value as Asterisk reads it from a file.

@@ -30,6 +30,14 @@ pub struct Own<'t> {
     pub extensions: Option<&'t Tree>,
     /// `voicemail.conf`.
     pub voicemail: Option<&'t Tree>,
+    /// `queues.conf`.
+    pub queues: Option<&'t Tree>,
+    /// `musiconhold.conf`.
+    pub music: Option<&'t Tree>,
+    /// `res_parking.conf`.
+    pub parking: Option<&'t Tree>,
+    /// `confbridge.conf`.
+    pub conferences: Option<&'t Tree>,
     /// `sorcery.conf`.
     pub sorcery: Option<&'t Tree>,
     /// `extconfig.conf`.
@@ -53,7 +61,9 @@ fn is_generated(tree: &Tree, place: Place) -> bool {
 /// What is in the way.
 pub fn conflicts(own: &Own<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    for tree in [own.pjsip, own.extensions, own.voicemail].into_iter().flatten() {
+    let read =
+        [own.pjsip, own.extensions, own.voicemail, own.queues, own.music, own.parking, own.conferences];
+    for tree in read.into_iter().flatten() {
         for file in &tree.files {
             if let Some(line) = file.open_comment {
                 found.push(Finding {
@@ -98,8 +108,67 @@ pub fn conflicts(own: &Own<'_>) -> Vec<Finding> {
             ));
         }
     }
+    let named = [
+        (own.queues, "queue", "Asterisk passes over the second of that name"),
+        (own.music, "music class", "which of the two is played is chance"),
+        (own.parking, "parking lot", "Asterisk makes one of both"),
+        (own.conferences, "profile", "Asterisk takes the later one"),
+    ];
+    for (tree, what, then) in named.into_iter().filter_map(|(tree, what, then)| Some((tree?, what, then))) {
+        twice(tree, what, then, &mut found);
+    }
+    if let Some(tree) = own.queues {
+        general(tree, &mut found);
+    }
     databases(own, &mut found);
     found
+}
+
+/// Sections of one's own that pbxd writes as well.
+fn twice(tree: &Tree, what: &str, then: &str, found: &mut Vec<Finding>) {
+    let (ours, own): (Vec<Section>, Vec<Section>) = tree
+        .sections()
+        .into_iter()
+        .filter(|section| !section.template)
+        .partition(|section| is_generated(tree, section.place));
+    let reserved = ["general", "globals"];
+    for section in own.iter().filter(|section| !reserved.contains(&section.name.to_ascii_lowercase().as_str())) {
+        if ours.iter().any(|other| other.name.eq_ignore_ascii_case(&section.name)) {
+            found.push(at(
+                tree,
+                section.place,
+                format!("the {what} [{}] is also written by pbxd: {then}", section.name),
+                "remove it here, or rename the object in its manifest",
+                false,
+            ));
+        }
+    }
+}
+
+/// What the first `[general]` of `queues.conf` says otherwise than pbxd does counts.
+fn general(tree: &Tree, found: &mut Vec<Finding>) {
+    let wanted = [
+        ("persistentmembers", true, "whoever logged in to a queue by hand is logged out by a restart of Asterisk"),
+        ("shared_lastcall", true, "the time after a call is kept by each queue alone: another one calls at once"),
+        ("log_membername_as_agent", false, "the log of queues names people, whose names may change, and not extensions"),
+    ];
+    let Some(section) = tree.sections().into_iter().find(|section| section.name.eq_ignore_ascii_case("general")) else {
+        return;
+    };
+    for (key, wanted, then) in wanted {
+        // The first counts.
+        let Some(entry) = section.entries.iter().find(|entry| entry.key.eq_ignore_ascii_case(key)) else { continue };
+        let yes = ["yes", "true", "y", "t", "1", "on"].contains(&entry.value.to_ascii_lowercase().as_str());
+        if yes != wanted && !is_generated(tree, entry.place) {
+            found.push(at(
+                tree,
+                entry.place,
+                format!("{key} = {}: {then}", entry.value),
+                "remove the line: pbxd says it as it must be",
+                false,
+            ));
+        }
+    }
 }
 
 fn at(tree: &Tree, place: Place, message: String, help: &str, blocks: bool) -> Finding {
@@ -321,6 +390,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_there_twice_and_what_queues_need() {
+        let text = "[general]\npersistentmembers = no\nshared_lastcall=yes\n[sales]\n[support]\n#include pbx.d/current/queues.conf\n";
+        let queues = tree("queues.conf", text, "[general](+)\npersistentmembers = yes\n[support]\nstrategy = ringall\n");
+        let music = tree("musiconhold.conf", "[default]\n[jazz]\n#include pbx.d/current/musiconhold.conf\n", "[jazz]\n");
+        assert_eq!(
+            told(&Own { queues: Some(&queues), music: Some(&music), ..Own::default() }),
+            [
+                "queues.conf:5 the queue [support] is also written by pbxd: Asterisk passes over the second of that name",
+                "musiconhold.conf:2 the music class [jazz] is also written by pbxd: which of the two is played is chance",
+                "queues.conf:2 persistentmembers = no: whoever logged in to a queue by hand is logged out by a restart of Asterisk",
+            ]
+        );
+    }
+
+    #[test]
     fn names_databases_and_comments() {
         let extensions = tree("extensions.conf", "[general]\n[pbx-hints]\n;-- open\n", "");
         let voicemail = tree("voicemail.conf", "[general]\n[pbx]\n1 => 2\n", "");
@@ -335,6 +419,7 @@ mod tests {
             voicemail: Some(&voicemail),
             sorcery: Some(&sorcery),
             extconfig: Some(&extconfig),
+            ..Own::default()
         };
         assert_eq!(
             told(&own),

@@ -15,7 +15,7 @@ mod read;
 pub use conflicts::{Finding, Own, conflicts, sip_sections};
 pub use directories::Directories;
 pub use edit::{Edit, apply};
-pub use include::{included, main_file, target};
+pub use include::{added_to, included, main_file, target};
 pub use manager::{Manager, ManagerUser, NeededUser, READ, WRITE, missing_classes};
 pub use mask::masked;
 pub use read::{Entry, Find, Line, Place, Section, Text, Tree, What};

@@ -2,6 +2,8 @@
 //!
 //! Used by the tests of every crate that takes a catalog.
 
+use std::collections::BTreeMap;
+
 use pbx_manifest::{Document, Parsed, Source, parse};
 use serde_json::{Map, Value as Json, json};
 
@@ -86,6 +88,8 @@ struct Office {
     boxes: Vec<String>,
     groups: Vec<String>,
     outside: bool,
+    /// The names of objects of kinds that are only named here, by the word that destinations have for them.
+    named: BTreeMap<&'static str, Vec<String>>,
 }
 
 /// The manifests of an office with about `size` objects of each kind. They are accepted: `check` finds no error.
@@ -95,8 +99,15 @@ pub fn manifests(seed: u64, size: usize) -> Vec<Json> {
 
 /// The same, for dice that fall otherwise.
 pub fn thrown(dice: Dice, size: usize) -> Vec<Json> {
-    let mut office =
-        Office { dice, all: Vec::new(), extensions: Vec::new(), boxes: Vec::new(), groups: Vec::new(), outside: false };
+    let mut office = Office {
+        dice,
+        all: Vec::new(),
+        extensions: Vec::new(),
+        boxes: Vec::new(),
+        groups: Vec::new(),
+        outside: false,
+        named: BTreeMap::new(),
+    };
     office.build(size);
     office.all
 }
@@ -128,7 +139,7 @@ impl Office {
 
     fn destination(&mut self) -> Json {
         loop {
-            let chosen = match self.dice.below(7) {
+            let chosen = match self.dice.below(10) {
                 0 | 1 => self.extensions.get(self.dice.below(self.extensions.len())).map(|n| format!("extension/{n}")),
                 2 if !self.boxes.is_empty() => {
                     Some(format!("voicemail/{}", self.boxes[self.dice.below(self.boxes.len())]))
@@ -138,11 +149,47 @@ impl Office {
                 }
                 4 if self.outside => Some(format!("external/+3519{:08}", self.dice.below(99_999_999))),
                 5 => Some(self.dice.of(&["hangup", "hangup/busy", "hangup/congestion"]).to_owned()),
+                6..=8 => {
+                    let kind = self.dice.of(&[
+                        "queue",
+                        "tree",
+                        "ivr",
+                        "voicemail",
+                        "announcement",
+                        "conference",
+                        "parking",
+                    ]);
+                    self.name(kind).map(|name| format!("{kind}/{name}"))
+                }
                 _ => None,
             };
             if let Some(chosen) = chosen {
                 return json!(chosen);
             }
+        }
+    }
+
+    /// One of the objects of a kind, if there are any.
+    fn name(&mut self, kind: &str) -> Option<String> {
+        let names = self.named.get(kind).filter(|names| !names.is_empty())?;
+        Some(names[self.dice.below(names.len())].clone())
+    }
+
+    /// A file of audio that was uploaded.
+    fn audio(&mut self) -> Json {
+        let name = self.dice.of(&["welcome", "a b", "Müller;x", "--"]);
+        json!(format!("audio/{name}.mp3@{:032x}", self.dice.below(usize::MAX)))
+    }
+
+    fn prompt(&mut self) -> Json {
+        let announcement = self.name("announcement").map(|name| format!("announcement/{name}"));
+        json!(announcement.filter(|_| self.dice.once_in(2)).unwrap_or_else(|| "sound/vm-goodbye".into()))
+    }
+
+    /// A field that names an object of a kind, where there is one.
+    fn maybe_named(&mut self, spec: &mut Map<String, Json>, field: &str, kind: &str) {
+        if let Some(name) = self.name(kind).filter(|_| self.dice.once_in(2)) {
+            spec.insert(field.into(), json!(name));
         }
     }
 
@@ -172,6 +219,21 @@ impl Office {
         let carriers: Vec<String> =
             (0..self.dice.below(4)).map(|at| format!("c{at}-{}", "x".repeat(at * 20))).collect();
         self.outside = !carriers.is_empty();
+        for (kind, prefix) in [
+            ("queue", "q-"),
+            ("tree", "tree-"),
+            ("ivr", "menu-"),
+            ("voicemail", "box-"),
+            ("announcement", "said-"),
+            ("music", "jazz-"),
+            ("filter", "spam-"),
+            ("soundboard", "clips-"),
+            ("parking", "lot-"),
+            ("conference", "95000"),
+        ] {
+            let names = (0..self.dice.below(3)).map(|at| format!("{prefix}{at}")).collect();
+            self.named.insert(kind, names);
+        }
         self.settings();
         let schedules = self.schedules();
         let profiles = self.profiles();
@@ -205,6 +267,13 @@ impl Office {
         for at in 0..self.dice.below(size + 1) {
             self.did(at, &carriers, &schedules);
         }
+        self.heard();
+        self.queues(&schedules);
+        self.trees();
+        self.menus(&schedules);
+        self.rooms();
+        self.filters();
+        self.work();
     }
 
     fn settings(&mut self) {
@@ -260,6 +329,8 @@ impl Office {
             self.maybe(&mut spec, 2, "permissions", |_| json!(["internal", "national"]));
             self.maybe(&mut spec, 2, "record", |_| json!("onDemand"));
             self.maybe(&mut spec, 2, "allowFrom", |_| json!(["10.0.0.0/8", "2001:db8::/32"]));
+            self.maybe(&mut spec, 2, "pickupGroup", |_| json!("floor-1"));
+            self.maybe_named(&mut spec, "holdMusic", "music");
             self.add("ExtensionProfile", name, &spec);
         }
         names
@@ -292,8 +363,278 @@ impl Office {
                 spec.entry("callForward").or_insert(json!({}))[field] = to;
             }
         }
-        spec.insert("voicemail".into(), json!({ "enabled": at.is_multiple_of(2) }));
+        self.maybe_named(&mut spec, "holdMusic", "music");
+        self.maybe(&mut spec, 3, "pickupGroup", |_| json!("floor-2"));
+        self.maybe(&mut spec, 3, "maxContacts", |_| json!(2));
+        let mut voicemail = Map::new();
+        voicemail.insert("enabled".into(), json!(at.is_multiple_of(2)));
+        self.mailbox(&mut voicemail);
+        spec.insert("voicemail".into(), json!(voicemail));
         self.add("Extension", name, &spec);
+    }
+
+    /// What all voicemail boxes may have.
+    fn mailbox(&mut self, spec: &mut Map<String, Json>) {
+        self.maybe(spec, 3, "timeZone", |o| json!(o.dice.of(&["Europe/Berlin", "America/Argentina/Buenos_Aires", "UTC"])));
+        self.maybe(spec, 3, "maxMessages", |o| json!(1 + o.dice.below(9999)));
+        self.maybe(spec, 3, "maxLength", |o| json!(format!("{}s", 1 + o.dice.below(3600))));
+        self.maybe(spec, 3, "operator", Self::destination);
+        self.maybe(spec, 3, "greeting", Self::audio);
+        self.maybe(
+            spec,
+            4,
+            "greetings",
+            |o| json!({ "busy": o.audio(), "temporary": o.audio(), "name": o.audio() }),
+        );
+    }
+
+    /// Announcements, music and soundboards.
+    fn heard(&mut self) {
+        for name in self.named["announcement"].clone() {
+            let mut spec = Map::new();
+            spec.insert("file".into(), self.audio());
+            self.maybe(&mut spec, 2, "then", Self::destination);
+            self.maybe(&mut spec, 6, "enabled", |_| json!(false));
+            self.add("Announcement", &name, &spec);
+        }
+        for name in self.named["music"].clone() {
+            let mut spec = Map::new();
+            if self.dice.once_in(3) {
+                spec.insert("stream".into(), json!("https://radio.example.com:8000/a_b/c.mp3?x=1&y=%20"));
+            } else {
+                spec.insert("files".into(), json!([self.audio(), self.audio()]));
+                self.maybe(&mut spec, 2, "order", |o| json!(o.dice.of(&["random", "ordered"])));
+            }
+            self.maybe(&mut spec, 6, "enabled", |_| json!(false));
+            self.add("HoldMusic", &name, &spec);
+        }
+        for name in self.named["soundboard"].clone() {
+            let mut spec = Map::new();
+            let title = self.text();
+            spec.insert(
+                "clips".into(),
+                json!({ "one": { "file": self.audio(), "key": "1", "title": title }, "two": { "file": self.audio() } }),
+            );
+            self.add("Soundboard", &name, &spec);
+        }
+    }
+
+    fn queues(&mut self, schedules: &[String]) {
+        for (at, name) in self.named["queue"].clone().into_iter().enumerate() {
+            let mut spec = Map::new();
+            let mut members = Vec::new();
+            for number in self.extensions.clone() {
+                if self.dice.once_in(2) {
+                    let (penalty, auto) = (self.dice.below(1001), self.dice.once_in(2));
+                    members.push(json!({ "extension": number, "penalty": penalty, "autoLogin": auto }));
+                }
+            }
+            spec.insert("members".into(), json!(members));
+            self.maybe(&mut spec, 2, "description", Self::text);
+            self.maybe(&mut spec, 2, "displayName", Self::text);
+            self.maybe(&mut spec, 2, "number", |_| json!(format!("91000{at}")));
+            self.maybe(&mut spec, 1, "strategy", |o| {
+                json!(o.dice.of(&[
+                    "ringall",
+                    "leastrecent",
+                    "fewestcalls",
+                    "random",
+                    "rrmemory",
+                    "rrordered",
+                    "linear",
+                    "wrandom"
+                ]))
+            });
+            for (field, least, most) in
+                [("ringTimeout", 1, 600), ("retry", 1, 60), ("wrapUp", 0, 3600), ("maxWait", 1, 86_400)]
+            {
+                self.maybe(&mut spec, 2, field, |o| json!(format!("{}s", least + o.dice.below(most - least + 1))));
+            }
+            self.maybe(&mut spec, 2, "weight", |o| json!(o.dice.below(1001)));
+            self.maybe(&mut spec, 2, "maxWaiting", |o| json!(1 + o.dice.below(10_000)));
+            for field in ["joinEmpty", "leaveEmpty"] {
+                self.maybe(&mut spec, 2, field, |o| {
+                    json!(o.dice.of(&["never", "nobodyLoggedIn", "nobodyAvailable", "nobodyFree"]))
+                });
+            }
+            self.maybe(&mut spec, 2, "ringInUse", |_| json!(true));
+            self.maybe(&mut spec, 2, "autoPause", |o| json!(o.dice.of(&["never", "queue", "all"])));
+            self.maybe_named(&mut spec, "holdMusic", "music");
+            self.maybe_named(&mut spec, "blockFilter", "filter");
+            self.maybe_named(&mut spec, "soundboard", "soundboard");
+            self.maybe(&mut spec, 2, "announce", |o| {
+                json!({
+                    "position": o.dice.once_in(2), "holdTime": o.dice.once_in(2), "every": format!("{}s", 5 + o.dice.below(3596)),
+                    "comfort": { "every": format!("{}s", 5 + o.dice.below(3596)), "play": o.prompt() }, "member": o.prompt(),
+                })
+            });
+            self.maybe(
+                &mut spec,
+                2,
+                "vip",
+                |_| json!([{ "caller": "+35191*", "priority": 10 }, { "caller": "anonymous", "priority": 1 }]),
+            );
+            if !schedules.is_empty() && self.dice.once_in(2) {
+                spec.insert("schedule".into(), json!(schedules[self.dice.below(schedules.len())]));
+                spec.insert("outOfOffice".into(), self.destination());
+            }
+            self.maybe(&mut spec, 2, "record", |o| json!(o.dice.of(&["never", "always", "onDemand"])));
+            self.maybe(
+                &mut spec,
+                2,
+                "serviceLevel",
+                |_| json!({ "target": "90%", "within": "30s", "shortAbandon": "3s", "formula": "A" }),
+            );
+            self.maybe(&mut spec, 2, "disposition", |_| json!({ "required": true, "within": "60s" }));
+            for field in ["onTimeout", "onFull", "onEmpty"] {
+                let to = self.destination();
+                if self.dice.once_in(2) && to != json!(format!("queue/{name}")) {
+                    spec.insert(field.into(), to);
+                }
+            }
+            self.maybe(&mut spec, 2, "keys", |o| json!({ "0": o.destination(), "#": o.destination() }));
+            self.maybe(&mut spec, 6, "enabled", |_| json!(false));
+            self.add("Queue", &name, &spec);
+        }
+    }
+
+    fn trees(&mut self) {
+        for (at, name) in self.named["tree"].clone().into_iter().enumerate() {
+            let mut spec = Map::new();
+            let first = format!("extension/{}", self.extensions[0]);
+            spec.insert("ring".into(), json!([first]));
+            self.maybe(&mut spec, 2, "number", |_| json!(format!("92000{at}")));
+            self.maybe(&mut spec, 2, "timeout", |_| json!("7s"));
+            self.maybe_named(&mut spec, "blockFilter", "filter");
+            self.maybe(&mut spec, 2, "busy", |o| json!({ "go": o.destination() }));
+            self.maybe(&mut spec, 2, "noAnswer", |o| {
+                let then = o.destination();
+                match o.name("queue") {
+                    Some(queue) => {
+                        json!({ "ring": [format!("queue/{queue}")], "timeout": "2m", "otherwise": { "go": then } })
+                    }
+                    None => json!({ "ring": [first], "busy": { "ring": [first], "otherwise": { "go": then } } }),
+                }
+            });
+            self.maybe(&mut spec, 6, "enabled", |_| json!(false));
+            self.add("RingTree", &name, &spec);
+        }
+    }
+
+    fn menus(&mut self, schedules: &[String]) {
+        for (at, name) in self.named["ivr"].clone().into_iter().enumerate() {
+            let mut spec = Map::new();
+            spec.insert("start".into(), json!("welcome"));
+            self.maybe(&mut spec, 2, "number", |_| json!(format!("93000{at}")));
+            self.maybe(&mut spec, 2, "directDial", |o| {
+                if o.dice.once_in(2) { json!(true) } else { json!({ "team": "sales" }) }
+            });
+            let hours = match schedules.first() {
+                Some(schedule) => json!({ "time": schedule, "open": self.destination(), "closed": "menu" }),
+                None => json!({ "go": self.destination() }),
+            };
+            spec.insert(
+                "nodes".into(),
+                json!({
+                    "welcome": { "play": self.prompt(), "next": "menu" },
+                    "menu": {
+                        "menu": { "prompt": self.prompt(), "timeout": "5s", "retries": self.dice.below(11), "invalidPrompt": self.prompt() },
+                        "keys": { "1": "hours", "2": self.destination(), "*": "account", "9": "menu" },
+                        "invalid": "operator", "timedOut": self.destination(),
+                    },
+                    "hours": hours,
+                    "account": {
+                        "collect": { "prompt": self.prompt(), "digits": 6, "least": 2, "into": "account" },
+                        "next": "tier", "timedOut": "hangup",
+                    },
+                    "tier": { "route": "account", "cases": [{ "match": "9*", "to": self.destination() }], "otherwise": "spoken" },
+                    "spoken": { "set": { "language": "de", "variables": { "tier": "1" } }, "next": "operator" },
+                    "operator": { "go": self.destination() },
+                }),
+            );
+            self.maybe(&mut spec, 6, "enabled", |_| json!(false));
+            self.add("Ivr", &name, &spec);
+        }
+    }
+
+    /// Shared boxes, parking lots and conferences.
+    fn rooms(&mut self) {
+        for (at, name) in self.named["voicemail"].clone().into_iter().enumerate() {
+            let mut spec = Map::new();
+            self.mailbox(&mut spec);
+            self.maybe(&mut spec, 2, "displayName", Self::text);
+            self.maybe(&mut spec, 2, "number", |_| json!(format!("94000{at}")));
+            self.maybe(&mut spec, 2, "email", |_| json!("office@example.com"));
+            self.maybe(&mut spec, 2, "attach", |_| json!(true));
+            let lamps: Vec<String> = self.extensions.clone().into_iter().filter(|_| self.dice.once_in(3)).collect();
+            spec.insert("lamps".into(), json!(lamps));
+            self.maybe(&mut spec, 6, "enabled", |_| json!(false));
+            self.add("Mailbox", &name, &spec);
+        }
+        for (at, name) in self.named["parking"].clone().into_iter().enumerate() {
+            let mut spec = Map::new();
+            spec.insert("number".into(), json!(format!("96000{at}")));
+            spec.insert("slots".into(), json!(format!("9610{at}1-9610{at}9")));
+            self.maybe(&mut spec, 2, "timeout", |o| json!(format!("{}s", 5 + o.dice.below(86_000))));
+            self.maybe(&mut spec, 2, "comeback", Self::destination);
+            self.maybe_named(&mut spec, "holdMusic", "music");
+            self.maybe(&mut spec, 6, "enabled", |_| json!(false));
+            self.add("ParkingLot", &name, &spec);
+        }
+        for name in self.named["conference"].clone() {
+            let mut spec = Map::new();
+            if self.dice.once_in(2) {
+                spec.insert("pin".into(), json!({ "env": "P" }));
+                if self.dice.once_in(2) {
+                    spec.insert("adminPin".into(), json!({ "file": "/p" }));
+                    self.maybe(&mut spec, 2, "waitForAdmin", |_| json!(true));
+                }
+            }
+            self.maybe(&mut spec, 2, "displayName", Self::text);
+            self.maybe(&mut spec, 2, "record", |_| json!(true));
+            self.maybe(&mut spec, 2, "announceJoins", |_| json!(true));
+            self.maybe(&mut spec, 2, "maxMembers", |o| json!(2 + o.dice.below(999)));
+            self.maybe_named(&mut spec, "holdMusic", "music");
+            self.maybe(&mut spec, 6, "enabled", |_| json!(false));
+            self.add("Conference", &name, &spec);
+        }
+    }
+
+    fn filters(&mut self) {
+        for name in self.named["filter"].clone() {
+            let mut spec = Map::new();
+            let note = self.text();
+            spec.insert(
+                "deny".into(),
+                json!([
+                    { "caller": "+15550001111", "expires": "30d", "note": note },
+                    { "caller": "+1900*" },
+                    { "regex": "^\\+44(70|90)" },
+                    { "caller": "anonymous" },
+                ]),
+            );
+            self.maybe(&mut spec, 2, "allow", |_| json!([{ "caller": "+15550001112", "expires": "2099-12-25" }]));
+            self.maybe(&mut spec, 2, "denied", |o| json!(o.dice.of(&["hangup", "hangup/busy"])));
+            self.maybe(&mut spec, 6, "enabled", |_| json!(false));
+            self.add("BlockFilter", &name, &spec);
+        }
+    }
+
+    /// What agents pick from.
+    fn work(&mut self) {
+        for at in 0..self.dice.below(3) {
+            let mut spec = Map::new();
+            spec.insert("title".into(), self.text());
+            self.maybe(&mut spec, 2, "number", |_| json!(format!("{at}")));
+            self.maybe(&mut spec, 2, "paid", |_| json!(true));
+            self.maybe(&mut spec, 2, "maximum", |_| json!("60m"));
+            self.maybe(&mut spec, 2, "color", |_| json!("#f59e0b"));
+            self.add("BreakCode", &format!("break-{at}"), &spec);
+            let mut spec = Map::new();
+            spec.insert("title".into(), self.text());
+            self.maybe(&mut spec, 2, "requiresCallback", |_| json!(true));
+            self.add("Disposition", &format!("disp-{at}"), &spec);
+        }
     }
 
     fn carrier(&mut self, at: usize, name: &str) {

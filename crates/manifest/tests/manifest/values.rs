@@ -3,7 +3,7 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use jiff::civil::{Time, Weekday};
+use jiff::civil::Weekday;
 use pbx_manifest::{
     Caller, Date, Days, Destination, DisplayName, Duration, Email, Endpoint, FeatureCode, FilePath, Host, Hours, Name,
     Network, Number, ObjectRef, Pattern, Prefix, Text, TimeZone, Yearly,

@@ -70,13 +70,14 @@ impl<'g> Walk<'g, '_> {
             self.hear(prompt.as_ref());
             let keys = self.press();
             // `#` ends; what is pressed after the last digit is not for here.
-            let digits: String = keys.split('#').next().unwrap_or_default().chars().take(*most as usize).collect();
+            let keys = keys.split('#').next().unwrap_or_default().chars().take(*most as usize);
+            let digits: String = keys.filter(char::is_ascii_digit).collect();
             if digits.is_empty() {
                 self.happens("nothing is pressed");
-            } else {
-                self.happens(format!("pressed {digits}"));
+                continue;
             }
-            if digits.len() >= *least as usize && !digits.is_empty() {
+            self.happens(format!("pressed {digits}"));
+            if digits.len() >= *least as usize {
                 self.variables.insert(into, digits.clone());
                 return self.leave(edges, &When::Otherwise, &format!("`{into}` is `{digits}`"));
             }
@@ -91,19 +92,27 @@ enum Choice<'g> {
     Pressed(Pressed),
 }
 
-/// What keys mean at a menu. An extension that may be dialled is meant before its first digit is.
+/// What keys mean at a menu. Only where an extension that may be dialled begins with the first one are further ones waited for; then
+/// all of them count together.
 fn choice<'g>(keys: &str, allowed: &'g [Name], edges: &[Edge]) -> Choice<'g> {
     let Some(first) = keys.chars().next() else { return Choice::Pressed(Pressed::Silence) };
-    let dialled = keys.trim_end_matches('#');
-    if dialled.len() > 1
-        && let Ok(at) = allowed.binary_search_by(|name| name.as_str().cmp(dialled))
-    {
+    let longest = allowed.iter().map(|name| name.as_str().len()).max().unwrap_or_default();
+    let more = longest > 1 && allowed.iter().any(|name| name.as_str().starts_with(first));
+    let meant: String = if more {
+        // The hash ends the input, wherever it is not the first key.
+        let behind = keys[first.len_utf8()..].split('#').next().unwrap_or_default();
+        let behind = behind.chars().filter(char::is_ascii_digit).take(longest - 1);
+        std::iter::once(first).chain(behind).collect()
+    } else {
+        first.to_string()
+    };
+    if more && let Ok(at) = allowed.binary_search_by(|name| name.as_str().cmp(&meant)) {
         return Choice::Extension(&allowed[at]);
     }
-    let alone = keys.len() == 1 || allowed.is_empty();
-    let found = edges.iter().position(|edge| matches!(edge.when, When::Key(key) if key.as_char() == first));
+    let is = |key: pbx_manifest::kinds::Key| meant.chars().eq(std::iter::once(key.as_char()));
+    let found = edges.iter().position(|edge| matches!(edge.when, When::Key(key) if is(key)));
     Choice::Pressed(match found {
-        Some(at) if alone => Pressed::Way(at, format!("key {first}")),
-        _ => Pressed::Wrong,
+        Some(at) => Pressed::Way(at, format!("key {first}")),
+        None => Pressed::Wrong,
     })
 }

@@ -84,7 +84,9 @@ impl<'g> Walk<'g, '_> {
         if let Some(most) = queue.max_waiting
             && (waiting >= most || self.given.full.contains(name))
         {
-            return self.leave(edges, &When::Full, &format!("{most} wait already"));
+            // A level of a tree takes it for being busy.
+            let full = if edges.iter().any(|edge| edge.when == When::Full) { When::Full } else { When::Busy };
+            return self.leave(edges, &full, &format!("{most} wait already"));
         }
         if let Some(music) = &queue.hold_music {
             self.music.push(music.clone());

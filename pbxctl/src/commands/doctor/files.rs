@@ -7,7 +7,7 @@ use fs_err as fs;
 use pbx_api::Health;
 use pbx_asterisk::config::FILES;
 use pbx_asterisk::deploy::Revisions;
-use pbx_asterisk::setup::{Own, Tree, conflicts, included, sip_sections, target};
+use pbx_asterisk::setup::{Own, Tree, added_to, conflicts, included, sip_sections, target};
 
 use super::check::{Checks, NOT_FOR_THIS_USER};
 use super::who::{ENTER, READ, WRITE, Who};
@@ -217,7 +217,7 @@ pub fn include(checks: &mut Checks, name: &str, tree: Option<&Tree>) {
             .help("every object is there as often, and Asterisk refuses them: `sudo pbxctl setup` leaves one line");
     } else {
         checks
-            .fail(&check, format!("{}: the include comes before [general], to which it adds", shown.join(", ")))
+            .fail(&check, format!("{}: the include comes before [{}], to which it adds", shown.join(", "), added_to(name).unwrap_or("general")))
             .help("`sudo pbxctl setup` moves it");
     }
     if let Some((place, why)) = tree.fatal().filter(|(_, why)| !why.contains("pbx.d/current")) {

@@ -6,7 +6,7 @@ use pbx_asterisk::ami::action::{Command, CoreSettings, ModuleCheck, VoicemailUse
 use pbx_asterisk::ami::{AmiError, Client};
 use pbx_asterisk::config::FILES;
 use pbx_asterisk::modules::{self, Module, NEEDED};
-use pbx_asterisk::setup::{Manager, Tree, WRITE, missing_classes};
+use pbx_asterisk::setup::{Manager, Tree, WRITE, missing_classes, target};
 
 use super::check::{Checks, NOT_FOR_THIS_USER};
 use super::daemon::{cure, unreachable};
@@ -193,8 +193,10 @@ async fn by_manager(
 
 /// The modules that every system needs, and those that what is live asks for.
 fn needed(site: &Site) -> Vec<Module> {
-    let live = fs_err::read(site.dirs.etc.join("pbx.d/current/pjsip.conf")).unwrap_or_default();
-    let more = modules::optional(&String::from_utf8_lossy(&live)).into_iter().map(|(module, _)| module);
+    let live = |name: &str| fs_err::read(site.path(&target(name))).unwrap_or_default();
+    let live = FILES.map(|(name, _)| (name, String::from_utf8_lossy(&live(name)).into_owned()));
+    let text = |wanted: &str| live.iter().find(|(name, _)| *name == wanted).map_or("", |(_, text)| text.as_str());
+    let more = modules::optional(text).into_iter().map(|(module, ..)| module);
     NEEDED.into_iter().chain(more).collect()
 }
 

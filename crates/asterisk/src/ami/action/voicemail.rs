@@ -21,7 +21,10 @@ view! {
         language: Option<String> = optional("Language"),
         attach: Option<bool> = flag("AttachMessage"),
         delete: Option<bool> = flag("DeleteMessage"),
+        operator: Option<bool> = flag("CallOperator"),
         max_messages: Option<u32> = number("MaxMessageCount"),
+        /// Seconds; 0 for as long as one likes.
+        max_length: Option<u64> = number("MaxMessageLength"),
         new_messages: Option<u32> = number("NewMessageCount"),
         old_messages: Option<u32> = number("OldMessageCount"),
     }

@@ -14,6 +14,8 @@ mod ring;
 mod services;
 mod shared;
 
+pub(super) use shared::parked_context;
+
 use std::collections::BTreeMap;
 
 use pbx_manifest::kinds::Recording;

@@ -21,6 +21,11 @@ struct Line<'t> {
     /// Whether messages are attached to mail, and whether they are deleted then.
     attach: bool,
     delete: bool,
+    /// Whether 0 leads to somebody, the zone of its times, how much it holds, and how long a message may be where that is said.
+    operator: bool,
+    time_zone: &'t str,
+    max_messages: Option<u32>,
+    max_length: Option<u64>,
     /// Where it stands, from 1.
     at: usize,
 }
@@ -35,8 +40,20 @@ fn lines(file: &ConfigFile) -> impl Iterator<Item = Line<'_>> {
             let (pin, full_name, email) = (read(next()), read(next()), next());
             let options = fields.nth(1).unwrap_or_default();
             let says = |option: &str| options.split('|').any(|own| own == option);
-            let (attach, delete) = (says("attach=yes"), says("delete=yes"));
-            Some(Line { name, pin, full_name, email, attach, delete, at: section.line + at })
+            let value = |option: &str| options.split('|').find_map(|own| own.strip_prefix(option));
+            Some(Line {
+                name,
+                pin,
+                full_name,
+                email,
+                attach: says("attach=yes"),
+                delete: says("delete=yes"),
+                operator: says("operator=yes"),
+                time_zone: value("tz=").unwrap_or_default(),
+                max_messages: value("maxmsg=").and_then(|number| number.parse().ok()),
+                max_length: value("maxsecs=").and_then(|number| number.parse().ok()),
+                at: section.line + at,
+            })
         })
     })
 }
@@ -78,6 +95,19 @@ pub(super) async fn boxes(client: &Client, to: &ConfigTree, found: &mut Verifica
                     format!("voicemail box {}: whether messages are attached to mail is not as it was meant", one.name)
                 } else if user.delete.is_some_and(|delete| delete != one.delete) {
                     format!("voicemail box {}: whether mailed messages are deleted is not as it was meant", one.name)
+                } else if user.operator.is_some_and(|operator| operator != one.operator) {
+                    format!("voicemail box {}: whether 0 leads to somebody is not as it was meant", one.name)
+                } else if user.time_zone.as_deref().is_some_and(|zone| zone != one.time_zone) {
+                    let zone = user.time_zone.as_deref().unwrap_or_default();
+                    format!("voicemail box {}: the zone should be {}, and is {zone}", one.name, one.time_zone)
+                } else if let (Some(meant), Some(has)) = (one.max_messages, user.max_messages)
+                    && meant != has
+                {
+                    format!("voicemail box {} should hold {meant} messages, and holds {has}", one.name)
+                } else if let (Some(meant), Some(has)) = (one.max_length, user.max_length)
+                    && meant != has
+                {
+                    format!("voicemail box {}: a message may be {has} s long, and should be {meant}", one.name)
                 } else {
                     continue;
                 }
