@@ -18,3 +18,4 @@ mod plans;
 mod secrets;
 mod texts;
 mod transports;
+mod waiting;
