@@ -6,6 +6,7 @@
 mod build;
 mod check;
 mod field;
+mod lint;
 mod outbound;
 pub mod trace;
 mod words;
