@@ -15,6 +15,7 @@ mod explain;
 mod export;
 mod extension;
 mod get;
+mod graph;
 mod history;
 mod plan;
 mod render;
@@ -50,6 +51,7 @@ pub enum Command {
     Extension(extension::Extension),
     Trace(trace::TraceArgs),
     Test(test::TestArgs),
+    Graph(graph::Graph),
     Audio(audio::Audio),
     Explain(explain::Explain),
     Schema(schema::Schema),
@@ -80,6 +82,7 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
         Command::Extension(args) => extension::run(&args, app),
         Command::Trace(args) => trace::run(&args, app),
         Command::Test(args) => test::run(&args, app),
+        Command::Graph(args) => graph::run(&args, app),
         Command::Audio(args) => audio::run(&args, app),
         Command::Explain(args) => explain::run(&args, app),
         Command::Schema(args) => schema::run(&args, app),
