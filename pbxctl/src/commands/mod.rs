@@ -16,6 +16,7 @@ mod export;
 mod extension;
 mod filter;
 mod get;
+mod graph;
 mod history;
 mod plan;
 mod render;
@@ -52,6 +53,7 @@ pub enum Command {
     Extension(extension::Extension),
     Trace(trace::TraceArgs),
     Test(test::TestArgs),
+    Graph(graph::Graph),
     Filter(filter::Filter),
     Schedule(schedule::Schedules),
     Audio(audio::Audio),
@@ -84,6 +86,7 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
         Command::Extension(args) => extension::run(&args, app),
         Command::Trace(args) => trace::run(&args, app),
         Command::Test(args) => test::run(&args, app),
+        Command::Graph(args) => graph::run(&args, app),
         Command::Filter(args) => filter::run(&args, app),
         Command::Schedule(args) => schedule::run(&args, app),
         Command::Audio(args) => audio::run(&args, app),
