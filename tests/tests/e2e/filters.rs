@@ -1,11 +1,12 @@
 //! What Asterisk's own database holds: who may not call, and schedules that somebody has turned over.
 
 use std::net::Ipv4Addr;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use pbx_lab::{Behaviour, Caller, Phone, Place, until};
-use pbx_tests::{SOON, System, carrier, did, extension, settings};
+use pbx_tests::{CommandOutput, Fault, SOON, System, carrier, did, extension, settings};
 
 const LINE: &str = "+351210001000";
 
@@ -129,7 +130,8 @@ fn entries_block_calls_and_come_and_go_without_a_reload() -> Result<()> {
 /// Who turns a schedule over turns the next call, whoever is restarted.
 #[test]
 fn a_schedule_that_is_turned_over() -> Result<()> {
-    const HOURS: &str = "---\nkind: Schedule\nmetadata: { name: office }\nspec:\n  open: [{ days: daily, hours: [\"00:00-24:00\"] }]\n";
+    const HOURS: &str =
+        "---\nkind: Schedule\nmetadata: { name: office }\nspec:\n  open: [{ days: daily, hours: [\"00:00-24:00\"] }]\n";
     let place = Place::take()?;
     let mut system = System::start()?;
     let line = did(LINE, "carrier: main, schedule: office, destination: extension/1001, afterHours: hangup/busy");
@@ -142,7 +144,8 @@ fn a_schedule_that_is_turned_over() -> Result<()> {
     assert!(open.stdout.contains("within 00:00-24:00"), "{open}");
 
     let begun = Instant::now();
-    let closed = system.pbxctl(&["schedule", "close", "office", "--until", "+2h", "--note", "Fire drill"])?.expect(0)?;
+    let closed =
+        system.pbxctl(&["schedule", "close", "office", "--until", "+2h", "--note", "Fire drill"])?.expect(0)?;
     let there = held(&system, "pbx-schedule")?;
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     assert!(there[0].starts_with("/pbx-schedule/office closed/"), "{there:?}");
@@ -184,7 +187,49 @@ fn a_schedule_that_is_turned_over() -> Result<()> {
     let kept = system.pbxctl(&["schedule", "close", "office"])?.expect(6)?;
     assert!(kept.stderr.contains("does not know it yet"), "{kept}");
     system.asterisk_mut().start_again()?;
-    until("the schedule", SOON, || Ok((held(&system, "pbx-schedule")? == ["/pbx-schedule/office closed"]).then_some(())))?;
+    until("the schedule", SOON, || {
+        Ok((held(&system, "pbx-schedule")? == ["/pbx-schedule/office closed"]).then_some(()))
+    })?;
+    Ok(())
+}
+
+/// pbxd killed while it writes entries, or while it deletes them: what the store says is what Asterisk has.
+#[test]
+fn killed_between_entries() -> Result<()> {
+    let mut system = System::builder().proxied().start()?;
+    let filter = |numbers: &[&str]| {
+        let entries: String = numbers.iter().map(|number| format!("    - {{ caller: \"{number}\" }}\n")).collect();
+        format!("---\nkind: BlockFilter\nmetadata: {{ name: spam }}\nspec:\n  deny:\n{entries}")
+    };
+    system.apply(&[settings(""), filter(&["+351911111111", "+35192*"])].concat())?;
+    let before = held(&system, "pbx-filter")?;
+    system.write("change.yaml", &[settings(""), filter(&["+351933333333", "+44*"])].concat())?;
+    for word in ["Action: DBPut", "Action: DBDel", "Action: DBGet\r"] {
+        let trap = system.proxy().at(word, Fault::Hold);
+        let child = system
+            .command(&["apply", "-f", "change.yaml", "--yes"])?
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        trap.wait().context(word)?;
+        system.kill_pbxd();
+        trap.release();
+        let told: CommandOutput = child.wait_with_output()?.into();
+        told.expect(6).context(word)?;
+        system.start_pbxd()?;
+        until("what was before", SOON, || Ok((held(&system, "pbx-filter")? == before).then_some(()))).context(word)?;
+        assert_eq!(system.health()?.revision, Some(1));
+        until("nothing that differs", SOON, || Ok((system.pbxctl(&["drift"])?.code == 0).then_some(())))
+            .context(word)?;
+    }
+    // What Asterisk does not take is gone back from, entries too.
+    let trap = system.proxy().at("Action: DBDel", Fault::Cut);
+    let told = system.pbxctl(&["apply", "-f", "change.yaml", "--yes"])?;
+    assert!(trap.is_sprung() && told.code == 4, "{told}");
+    until("what was before", SOON, || Ok((held(&system, "pbx-filter")? == before).then_some(())))?;
+    system.pbxctl(&["apply", "-f", "change.yaml", "--yes"])?.expect(0)?;
+    let after = ["deny/lengths 2", "deny/number/351933333333 0", "deny/prefix/44 0"];
+    assert_eq!(held(&system, "pbx-filter")?, after.map(|line| format!("/pbx-filter/spam/{line}")));
     Ok(())
 }
 
@@ -211,8 +256,7 @@ fn what_telephones_have_set_goes_with_them() -> Result<()> {
 #[expect(clippy::print_stdout, reason = "timings for whoever looks")]
 fn a_hundred_thousand_entries() -> Result<()> {
     let system = System::start()?;
-    let entries: String =
-        (0..100_000).map(|at| format!("    - {{ caller: \"+3519{at:08}\" }}\n")).collect();
+    let entries: String = (0..100_000).map(|at| format!("    - {{ caller: \"+3519{at:08}\" }}\n")).collect();
     let filter = format!("---\nkind: BlockFilter\nmetadata: {{ name: spam }}\nspec:\n  deny:\n{entries}");
     system.apply(&settings(""))?;
     let begun = Instant::now();

@@ -179,8 +179,12 @@ fn of_pattern(pattern: &Pattern) -> String {
     for place in pattern.places() {
         match place {
             Place::One(set) => {
-                let letters: Vec<char> =
-                    "0123456789*#+".chars().enumerate().filter(|(bit, _)| set & (1 << bit) != 0).map(|(_, c)| c).collect();
+                let letters: Vec<char> = "0123456789*#+"
+                    .chars()
+                    .enumerate()
+                    .filter(|(bit, _)| set & (1 << bit) != 0)
+                    .map(|(_, c)| c)
+                    .collect();
                 match letters.as_slice() {
                     [digit] if digit.is_ascii_digit() => text.push(*digit),
                     all => text.extend(['['].into_iter().chain(all.iter().copied()).chain([']'])),
@@ -271,17 +275,17 @@ mod tests {
         assert_eq!(next_expiry(&catalog, at("2026-12-27T08:00:00Z")), None);
         let steps = Steps::between(&entries, &later);
         assert_eq!(steps.puts.len() + steps.deletes.len(), steps.len());
-        assert_eq!(
-            steps.deletes,
-            ["spam/deny/number/351210001000", "spam/deny/prefix/44870", "spam/deny/regex/3"]
-        );
+        assert_eq!(steps.deletes, ["spam/deny/number/351210001000", "spam/deny/prefix/44870", "spam/deny/regex/3"]);
     }
 
     #[test]
     fn what_changes_costs_what_it_is() {
         let spam = json!({ "deny": [{ "caller": "+351912345678" }] });
         let from = system(&[("spam", spam.clone()), ("other", json!({ "deny": [{ "caller": "anonymous" }] }))]);
-        let to = system(&[("spam", json!({ "deny": [{ "caller": "+351912345678" }, { "caller": "+1*" }] })), ("more", spam)]);
+        let to = system(&[
+            ("spam", json!({ "deny": [{ "caller": "+351912345678" }, { "caller": "+1*" }] })),
+            ("more", spam),
+        ]);
         let (old, new) = changed(&from, &to, at("2026-06-01T00:00:00Z"));
         let steps = Steps::between(&old, &new);
         let puts: Vec<&str> = steps.puts.iter().map(|(key, _)| key.as_str()).collect();
