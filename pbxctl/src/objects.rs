@@ -22,12 +22,7 @@ type Column = (&'static str, &'static str);
 fn columns(kind: Kind) -> &'static [Column] {
     match kind {
         Kind::Settings => &[("TIME ZONE", "timeZone"), ("LANGUAGE", "language"), ("ADDRESS", "nat.externalAddress")],
-        Kind::Schedule => &[
-            ("STATE", STATE),
-            ("TIME ZONE", "timeZone"),
-            ("OPEN", "open"),
-            ("CLOSED", "closed"),
-        ],
+        Kind::Schedule => &[("STATE", STATE), ("TIME ZONE", "timeZone"), ("OPEN", "open"), ("CLOSED", "closed")],
         Kind::ExtensionProfile => &[("CODECS", "codecs"), ("TRANSPORT", "transport"), ("PERMISSIONS", "permissions")],
         Kind::Extension => &[("DISPLAY NAME", "displayName"), ("PROFILE", "profile"), ("NUMBER", "callerId.number")],
         Kind::ExtensionGroup => &[("STRATEGY", "strategy"), ("MEMBERS", "members"), ("FAILOVER", "failover")],

@@ -107,7 +107,9 @@ fn changed_field(change: &FieldChange, action: Action, look: Look) -> String {
             format!("    {name}: {} → (no longer named; its value stays)", look.paint(Style::Gone, &value(before)))
         }
         (None, Some(after)) if action == Action::Create && !is_long(after) => format!("    {name}: {}", value(after)),
-        (before, after) if before.iter().chain(after).any(is_long) => items(name, before.as_ref(), after.as_ref(), look),
+        (before, after) if before.iter().chain(after).any(is_long) => {
+            items(name, before.as_ref(), after.as_ref(), look)
+        }
         (before, after) => {
             let side = |side: &Option<Json>| side.as_ref().map_or_else(|| "(default)".to_owned(), value);
             format!("    {name}: {} → {}", look.paint(Style::Gone, &side(before)), look.paint(Style::New, &side(after)))

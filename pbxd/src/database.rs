@@ -240,7 +240,8 @@ async fn look(system: &Arc<System>) -> anyhow::Result<Duration> {
         let left = end.map(|end| end.duration_since(now()));
         left.map_or(CHECK_EVERY, |left| left.try_into().unwrap_or_default())
     };
-    let expiry = until(next_expiry(&system.live().catalog, known.as_of)).max(EXPIRE_EVERY.saturating_sub(known.looked.elapsed()));
+    let expiry = until(next_expiry(&system.live().catalog, known.as_of))
+        .max(EXPIRE_EVERY.saturating_sub(known.looked.elapsed()));
     let check = known.check.saturating_duration_since(Instant::now());
     Ok(expiry.min(check).min(until(schedules::next_end(system))).clamp(Duration::from_millis(20), CHECK_EVERY))
 }

@@ -87,8 +87,7 @@ pub(crate) async fn mend(system: &System, client: &Client) -> Result<(), AmiErro
     let _telling = system.database.schedules.telling.lock().await;
     let at = now();
     let all = turned(system, &system.live().catalog, at);
-    let wanted: Entries =
-        all.into_iter().map(|(one, state)| (one.schedule, schedule(state, one.until))).collect();
+    let wanted: Entries = all.into_iter().map(|(one, state)| (one.schedule, schedule(state, one.until))).collect();
     database::bring(client, SCHEDULES, &wanted).await?;
     *system.database.schedules.as_of.write().unwrap_or_else(PoisonError::into_inner) = Some(at);
     Ok(())
@@ -157,7 +156,10 @@ pub(crate) async fn turn(
         None => None,
         Some((_, Some(instant))) if instant > at => Some(instant),
         Some((until, _)) => {
-            return bad(format!("`{until}` is past in {zone}"), "a time as `18:00` is the next one; a length of time is `+2h`");
+            return bad(
+                format!("`{until}` is past in {zone}"),
+                "a time as `18:00` is the next one; a length of time is `+2h`",
+            );
         }
     };
     let one = Override {
@@ -203,11 +205,14 @@ pub(crate) async fn forget(system: &System, changes: &[ObjectChange]) {
             (None, Action::Delete) => &change.object.name,
             (None, Action::Create | Action::Update) => continue,
         };
-        let Some(last) = system.database.schedules.of(old.as_str()).filter(|last| holds(last, at).is_some()) else { continue };
+        let Some(last) = system.database.schedules.of(old.as_str()).filter(|last| holds(last, at).is_some()) else {
+            continue;
+        };
         if change.renamed_from.is_some() {
             words.push(Override { schedule: change.object.name.to_string(), ..last.clone() });
         }
-        let note = if change.renamed_from.is_some() { format!("it is {} now", change.object) } else { "deleted".into() };
+        let note =
+            if change.renamed_from.is_some() { format!("it is {} now", change.object) } else { "deleted".into() };
         words.push(Override { state: To::Auto, until: None, actor: ITSELF.into(), at, note, ..last });
     }
     if words.is_empty() {

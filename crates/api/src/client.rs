@@ -192,11 +192,7 @@ impl Client {
     }
 
     /// Turns a schedule over, or back.
-    pub async fn turn_schedule(
-        &self,
-        name: &pbx_manifest::Name,
-        request: &TurnRequest,
-    ) -> Result<Turned, ClientError> {
+    pub async fn turn_schedule(&self, name: &pbx_manifest::Name, request: &TurnRequest) -> Result<Turned, ClientError> {
         self.post(RouteId::TurnSchedule, &format!("/v1/schedules/{}/turn", escaped(name.as_str())), request).await
     }
 

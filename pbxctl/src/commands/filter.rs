@@ -150,11 +150,10 @@ pub fn run(args: &Filter, app: &mut App) -> Result<Exit, Failure> {
 
 /// The zone of dates.
 pub fn zone(app: &mut App) -> Result<TimeZone, Failure> {
-    let settings = ObjectRef::new(Kind::Settings, "pbx".parse().map_err(|_| Failure::failed("internal", "no settings"))?);
+    let settings =
+        ObjectRef::new(Kind::Settings, "pbx".parse().map_err(|_| Failure::failed("internal", "no settings"))?);
     match app.ask(async |client| client.object(&settings).await) {
-        Ok(view) => {
-            Ok(view.effective["timeZone"].as_str().and_then(|zone| zone.parse().ok()).unwrap_or_default())
-        }
+        Ok(view) => Ok(view.effective["timeZone"].as_str().and_then(|zone| zone.parse().ok()).unwrap_or_default()),
         Err(failure) if failure.code == "notFound" => Ok(TimeZone::default()),
         Err(failure) => Err(failure),
     }
@@ -286,14 +285,22 @@ impl Who {
             .into_iter()
             .filter(|patch| !patch.set.is_empty())
             .collect();
-        let mut request =
-            PlanRequest { set: super::edit::BY_HAND.into(), patches, source: input::origin(app), ..PlanRequest::default() };
+        let mut request = PlanRequest {
+            set: super::edit::BY_HAND.into(),
+            patches,
+            source: input::origin(app),
+            ..PlanRequest::default()
+        };
         request.source.files.clear();
         let plan = deploy::plan(app, &request, &[])?;
         let fields = plan.changes.iter().flat_map(|change| &change.fields);
         if fields.into_iter().any(|field| field.path == path && field.before.as_ref() != before) {
-            return Err(Failure::new(Exit::Conflict, "stale", format!("somebody else has changed {} meanwhile", view.object))
-                .help("run the command again"));
+            return Err(Failure::new(
+                Exit::Conflict,
+                "stale",
+                format!("somebody else has changed {} meanwhile", view.object),
+            )
+            .help("run the command again"));
         }
         deploy::carry_out(app, &plan, &manner.how("Apply"))
     }
@@ -330,7 +337,8 @@ fn remove(args: &Remove, app: &mut App) -> Result<Exit, Failure> {
             let before = list.len();
             list.retain(|entry| entry.who() != gone.who());
             if list.len() == before {
-                let failure = format!("filter/{} has no entry `{}` under `{}`", args.who.name, gone.who(), args.who.field());
+                let failure =
+                    format!("filter/{} has no entry `{}` under `{}`", args.who.name, gone.who(), args.who.field());
                 return Err(Failure::failed("notFound", failure)
                     .help(format!("`pbxctl filter list {}` shows those there are", args.who.name)));
             }

@@ -97,11 +97,8 @@ impl Now {
             Nouns::Kinds(kinds) => kinds.contains(&kind),
             Nouns::Objects(named) => named.iter().any(|object| object.kind == kind),
         };
-        let schedules = if asks(Kind::Schedule) {
-            app.ask(async |client| client.schedules().await)?.schedules
-        } else {
-            Vec::new()
-        };
+        let schedules =
+            if asks(Kind::Schedule) { app.ask(async |client| client.schedules().await)?.schedules } else { Vec::new() };
         let zone = if asks(Kind::BlockFilter) { super::filter::zone(app)? } else { TimeZone::default() };
         Ok(Self { schedules, at: clock::now(), zone })
     }

@@ -63,7 +63,8 @@ pub async fn put(
     puts: &[(String, String)],
     told: impl FnMut(usize),
 ) -> Result<(), AmiError> {
-    let one = |(key, value): &(String, String)| DbPut { family: family.to_owned(), key: key.clone(), value: value.clone() };
+    let one =
+        |(key, value): &(String, String)| DbPut { family: family.to_owned(), key: key.clone(), value: value.clone() };
     each(client, puts.iter().map(one).collect(), told).await.map(drop)
 }
 
@@ -75,7 +76,8 @@ pub async fn delete(client: &Client, family: &str, keys: &[String], told: impl F
 
 /// What is not in the filters' family as these steps have left it.
 pub async fn read_back(client: &Client, steps: &Steps) -> Result<Vec<Rejection>, AmiError> {
-    let keys = || steps.puts.iter().map(|(key, value)| (key, Some(value))).chain(steps.deletes.iter().map(|key| (key, None)));
+    let keys =
+        || steps.puts.iter().map(|(key, value)| (key, Some(value))).chain(steps.deletes.iter().map(|key| (key, None)));
     let there: Vec<Option<String>> = if steps.len() < MANY {
         let one = |(key, _): (&String, Option<&String>)| DbGet { family: FILTERS.to_owned(), key: key.clone() };
         each(client, keys().map(one).collect(), |_| {}).await?
