@@ -35,9 +35,11 @@ pub async fn preflight(
     let mut rejections = without_modules(client, tree).await?;
     for (name, file) in tree.files().filter(|(name, _)| files.contains(name)) {
         // What adds to a section of the main file cannot be read alone, and breaks the main file where there is no such section.
-        if let Some(section) = file.sections().first().filter(|section| {
-            file.section_text(section).lines().next().is_some_and(|head| head.ends_with("](+)"))
-        }) {
+        if let Some(section) = file
+            .sections()
+            .first()
+            .filter(|section| file.section_text(section).lines().next().is_some_and(|head| head.ends_with("](+)")))
+        {
             if !has_section(client, name, &section.name).await? {
                 let message = format!("{name} has no section [{}] before the line that includes this", section.name);
                 let mut rejection = Rejection::at(name, file, section.line, message);

@@ -61,8 +61,7 @@ fn is_generated(tree: &Tree, place: Place) -> bool {
 /// What is in the way.
 pub fn conflicts(own: &Own<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    let read =
-        [own.pjsip, own.extensions, own.voicemail, own.queues, own.music, own.parking, own.conferences];
+    let read = [own.pjsip, own.extensions, own.voicemail, own.queues, own.music, own.parking, own.conferences];
     for tree in read.into_iter().flatten() {
         for file in &tree.files {
             if let Some(line) = file.open_comment {
@@ -150,7 +149,11 @@ fn general(tree: &Tree, found: &mut Vec<Finding>) {
     let wanted = [
         ("persistentmembers", true, "whoever logged in to a queue by hand is logged out by a restart of Asterisk"),
         ("shared_lastcall", true, "the time after a call is kept by each queue alone: another one calls at once"),
-        ("log_membername_as_agent", false, "the log of queues names people, whose names may change, and not extensions"),
+        (
+            "log_membername_as_agent",
+            false,
+            "the log of queues names people, whose names may change, and not extensions",
+        ),
     ];
     let Some(section) = tree.sections().into_iter().find(|section| section.name.eq_ignore_ascii_case("general")) else {
         return;
@@ -392,8 +395,10 @@ mod tests {
     #[test]
     fn what_is_there_twice_and_what_queues_need() {
         let text = "[general]\npersistentmembers = no\nshared_lastcall=yes\n[sales]\n[support]\n#include pbx.d/current/queues.conf\n";
-        let queues = tree("queues.conf", text, "[general](+)\npersistentmembers = yes\n[support]\nstrategy = ringall\n");
-        let music = tree("musiconhold.conf", "[default]\n[jazz]\n#include pbx.d/current/musiconhold.conf\n", "[jazz]\n");
+        let queues =
+            tree("queues.conf", text, "[general](+)\npersistentmembers = yes\n[support]\nstrategy = ringall\n");
+        let music =
+            tree("musiconhold.conf", "[default]\n[jazz]\n#include pbx.d/current/musiconhold.conf\n", "[jazz]\n");
         assert_eq!(
             told(&Own { queues: Some(&queues), music: Some(&music), ..Own::default() }),
             [
