@@ -302,8 +302,13 @@ fn really(watch: &Walk, system: &System, caller: &Caller, press: &[&str], expect
     let keypad = calling.keypad();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(move || calling.wait());
-        let (begun, mut pressed) = (Instant::now(), 0);
-        while watch.since(since).len() < expected.len() && begun.elapsed() < SOON && !waiting.is_finished() {
+        let (begun, mut pressed, mut over) = (Instant::now(), 0, None);
+        // What was last said of a call may be heard some time after its end.
+        while watch.since(since).len() < expected.len()
+            && begun.elapsed() < SOON
+            && over.is_none_or(|over: Instant| over.elapsed() < Duration::from_secs(5))
+        {
+            over = over.or_else(|| waiting.is_finished().then(Instant::now));
             let prompts = watch.prompts(since);
             if prompts > pressed {
                 // As soon as it listens.
