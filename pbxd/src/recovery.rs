@@ -65,7 +65,9 @@ pub(crate) async fn reconcile(system: &Arc<System>) -> anyhow::Result<Option<Rev
     let head = head.map(|head| head.get().unsigned_abs());
     if head != system.live().revision {
         warn!(revision = head, "the store kept a revision and could not say so; it is made live");
-        let live = Live::load(&system.store, system.config().asterisk.place()).await.context("the live revision cannot be read")?;
+        let live = Live::load(&system.store, system.config().asterisk.place())
+            .await
+            .context("the live revision cannot be read")?;
         system.set_live(live);
         confirm::gone_back(system);
     }

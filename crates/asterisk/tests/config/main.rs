@@ -54,7 +54,8 @@ fn the_small_office() {
 #[test]
 fn the_small_office_leads_everywhere() {
     let built = build(small_office(), |_, _| "4711".into());
-    let contexts = dialplan(file(&render(&built.catalog, &built.secrets, &Place::default()), "extensions.conf").text()).unwrap();
+    let contexts =
+        dialplan(file(&render(&built.catalog, &built.secrets, &Place::default()), "extensions.conf").text()).unwrap();
     assert_eq!(loose_ends(&contexts), Vec::<String>::new());
 }
 
@@ -178,7 +179,8 @@ fn a_context_holds_few_of_many_extensions() {
         .map(|at| serde_json::json!({ "apiVersion": "pbx/v1", "kind": "Extension", "metadata": { "name": format!("{}", 10_000 + at) }, "spec": {} }))
         .collect();
     let built = build(office::documents(office::text(&manifests)), |_, _| "4711".into());
-    let contexts = dialplan(file(&render(&built.catalog, &built.secrets, &Place::default()), "extensions.conf").text()).unwrap();
+    let contexts =
+        dialplan(file(&render(&built.catalog, &built.secrets, &Place::default()), "extensions.conf").text()).unwrap();
     let most = contexts.iter().map(|context| context.extensions.len()).max();
     assert_eq!(most, Some(50), "5,000 by two last digits");
     let patterns = contexts.iter().flat_map(|context| &context.hints).filter(|(name, _)| name.starts_with('_'));
