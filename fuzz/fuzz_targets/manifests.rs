@@ -43,7 +43,7 @@ fuzz_target!(|bytes: &[u8]| {
         catalog.insert(document.object.name.clone(), document.meta.labels.clone(), document.spec.clone());
     }
     let mut found = check(&catalog);
-    found.extend(pbx_routing::check(&CallGraph::new(&catalog)));
+    found.extend(pbx_routing::check(&catalog, &CallGraph::new(&catalog)));
     locate(&sources, &documents, &mut found);
     for found in &found {
         stands_in(&sources[0], found);

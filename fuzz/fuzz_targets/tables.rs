@@ -23,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let catalog = parsed.catalog();
     let mut found = check(&catalog);
-    found.extend(pbx_routing::check(&CallGraph::new(&catalog)));
+    found.extend(pbx_routing::check(&catalog, &CallGraph::new(&catalog)));
     locate(std::slice::from_ref(&source), &parsed.documents, &mut found);
     for found in &found {
         stands_in(&source, found);

@@ -198,6 +198,8 @@ async fn prove(system: &System, client: &Client, starting: bool) -> anyhow::Resu
         error!(revision = id, differences = ?verified.rejections, "Asterisk does not have the live revision as it should be");
         return Ok(());
     }
+    // What an apply that was cut short did to Asterisk's own database is put right by whoever keeps that.
+    system.database.doubt();
     proved(&system.revisions(), id);
     info!(revision = id, "Asterisk has read the live revision, and said so");
     if starting && let Ok(revision) = i64::try_from(id).map_or(Err("out of range"), RevisionId::try_from) {

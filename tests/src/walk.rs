@@ -53,7 +53,8 @@ impl Walk {
                     Some(("Uniqueid", id)) => id.clone_into(&mut channel),
                     None if line.is_empty() => {
                         if name == "PBX_NODE" {
-                            let visit = Visit { channel: std::mem::take(&mut channel), step: std::mem::take(&mut value) };
+                            let visit =
+                                Visit { channel: std::mem::take(&mut channel), step: std::mem::take(&mut value) };
                             into.visits.lock().unwrap_or_else(PoisonError::into_inner).push(visit);
                             into.more.notify_all();
                         }

@@ -88,6 +88,35 @@ impl PatternIndex {
         self.first(&Pattern::places_of_number(number)?)
     }
 
+    /// The least rank of the patterns that match every number of this one.
+    pub fn first_cover(&self, pattern: &Pattern) -> Option<u32> {
+        let mut best = NONE;
+        self.cover(0, &pattern.places(), &mut best);
+        (best != NONE).then_some(best)
+    }
+
+    fn cover(&self, at: usize, places: &[Place], best: &mut u32) {
+        let node = &self.nodes[at];
+        let [closed, one_or_more, none_or_more] = node.ends;
+        let mut found = |first: u32| *best = first.min(*best);
+        found(none_or_more);
+        match places.split_first() {
+            None => found(closed),
+            // Who takes one or more of anything does not take a number that ends here.
+            Some((Place::NoneOrMore, _)) => {}
+            Some((Place::OneOrMore, _)) => found(one_or_more),
+            Some((Place::One(set), rest)) => {
+                found(one_or_more);
+                for below in self.below(at) {
+                    let node = &self.nodes[below];
+                    if node.set & set == *set && node.first < *best {
+                        self.cover(below, rest, best);
+                    }
+                }
+            }
+        }
+    }
+
     fn first(&self, places: &[Place]) -> Option<u32> {
         let mut best = NONE;
         self.walk(0, places, &mut best);
@@ -146,6 +175,16 @@ mod tests {
                 }
                 let overlapping = ranked().find(|(pattern, _)| pattern.overlaps(&other)).map(|(_, rank)| rank);
                 prop_assert_eq!(index.first_overlap(&other), overlapping);
+                // One that takes every number of the other takes its shortest and its widest, too.
+                if let Some(cover) = index.first_cover(&other) {
+                    prop_assert!(index.first_overlap(&other).is_some_and(|first| first <= cover));
+                    prop_assert!(!other.matches(&number) || index.first_match(&number).is_some_and(|first| first <= cover));
+                }
+                prop_assert!(all.iter().all(|own| {
+                    let mut alone = PatternIndex::default();
+                    alone.insert(own, 0);
+                    own != &other || alone.first_cover(&other).is_some()
+                }));
                 let matching = ranked().find(|(pattern, _)| pattern.matches(&number)).map(|(_, rank)| rank);
                 prop_assert_eq!(index.first_match(&number), matching);
                 Ok(())

@@ -1,50 +1,28 @@
 //! What is wrong with where calls go.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
-use pbx_manifest::{Catalog, Diagnostic, Kind};
+use pbx_manifest::{Catalog, Diagnostic};
 
-use crate::{CallGraph, NodeId, Step};
+use crate::{CallGraph, lint};
 
 /// Everything that is wrong in a whole system: between its objects, and with where calls go. An object that leads to itself is told
-/// once.
+/// once. What is merely odd is looked for where nothing is wrong: a reference to nothing makes half a system look unreachable.
 pub fn check_system(catalog: &Catalog, graph: &CallGraph) -> Vec<Diagnostic> {
     let mut found = pbx_manifest::check(catalog);
-    let circles = check(graph);
+    let circles = check(catalog, graph);
     let told: HashSet<_> = found.iter().filter(|one| one.code == "loop").map(|one| one.object.clone()).collect();
     found.extend(circles.into_iter().filter(|circle| !told.contains(&circle.object)));
+    if !found.iter().any(Diagnostic::is_error) {
+        let odd = lint::all(catalog, graph);
+        // What a kind says of its own field is not said again.
+        let told: HashSet<_> = found.iter().map(|one| (one.object.clone(), one.path.clone())).collect();
+        found.extend(odd.into_iter().filter(|one| !told.contains(&(one.object.clone(), one.path.clone()))));
+    }
     found
 }
 
-/// Circles that a call would run through without end: forwards that lead back to where they began, ringing nothing.
-pub fn check(graph: &CallGraph) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    let mut done: BTreeSet<&NodeId> = BTreeSet::new();
-    for start in graph.nodes.keys() {
-        let mut path: Vec<&NodeId> = Vec::new();
-        let mut at = start;
-        while let Some(node) = graph.nodes.get(at)
-            && node.step == Step::Pass
-            && let Some(edge) = node.edges.first()
-        {
-            if !done.insert(at) {
-                // Seen on this very path, it is a circle; on an earlier one, it has been told.
-                if let Some(first) = path.iter().position(|seen| *seen == at)
-                    && let Some(object) = at.object()
-                {
-                    let circle: Vec<String> = path[first..].iter().chain([&at]).map(ToString::to_string).collect();
-                    let path = if object.kind == Kind::Extension { "spec.callForward" } else { "spec.failover" };
-                    found.push(
-                        Diagnostic::error("loop", format!("calls would go round without end: {}", circle.join(" → ")))
-                            .at(object, path)
-                            .help("let one of them lead elsewhere"),
-                    );
-                }
-                break;
-            }
-            path.push(at);
-            at = &edge.to;
-        }
-    }
-    found
+/// Circles that a call would run through without end.
+pub fn check(catalog: &Catalog, graph: &CallGraph) -> Vec<Diagnostic> {
+    lint::loops(catalog, graph)
 }

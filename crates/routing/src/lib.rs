@@ -5,10 +5,13 @@
 
 mod build;
 mod check;
+pub mod draw;
 mod field;
+mod lint;
 mod outbound;
 pub mod trace;
 mod words;
+mod written;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -8,6 +8,7 @@ mod confirm;
 mod declare;
 mod drift;
 mod extensions;
+mod filters;
 mod faults;
 mod groups;
 mod hostile;

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pbx_manifest::{Catalog, Destination};
+use pbx_manifest::Catalog;
 use serde::Serialize;
 
 use super::{Trace, Walked};
-use crate::{CallGraph, Dialled, Edge, Node, NodeId, Step};
+use crate::{CallGraph, Dialled, Edge, NodeId, Step};
 
 /// What was walked through, of all that calls from outside, and to numbers of groups, queues, menus and trees, can come to.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl<'g> Coverage<'g> {
                 continue;
             }
             let ways = node.ways().enumerate();
-            all.insert(id, ways.filter(|(_, edge)| counts(catalog, graph, id, node, edge)).map(|(at, _)| at).collect());
+            all.insert(id, ways.filter(|(_, edge)| graph.is_written(catalog, id, node, edge)).map(|(at, _)| at).collect());
             next.extend(node.ways().map(|edge| &edge.to));
         }
         Self { all, walked: BTreeSet::new(), graph }
@@ -91,32 +91,5 @@ impl<'g> Coverage<'g> {
             }
         }
         missing
-    }
-}
-
-/// Whether a way out is one that somebody has written: what a telephone does by default is not worth a test each.
-fn counts(catalog: &Catalog, graph: &CallGraph, id: &NodeId, node: &Node, edge: &Edge) -> bool {
-    match (&node.step, &edge.to) {
-        (Step::Ring { .. }, _) => graph
-            .field(catalog, id, edge)
-            .is_some_and(|field| ["spec.callForward", "spec.noAnswer"].iter().any(|own| field.path.starts_with(own))),
-        // A queue that is empty or full and says nothing of it ends the call.
-        (
-            Step::Queue { .. } | Step::RingMembers { .. } | Step::RingTogether { .. },
-            NodeId::To(Destination::Hangup(_)),
-        ) => graph.field(catalog, id, edge).is_some_and(|field| written(catalog, &field.object, &field.path)),
-        _ => true,
-    }
-}
-
-/// Whether an object says something in a field.
-fn written(catalog: &Catalog, object: &pbx_manifest::ObjectRef, path: &str) -> bool {
-    let name = &object.name;
-    match path {
-        "spec.onEmpty" => catalog.queues.get(name).is_some_and(|queue| queue.spec.on_empty.is_some()),
-        "spec.onFull" => catalog.queues.get(name).is_some_and(|queue| queue.spec.on_full.is_some()),
-        "spec.onTimeout" => catalog.queues.get(name).is_some_and(|queue| queue.spec.on_timeout.is_some()),
-        "spec.failover" => catalog.groups.get(name).is_some_and(|group| group.spec.failover.is_some()),
-        _ => true,
     }
 }

@@ -1,0 +1,71 @@
+//! Hours that never come.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::Weekday;
+use pbx_manifest::kinds::Schedule;
+use pbx_manifest::{Catalog, Diagnostic, Kind, Name, ObjectRef};
+
+pub(super) fn check(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
+    let mut never: BTreeSet<&Name> = BTreeSet::new();
+    for (name, object) in catalog.schedules.iter().filter(|(_, object)| object.spec.enabled) {
+        if object.spec.open.iter().all(|open| open.hours.is_empty()) {
+            never.insert(name);
+        }
+        covered(name, &object.spec, found);
+    }
+    let mut closed = |kind: Kind, name: &Name, schedule: Option<&Name>, field: &str| {
+        if let Some(schedule) = schedule.filter(|schedule| never.contains(schedule)) {
+            let message = format!("this {kind} is never open: schedule `{schedule}` has no hours");
+            found.push(
+                Diagnostic::warning("never-open", message)
+                    .at(ObjectRef::new(kind, name.clone()), "spec.schedule")
+                    .help(format!("give schedule/{schedule} hours, or take it out: every call goes to `{field}`")),
+            );
+        }
+    };
+    for (name, object) in catalog.dids.iter().filter(|(_, object)| object.spec.enabled) {
+        closed(Kind::Did, name, object.spec.schedule.as_ref(), "afterHours");
+    }
+    for (name, object) in catalog.queues.iter().filter(|(_, object)| object.spec.enabled) {
+        closed(Kind::Queue, name, object.spec.schedule.as_ref(), "outOfOffice");
+    }
+}
+
+const WEEK: [Weekday; 7] = [
+    Weekday::Monday,
+    Weekday::Tuesday,
+    Weekday::Wednesday,
+    Weekday::Thursday,
+    Weekday::Friday,
+    Weekday::Saturday,
+    Weekday::Sunday,
+];
+
+/// Hours that other hours of the same days already hold: whoever changes them changes nothing. Those of one item are told by the kind.
+fn covered(name: &Name, schedule: &Schedule, found: &mut Vec<Diagnostic>) {
+    // A schedule of a hundred items is nobody's, and would be compared with itself.
+    let items: Vec<_> = schedule.open.iter().enumerate().take(100).collect();
+    for (at, open) in &items {
+        let days: Vec<Weekday> = WEEK.into_iter().filter(|day| open.days.contains(*day)).collect();
+        for (index, own) in open.hours.iter().enumerate() {
+            let held_by = items.iter().filter(|(other, _)| other != at).find_map(|(other, theirs)| {
+                let all_days = days.iter().all(|day| theirs.days.contains(*day));
+                let hours = theirs.hours.iter().find(|hours| hours.from <= own.from && own.end() <= hours.end())?;
+                // Of two that are the same, the later one is told.
+                let twins = theirs.days == open.days && hours == own;
+                (all_days && (!twins || other < at)).then_some((theirs.days, *hours))
+            });
+            if let Some((theirs, hours)) = held_by {
+                found.push(
+                    Diagnostic::warning(
+                        "unreachable",
+                        format!("`{theirs} {hours}` already holds `{} {own}`", open.days),
+                    )
+                    .at(ObjectRef::new(Kind::Schedule, name.clone()), format!("spec.open[{at}].hours[{index}]"))
+                    .help("remove it, or make the other one shorter"),
+                );
+            }
+        }
+    }
+}

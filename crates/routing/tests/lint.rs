@@ -1,0 +1,271 @@
+//! What is allowed and probably not meant.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use pbx_manifest::{AnySpec, Catalog, Kind};
+use pbx_routing::{CallGraph, check_system};
+use serde_json::{Value as Json, json};
+
+fn catalog(manifests: &[(&str, &str, Json)]) -> Catalog {
+    let mut catalog = Catalog::default();
+    for (kind, name, spec) in manifests {
+        let kind: Kind = kind.parse().unwrap();
+        let spec = AnySpec::from_json(kind, spec).unwrap_or_else(|error| panic!("{kind}/{name}: {error}"));
+        catalog.insert(name.parse().unwrap(), BTreeMap::new(), spec);
+    }
+    catalog
+}
+
+/// An office without a fault, and more.
+fn told(more: &[(&str, &str, Json)]) -> Vec<String> {
+    let mut all = vec![
+        ("carrier", "main", json!({ "hosts": ["10.0.0.1"] })),
+        ("extension", "1", json!({ "callForward": { "busy": "extension/2", "noAnswer": "extension/2" } })),
+        // Two that ring on the way round are no circle.
+        ("extension", "2", json!({ "callForward": { "busy": "extension/1", "noAnswer": "extension/1" } })),
+        ("extension", "3", json!({ "doNotDisturb": true })),
+        ("extension", "4", json!({ "enabled": false })),
+    ];
+    all.extend_from_slice(more);
+    let catalog = catalog(&all);
+    let found = check_system(&catalog, &CallGraph::new(&catalog));
+    found.iter().map(ToString::to_string).collect()
+}
+
+fn did(destination: &str) -> (&'static str, &'static str, Json) {
+    ("did", "+351", json!({ "carrier": "main", "destination": destination }))
+}
+
+fn menu(nodes: Json) -> (&'static str, &'static str, Json) {
+    ("ivr", "m", json!({ "start": "a", "nodes": nodes }))
+}
+
+#[test]
+fn a_good_office_is_left_alone() {
+    assert_eq!(told(&[did("extension/1")]), Vec::<String>::new());
+}
+
+#[test]
+fn circles_are_errors_where_nobody_is_waited_for() {
+    let found = told(&[
+        did("ivr/m"),
+        ("announcement", "x", json!({ "file": "a.mp3" })),
+        menu(
+            json!({ "a": { "play": "announcement/x", "next": "b" }, "b": { "set": { "language": "pt" }, "next": "ivr/m" } }),
+        ),
+    ]);
+    assert_eq!(
+        found,
+        ["error: calls would go round without end: ivr/m → ivr/m.a → ivr/m.b → ivr/m (ivr/m spec.start)"]
+    );
+    let found =
+        told(&[did("announcement/x"), ("announcement", "x", json!({ "file": "a.mp3", "then": "announcement/x" }))]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let found = told(&[
+        did("ivr/m"),
+        menu(
+            json!({ "a": { "route": "caller", "cases": [{ "match": "+1*", "to": "b" }], "otherwise": "hangup" }, "b": { "go": "a" } }),
+        ),
+    ]);
+    assert_eq!(
+        found,
+        ["warning: calls may go round without end: ivr/m.a → ivr/m.b → ivr/m.a (ivr/m spec.nodes.a.cases[0].to)"]
+    );
+}
+
+#[test]
+fn a_silent_caller_is_not_asked_for_ever() {
+    let asks = |timed_out: &str, invalid: &str| {
+        told(&[
+            did("ivr/m"),
+            menu(
+                json!({ "a": { "menu": {}, "keys": { "1": "extension/1" }, "timedOut": timed_out, "invalid": invalid } }),
+            ),
+        ])
+    };
+    assert_eq!(asks("hangup", "a"), Vec::<String>::new());
+    assert_eq!(
+        asks("a", "hangup"),
+        [
+            "warning: a caller who presses nothing would go round without end: ivr/m.a → ivr/m.a (ivr/m spec.nodes.a.timedOut)"
+        ]
+    );
+    // Who waits in a queue, or hears it ring, has somebody to wait for.
+    let found = told(&[
+        did("queue/q"),
+        ("queue", "q", json!({ "members": [{ "extension": "1" }], "maxWait": "1m", "onTimeout": "queue/q" })),
+    ]);
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn what_nothing_leads_to_is_told() {
+    let objects = [
+        ("schedule", "s", json!({ "open": [{ "days": "daily", "hours": ["09:00-18:00"] }] })),
+        ("group", "g", json!({ "members": ["1"] })),
+        ("filter", "f", json!({ "deny": [{ "caller": "anonymous" }] })),
+        ("tree", "t", json!({ "ring": ["group/g"] })),
+        (
+            "queue",
+            "q",
+            json!({ "members": [{ "extension": "1" }], "announce": { "comfort": { "every": "1m", "play": "announcement/c" } } }),
+        ),
+        ("mailbox", "b", json!({ "email": "a@example.com" })),
+        ("announcement", "n", json!({ "file": "a.mp3" })),
+        ("announcement", "c", json!({ "file": "a.mp3" })),
+        menu(
+            json!({ "a": { "menu": { "prompt": "announcement/n" }, "keys": { "1": "queue/q" }, "timedOut": "voicemail/b", "invalid": "tree/t" } }),
+        ),
+    ];
+    let whole = |more: (&'static str, &'static str, Json)| told(&[&objects[..], &[more]].concat());
+    let found = whole(did("extension/1"));
+    assert_eq!(found.len(), 9, "{found:#?}");
+    assert!(found.contains(&"warning: nothing leads to ivr `m` (ivr/m)".to_owned()), "{found:#?}");
+    let used = json!({ "carrier": "main", "blockFilter": "f", "schedule": "s", "destination": "ivr/m", "afterHours": "hangup" });
+    assert_eq!(whole(("did", "+351", used.clone())), Vec::<String>::new());
+    // Turned off for a while, the number still says what all this is for.
+    let mut off = used;
+    off["enabled"] = json!(false);
+    assert_eq!(whole(("did", "+351", off)), Vec::<String>::new());
+    assert_eq!(
+        told(&[("queue", "q", json!({ "number": "80", "members": [{ "extension": "1" }] }))]),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn where_nobody_can_be_is_told() {
+    let found = told(&[
+        ("group", "g", json!({ "number": "60", "members": ["3", "4"] })),
+        ("queue", "q", json!({ "number": "61", "members": [{ "extension": "3" }] })),
+        ("tree", "t", json!({ "number": "62", "ring": ["extension/1"], "noAnswer": { "ring": ["extension/3"] } })),
+    ]);
+    let at: Vec<&str> = found.iter().filter_map(|one| one.rsplit_once('(').map(|(_, at)| at)).collect();
+    assert!(at.contains(&"group/g spec.members)"), "{found:#?}");
+    assert!(at.contains(&"queue/q spec.members)") && at.contains(&"tree/t spec.noAnswer.ring)"), "{found:#?}");
+}
+
+#[test]
+fn hours_that_never_come_are_told() {
+    let found = told(&[
+        (
+            "schedule",
+            "s",
+            json!({ "open": [{ "days": "mon-fri", "hours": ["09:00-18:00"] }, { "days": "wed", "hours": ["10:00-12:00", "19:00-20:00"] }] }),
+        ),
+        ("schedule", "never", json!({ "open": [] })),
+        (
+            "did",
+            "+351",
+            json!({ "carrier": "main", "schedule": "s", "destination": "extension/1", "afterHours": "hangup" }),
+        ),
+        (
+            "did",
+            "+352",
+            json!({ "carrier": "main", "schedule": "never", "destination": "extension/1", "afterHours": "hangup" }),
+        ),
+    ]);
+    assert_eq!(
+        found,
+        [
+            "warning: this schedule is never open (schedule/never spec.open)",
+            "warning: `mon-fri 09:00-18:00` already holds `wed 10:00-12:00` (schedule/s spec.open[1].hours[0])",
+            "warning: this did is never open: schedule `never` has no hours (did/+352 spec.schedule)",
+        ]
+    );
+}
+
+#[test]
+fn rules_that_an_earlier_one_takes_are_told() {
+    let found = told(&[
+        (
+            "filter",
+            "f",
+            json!({ "deny": [{ "caller": "+49*" }, { "caller": "+44*", "expires": "30d" }], "allow": [{ "caller": "+495" }] }),
+        ),
+        (
+            "did",
+            "+351",
+            json!({ "carrier": "main", "destination": "extension/1", "callers": [
+                { "from": "+35191*", "destination": "extension/2" }, { "from": "+351912", "destination": "hangup" },
+                { "from": "_1XXX", "destination": "extension/2" }, { "from": "_19XX", "destination": "hangup" }, { "from": "_1X", "destination": "hangup" },
+                { "from": "anonymous", "destination": "hangup" },
+            ] }),
+        ),
+        (
+            "queue",
+            "q",
+            json!({ "number": "80", "blockFilter": "f", "members": [{ "extension": "1" }], "vip": [
+                { "caller": "+491", "priority": 1 }, { "caller": "+495", "priority": 1 }, { "caller": "+441", "priority": 1 },
+            ] }),
+        ),
+        ("did", "+351210001000", json!({ "carrier": "main", "destination": "extension/1" })),
+        ("did", "210001000", json!({ "carrier": "main", "destination": "extension/2" })),
+    ]);
+    assert_eq!(
+        found,
+        [
+            "warning: an earlier rule, `+35191*`, already takes `+351912` (did/+351 spec.callers[1].from)",
+            "warning: an earlier rule, `_1XXX`, already takes `_19XX` (did/+351 spec.callers[3].from)",
+            "warning: `+491` never gets so far: filter `f` denies the caller (queue/q spec.vip[0].caller)",
+            "warning: `+351210001000` and `210001000` may be one number, and lead to different places (did/+351210001000 metadata.name)",
+        ]
+    );
+}
+
+#[test]
+fn routes_that_never_carry_or_carry_for_everybody_are_told() {
+    let found = told(&[
+        ("route", "help", json!({ "order": 1, "patterns": ["112", "_1XX!"], "carriers": ["main"], "emergency": true })),
+        ("route", "wide", json!({ "order": 10, "patterns": ["_9XXXXXXXX", "_2X."], "carriers": ["main"] })),
+        ("route", "late", json!({ "order": 20, "patterns": ["_91XXXXXXX", "_21XX", "_3XX"], "carriers": ["main"] })),
+        ("carrier", "off", json!({ "enabled": false, "hosts": ["10.0.0.9"] })),
+        ("route", "dead", json!({ "order": 30, "patterns": ["_4XX"], "carriers": ["off"] })),
+    ]);
+    let told = |at: &str| found.iter().filter(|one| one.ends_with(at)).count();
+    assert_eq!(told("(route/help spec.patterns[1])"), 1, "{found:#?}");
+    assert_eq!((told("(route/late spec.patterns[0])"), told("(route/late spec.patterns[1])")), (1, 1), "{found:#?}");
+    assert_eq!((told("(route/late spec.patterns[2])"), told("(route/dead spec.carriers)")), (0, 1), "{found:#?}");
+}
+
+/// Menus that lead to menus, DIDs, rules: of twice as much, it takes about twice as long.
+fn large(size: usize) -> Catalog {
+    let mut all = vec![("carrier", "main".to_owned(), json!({ "hosts": ["10.0.0.1"] }))];
+    for at in 0..size {
+        let next = format!("ivr/m{}", (at + 1) % size);
+        let spec = json!({ "start": "a", "nodes": { "a": { "menu": {}, "keys": { "1": "extension/100000" }, "timedOut": next, "invalid": "hangup" } } });
+        all.push(("ivr", format!("m{at}"), spec));
+        let name = format!("+351{:09}", at + 100_000_000);
+        all.push(("did", name, json!({ "carrier": "main", "destination": format!("ivr/m{at}") })));
+        let pattern = format!("_9{at:06}X");
+        all.push((
+            "route",
+            format!("r{at}"),
+            json!({ "order": 1 + at % 9000, "patterns": [pattern], "carriers": ["main"] }),
+        ));
+    }
+    all.push(("extension", "100000".into(), json!({})));
+    let all: Vec<_> = all.iter().map(|(kind, name, spec)| (*kind, name.as_str(), spec.clone())).collect();
+    catalog(&all)
+}
+
+#[test]
+fn its_cost_grows_with_the_system_and_no_faster() {
+    let cost = |size: usize| {
+        let catalog = large(size);
+        let graph = CallGraph::new(&catalog);
+        let times = (0..3).map(|_| {
+            let begin = Instant::now();
+            let found = check_system(&catalog, &graph);
+            assert!(found.iter().any(|one| one.code == "loop"));
+            begin.elapsed()
+        });
+        times.min().unwrap()
+    };
+    let (small, large) = (cost(1_000), cost(8_000));
+    // By the square of its size it would be 64 times; the machine may be busy with something else meanwhile.
+    assert!(large < small * 32, "{small:?} and {large:?}");
+}
