@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::ami::action::{Command, GetConfig};
 use crate::ami::{AmiError, Client};
-use crate::config::{ConfigTree, FFMPEG, keeps_order};
+use crate::config::{ConfigFile, ConfigTree, FFMPEG, keeps_order};
 use crate::modules::{self, Module};
 use crate::sockets::{self, Listening};
 
@@ -94,7 +94,7 @@ async fn ones_own(
     let mut rejections = Vec::new();
     for name in ONCE {
         let before: HashSet<&str> =
-            from.file(name).into_iter().flat_map(|file| file.sections()).map(|section| section.name.as_str()).collect();
+            from.file(name).into_iter().flat_map(ConfigFile::sections).map(|section| section.name.as_str()).collect();
         let new = changed.iter().filter(|change| change.file == name).filter_map(|change| change.after);
         let mut new = new.filter(|(_, section)| section.name != "general" && !before.contains(section.name.as_str()));
         let Some(first) = new.next() else { continue };
