@@ -109,8 +109,8 @@ pub fn conflicts(own: &Own<'_>) -> Vec<Finding> {
     }
     let named = [
         (own.queues, "queue", "Asterisk passes over the second of that name"),
-        (own.music, "music class", "which of the two is played is chance"),
-        (own.parking, "parking lot", "Asterisk makes one of both"),
+        (own.music, "music class", "Asterisk plays one of the two"),
+        (own.parking, "parking lot", "Asterisk makes one lot of both"),
         (own.conferences, "profile", "Asterisk takes the later one"),
     ];
     for (tree, what, then) in named.into_iter().filter_map(|(tree, what, then)| Some((tree?, what, then))) {
@@ -403,7 +403,7 @@ mod tests {
             told(&Own { queues: Some(&queues), music: Some(&music), ..Own::default() }),
             [
                 "queues.conf:5 the queue [support] is also written by pbxd: Asterisk passes over the second of that name",
-                "musiconhold.conf:2 the music class [jazz] is also written by pbxd: which of the two is played is chance",
+                "musiconhold.conf:2 the music class [jazz] is also written by pbxd: Asterisk plays one of the two",
                 "queues.conf:2 persistentmembers = no: whoever logged in to a queue by hand is logged out by a restart of Asterisk",
             ]
         );
