@@ -49,6 +49,18 @@ pub fn extensions(current: &OsStr) -> Vec<CompletionCandidate> {
     matching(names(Kind::Extension).into_iter(), current)
 }
 
+/// The names of schedules.
+pub fn schedules(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(current) = current.to_str() else { return Vec::new() };
+    matching(names(Kind::Schedule).into_iter(), current)
+}
+
+/// The names of block filters.
+pub fn filters(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(current) = current.to_str() else { return Vec::new() };
+    matching(names(Kind::BlockFilter).into_iter(), current)
+}
+
 /// Kinds.
 pub fn kinds(current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(current) = current.to_str() else { return Vec::new() };

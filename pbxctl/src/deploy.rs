@@ -239,6 +239,7 @@ fn step_words(step: Step) -> &'static str {
         Step::Stage => "Writing files",
         Step::Preflight => "Asterisk reads them",
         Step::Activate => "Switching over",
+        Step::Database => "Entries of filters",
         Step::Reload => "Reloading",
         Step::Verify => "Verifying",
         Step::Commit => "Keeping the revision",

@@ -12,6 +12,9 @@ use crate::show;
 use crate::table::Table;
 use crate::ui::Look;
 
+/// Where a schedule's row has what it says now, which is no field of its spec.
+pub const STATE: &str = "state";
+
 /// A column: its heading and the field it shows.
 type Column = (&'static str, &'static str);
 
@@ -19,7 +22,7 @@ type Column = (&'static str, &'static str);
 fn columns(kind: Kind) -> &'static [Column] {
     match kind {
         Kind::Settings => &[("TIME ZONE", "timeZone"), ("LANGUAGE", "language"), ("ADDRESS", "nat.externalAddress")],
-        Kind::Schedule => &[("TIME ZONE", "timeZone"), ("OPEN", "open"), ("CLOSED", "closed")],
+        Kind::Schedule => &[("STATE", STATE), ("TIME ZONE", "timeZone"), ("OPEN", "open"), ("CLOSED", "closed")],
         Kind::ExtensionProfile => &[("CODECS", "codecs"), ("TRANSPORT", "transport"), ("PERMISSIONS", "permissions")],
         Kind::Extension => &[("DISPLAY NAME", "displayName"), ("PROFILE", "profile"), ("NUMBER", "callerId.number")],
         Kind::ExtensionGroup => &[("STRATEGY", "strategy"), ("MEMBERS", "members"), ("FAILOVER", "failover")],

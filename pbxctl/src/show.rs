@@ -1,5 +1,6 @@
 //! Plans, changes, values and outcomes in words.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
@@ -67,6 +68,34 @@ fn sign(action: Action, look: Look) -> String {
     }
 }
 
+/// Of a list, so many items that come or go are shown one by one.
+const ITEMS: usize = 10;
+
+/// Whether a value is a list of groups that is too long for a line.
+fn is_long(value: &Json) -> bool {
+    matches!(value, Json::Array(items) if items.len() > 4 && items.iter().any(Json::is_object))
+}
+
+/// A long list that changes: which items go, and which come.
+fn items(name: &str, before: Option<&Json>, after: Option<&Json>, look: Look) -> String {
+    let all = |side: Option<&Json>| side.and_then(Json::as_array).cloned().unwrap_or_default();
+    let (before, after) = (all(before), all(after));
+    let texts = |items: &[Json]| items.iter().map(Json::to_string).collect::<HashSet<_>>();
+    let (old, new) = (texts(&before), texts(&after));
+    let gone = before.iter().filter(|item| !new.contains(&item.to_string())).map(|item| ("-", Style::Gone, item));
+    let come = after.iter().filter(|item| !old.contains(&item.to_string())).map(|item| ("+", Style::New, item));
+    let changed: Vec<_> = gone.chain(come).collect();
+    let counts = [&before, &after].map(|items| plural(items.len(), "entry", "entries"));
+    let mut text = format!("    {name}: {} → {}", counts[0], counts[1]);
+    for (sign, style, item) in changed.iter().take(ITEMS) {
+        let _ = write!(text, "\n      {}", look.paint(*style, &format!("{sign} {}", value(item))));
+    }
+    if changed.len() > ITEMS {
+        let _ = write!(text, "\n      … and {} more", thousands(changed.len() - ITEMS));
+    }
+    text
+}
+
 fn changed_field(change: &FieldChange, action: Action, look: Look) -> String {
     let name = field(&change.path);
     if change.secret {
@@ -77,7 +106,10 @@ fn changed_field(change: &FieldChange, action: Action, look: Look) -> String {
         (Some(before), None) if is_secret_form(before) => {
             format!("    {name}: {} → (no longer named; its value stays)", look.paint(Style::Gone, &value(before)))
         }
-        (None, Some(after)) if action == Action::Create => format!("    {name}: {}", value(after)),
+        (None, Some(after)) if action == Action::Create && !is_long(after) => format!("    {name}: {}", value(after)),
+        (before, after) if before.iter().chain(after).any(is_long) => {
+            items(name, before.as_ref(), after.as_ref(), look)
+        }
         (before, after) => {
             let side = |side: &Option<Json>| side.as_ref().map_or_else(|| "(default)".to_owned(), value);
             format!("    {name}: {} → {}", look.paint(Style::Gone, &side(before)), look.paint(Style::New, &side(after)))
@@ -270,6 +302,7 @@ pub fn verified(verified: &Verified) -> Option<String> {
         (verified.music, "hold music", "hold musics"),
         (verified.parking_lots, "parking lot", "parking lots"),
         (verified.conferences, "conference", "conferences"),
+        (verified.entries, "entry of a filter", "entries of filters"),
     ]
     .into_iter()
     .filter(|(count, _, _)| *count > 0)

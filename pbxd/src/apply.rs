@@ -19,10 +19,12 @@ use tracing::{error, info, warn};
 
 use crate::audio;
 use crate::confirm;
+use crate::database;
 use crate::drift;
 use crate::live::Live;
 use crate::plan::Planned;
 use crate::recovery::{self, answer, proved, repoint};
+use crate::schedules;
 use crate::surroundings::{now, now_system};
 use crate::system::{Owed, System};
 
@@ -46,6 +48,7 @@ pub(crate) fn counted(verified: &Verification) -> Verified {
         music: verified.music,
         parking_lots: verified.parking_lots,
         conferences: verified.conferences,
+        entries: verified.entries,
     }
 }
 
@@ -401,6 +404,7 @@ impl Changing<'_> {
             place: self.live.place.clone(),
             tree: self.planned.tree.clone(),
         });
+        schedules::forget(self.system, &self.planned.view.changes).await;
         let never: Vec<u64> = [Some(id), self.live.revision].into_iter().flatten().collect();
         let config = self.system.config();
         if let Err(error) = self.folders().prune(config.keep_revisions, config.keep_for(), now_system(), &never) {
@@ -423,6 +427,8 @@ impl Changing<'_> {
             }
             return self.unasked(store_error(error), worse);
         }
+        // Asterisk was not asked to read the files; what it looks up is told as soon as it is there.
+        self.system.database.doubt();
         Ok(self.outcome(OutcomeResult::Written, Vec::new(), &Verification::default()))
     }
 
@@ -472,6 +478,7 @@ impl Changing<'_> {
             match self.commit().await {
                 Ok(()) => {
                     proved(&self.folders(), number(self.id));
+                    database::forget(&client, &self.planned.view.changes).await;
                     return Ok(self.outcome(OutcomeResult::Applied, Vec::new(), &verified));
                 }
                 Err(error) => {
@@ -521,7 +528,8 @@ impl Changing<'_> {
         let modules = if self.proven { to.reloads(from) } else { FILES.to_vec() };
         let read_back = ReadBack::new(&changed, to);
         let read_back = if way == Way::There { read_back.with_pins(from) } else { read_back };
-        let (mut rejections, verified) = match self.reload_and_verify(client, &modules, &read_back, to).await {
+        let reloading = self.reload_and_verify(client, &modules, &read_back, to);
+        let (mut rejections, verified) = match self.with_entries(client, way, reloading).await {
             Ok(taken) => taken,
             Err(error) => {
                 caught.ignore(client).await;
@@ -530,6 +538,19 @@ impl Changing<'_> {
         };
         deploy::attribute(&mut rejections, &caught.heard(client).await?, &changed);
         Ok((rejections, verified))
+    }
+
+    /// A reload with what Asterisk's own database should hold before it and after it.
+    async fn with_entries(
+        &self,
+        client: &Client,
+        way: Way,
+        reloading: impl Future<Output = Result<(Vec<Rejection>, Verification), AmiError>>,
+    ) -> Result<(Vec<Rejection>, Verification), AmiError> {
+        let (there, back) = ((&self.live.catalog, &self.planned.catalog), way == Way::Back);
+        let systems = if back { (there.1, there.0) } else { there };
+        let told = |done, total| tell(self.listener, Step::Database, "", done, total);
+        database::around(self.system, client, systems, (self.proven, back), told, reloading).await
     }
 
     async fn reload_and_verify(

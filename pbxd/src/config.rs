@@ -153,7 +153,12 @@ impl Default for Config {
 
 impl Default for Asterisk {
     fn default() -> Self {
-        Self { config_dir: "/etc/asterisk".into(), config_dir_inside: None, log_dir: "/var/log/asterisk".into(), patience: 180 }
+        Self {
+            config_dir: "/etc/asterisk".into(),
+            config_dir_inside: None,
+            log_dir: "/var/log/asterisk".into(),
+            patience: 180,
+        }
     }
 }
 

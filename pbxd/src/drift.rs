@@ -9,6 +9,7 @@ use pbx_manifest::Record;
 use tracing::warn;
 
 use crate::apply::{counted, failure};
+use crate::database;
 use crate::http;
 use crate::identity::Accounts;
 use crate::live::Live;
@@ -83,6 +84,13 @@ pub(crate) async fn drift(system: &Arc<System>) -> Result<Drift, ErrorBody> {
                 drift.asterisk = found.rejections.into_iter().map(|rejection| failure(id, rejection)).collect();
                 if !drift.asterisk.is_empty() {
                     doubt(system, live.revision);
+                }
+                match database::differences(system, &client, &live).await {
+                    Err(error) => drift.not_asked = Some(error.to_string()),
+                    Ok((entries, compared)) => {
+                        drift.verified.entries = compared;
+                        drift.asterisk.extend(entries.into_iter().map(|rejection| failure(id, rejection)));
+                    }
                 }
             }
         },

@@ -29,7 +29,7 @@ impl Identity {
     pub(crate) fn may(&self, permission: Permission) -> bool {
         match self.role {
             Role::Admin => true,
-            Role::Viewer => permission != Permission::PlanApply,
+            Role::Viewer => !matches!(permission, Permission::PlanApply | Permission::ScheduleTurn),
             Role::Nobody => false,
         }
     }
@@ -124,5 +124,6 @@ mod tests {
         assert_eq!(accounts.identify(4242, 900, &access).name, "uid 4242");
         let ana = accounts.identify(1000, 900, &access);
         assert!(ana.may(Permission::PlanCreate) && !ana.may(Permission::PlanApply));
+        assert!(!ana.may(Permission::ScheduleTurn));
     }
 }

@@ -1,13 +1,14 @@
 //! The daemon: wires store, Asterisk and API together.
 //!
-//! [`config`] says what it is told, [`live`] what the system is, `plan` what would change, `apply` how it is changed, `http` who
-//! may ask for what, `lifecycle` how it starts and ends, `check` what `--check-config` looks at.
+//! [`config`] says what it is told, [`live`] what the system is, `plan` what would change, `apply` how it is changed, `database` what
+//! Asterisk's own database holds, `schedules` who turned one over, `http` who may ask for what, `lifecycle` how it starts and ends, `check` what `--check-config` looks at.
 
 mod apply;
 mod audio;
 mod check;
 pub mod config;
 mod confirm;
+mod database;
 mod drift;
 mod http;
 mod identity;
@@ -15,6 +16,7 @@ mod lifecycle;
 mod live;
 mod plan;
 mod recovery;
+mod schedules;
 mod secrets;
 mod surroundings;
 mod system;

@@ -16,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::apply::LONGEST_WAIT;
 use crate::config::{Args, Config};
+use crate::database;
 use crate::http::{self, Listener, Peer};
 use crate::live::Live;
 use crate::recovery;
@@ -85,8 +86,10 @@ pub(crate) async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
     let store = Store::open(&config.store, &config.key_file).await.context("the store cannot be opened")?;
     let owner = store.own(&who(&config)).await.context("the store cannot be used")?;
     let live = Live::load(&store, config.asterisk.place()).await.context("the live revision cannot be read")?;
+    let turned = store.schedules_turned().await.context("which schedules are turned over cannot be read")?;
     info!(revision = live.revision, objects = live.records.len(), store = %config.store_shown(), "the live revision is read");
     let system = Arc::new(System::new(config, store, owner, live));
+    system.database.schedules.load(turned);
     // Before anyone can ask: what they see is what is. Files that cannot be mended now are tried again before the next apply.
     let compared = recovery::reconcile(&system).await.inspect_err(|error| {
         error!(error = format!("{error:#}"), "what Asterisk reads could not be compared with the live revision");
@@ -96,6 +99,7 @@ pub(crate) async fn serve(args: Args, config: Config) -> anyhow::Result<()> {
     if let Err(error) = system.audio().tidy() {
         warn!(%error, "what was left of recordings is not removed");
     }
+    database::in_background(&system);
     let listener = listen(&socket)?;
     let stop = system.stop.clone();
     let server = axum::serve(

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
+use jiff::Timestamp;
 use pbx_api::{Blast, ErrorBody, ErrorCode, Plan, PlanRequest};
 use pbx_asterisk::config::{ConfigTree, Secrets, render_checked};
 use pbx_asterisk::deploy::changed_sections;
@@ -31,6 +32,8 @@ pub(crate) struct Planned {
     pub(crate) view: Plan,
     /// What was asked for.
     pub(crate) request: PlanRequest,
+    /// When it was made: what begins to count with its apply counts from then.
+    pub(crate) at: Timestamp,
     /// The objects as they will be.
     pub(crate) records: Records,
     /// The same, typed.
@@ -72,11 +75,12 @@ pub(crate) async fn plan(
     live: &Live,
     id: String,
     request: PlanRequest,
+    at: Timestamp,
     limits: Limits,
 ) -> Result<Planned, ErrorBody> {
     let wanted = match request.rollback {
         Some(revision) => wanted::going_back(store, revision).await?,
-        None => wanted::merged(live, &request)?,
+        None => wanted::merged(live, &request, at)?,
     };
     let Wanted { mut records, given, kept, told } = wanted;
     let touched: Vec<ObjectRef> = records
@@ -135,5 +139,5 @@ pub(crate) async fn plan(
         diagnostics: found,
         drift: Vec::new(),
     };
-    Ok(Planned { view, request, records, catalog, secrets: values, tree, used: AtomicBool::new(false) })
+    Ok(Planned { view, request, at, records, catalog, secrets: values, tree, used: AtomicBool::new(false) })
 }

@@ -65,7 +65,9 @@ pub(crate) async fn reconcile(system: &Arc<System>) -> anyhow::Result<Option<Rev
     let head = head.map(|head| head.get().unsigned_abs());
     if head != system.live().revision {
         warn!(revision = head, "the store kept a revision and could not say so; it is made live");
-        let live = Live::load(&system.store, system.config().asterisk.place()).await.context("the live revision cannot be read")?;
+        let live = Live::load(&system.store, system.config().asterisk.place())
+            .await
+            .context("the live revision cannot be read")?;
         system.set_live(live);
         confirm::gone_back(system);
     }
@@ -196,6 +198,8 @@ async fn prove(system: &System, client: &Client, starting: bool) -> anyhow::Resu
         error!(revision = id, differences = ?verified.rejections, "Asterisk does not have the live revision as it should be");
         return Ok(());
     }
+    // What an apply that was cut short did to Asterisk's own database is put right by whoever keeps that.
+    system.database.doubt();
     proved(&system.revisions(), id);
     info!(revision = id, "Asterisk has read the live revision, and said so");
     if starting && let Ok(revision) = i64::try_from(id).map_or(Err("out of range"), RevisionId::try_from) {

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::database::Database;
 use crate::drift;
 use crate::live::Live;
 use crate::plan::{Limits, Planned, defaults_hold, plan, saved};
@@ -80,6 +81,8 @@ pub(crate) struct System {
     /// Whether files, store and Asterisk may disagree, and what wakes whoever sees to that.
     unsettled: AtomicBool,
     released: Notify,
+    /// Asterisk's own.
+    pub(crate) database: Database,
     /// Whoever converts a recording has this.
     pub(crate) converting: tokio::sync::Mutex<()>,
 }
@@ -132,6 +135,7 @@ impl System {
             owed: Mutex::new(None),
             unsettled: AtomicBool::new(false),
             released: Notify::new(),
+            database: Database::new(),
             converting: tokio::sync::Mutex::new(()),
         }
     }
@@ -206,6 +210,7 @@ impl System {
         // Plans that start from another revision can never be applied.
         self.plans.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, plan)| plan.view.base == live.revision);
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+        self.database.wake.notify_one();
     }
 
     /// The connection to Asterisk.
@@ -256,22 +261,22 @@ impl System {
     /// Makes a plan and keeps it for applying.
     pub(crate) async fn plan(&self, request: PlanRequest, actor: &str) -> Result<Arc<Planned>, ErrorBody> {
         let id = surroundings::random_id().map_err(|error| ErrorBody::new(ErrorCode::Internal, error.to_string()))?;
-        let planned = self.make(id, request).await?;
+        let planned = self.make(id, request, surroundings::now()).await?;
         Ok(self.keep(planned, actor))
     }
 
     /// Takes a plan from a file and keeps it for applying, under the name that it has.
     pub(crate) async fn plan_again(&self, saved: &SavedPlan, actor: &str) -> Result<Arc<Planned>, ErrorBody> {
         let request = saved::open(&self.store, &self.live(), saved).await?;
-        let planned = self.make(saved.plan.id.clone(), request).await?;
+        let planned = self.make(saved.plan.id.clone(), request, saved.made_at).await?;
         saved::same(&saved.plan, &planned.view)?;
         self.use_up(&saved.plan.id);
         Ok(self.keep(planned, actor))
     }
 
-    async fn make(&self, id: String, request: PlanRequest) -> Result<Planned, ErrorBody> {
+    async fn make(&self, id: String, request: PlanRequest, at: Timestamp) -> Result<Planned, ErrorBody> {
         let live = self.live();
-        let mut planned = plan(&self.store, &live, id, request, Limits::Kept).await?;
+        let mut planned = plan(&self.store, &live, id, request, at, Limits::Kept).await?;
         let gone = |change: &&ObjectChange| change.object.kind == Kind::Settings && change.action == Action::Delete;
         if let Some(change) = planned.view.changes.iter().find(gone)
             && sockets::is_here(&self.config().ami_options().addr).await

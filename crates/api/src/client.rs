@@ -19,7 +19,7 @@ use crate::route::RouteId;
 use crate::types::{
     ApplyRequest, AudioHashes, AudioList, AudioMissing, AudioView, ConfirmRequest, Confirmed, Drift, ErrorBody, Event,
     Health, ObjectHistory, ObjectList, ObjectView, Plan, PlanRequest, RevisionChanges, RevisionList, RevisionView,
-    SavedPlan,
+    SavedPlan, ScheduleList, ScheduleTurns, TurnRequest, Turned,
 };
 
 /// Why a request got no answer, or a bad one.
@@ -179,6 +179,21 @@ impl Client {
     /// One object.
     pub async fn object(&self, object: &pbx_manifest::ObjectRef) -> Result<ObjectView, ClientError> {
         self.get(RouteId::Object, &format!("/v1/objects/{}/{}", object.kind, escaped(object.name.as_str()))).await
+    }
+
+    /// What schedules say now.
+    pub async fn schedules(&self) -> Result<ScheduleList, ClientError> {
+        self.get(RouteId::Schedules, "/v1/schedules").await
+    }
+
+    /// Who turned a schedule over.
+    pub async fn schedule_turns(&self, name: &pbx_manifest::Name) -> Result<ScheduleTurns, ClientError> {
+        self.get(RouteId::ScheduleTurns, &format!("/v1/schedules/{}/turns", escaped(name.as_str()))).await
+    }
+
+    /// Turns a schedule over, or back.
+    pub async fn turn_schedule(&self, name: &pbx_manifest::Name, request: &TurnRequest) -> Result<Turned, ClientError> {
+        self.post(RouteId::TurnSchedule, &format!("/v1/schedules/{}/turn", escaped(name.as_str())), request).await
     }
 
     /// Makes a plan.

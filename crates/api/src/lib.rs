@@ -16,8 +16,9 @@ pub use route::{Method, Permission, ROUTES, Route, RouteId};
 pub use types::{
     ApplyRequest, AsteriskHealth, AudioHashes, AudioList, AudioMissing, AudioView, Blast, ConfirmRequest, Confirmed,
     Declared, Drift, DriftedFile, ErrorBody, ErrorCode, Event, Failure, FileAction, FileChange, GONE_BACK, Health,
-    ManualField, NewSecrets, ObjectHistory, ObjectList, ObjectVersion, ObjectView, Outcome, OutcomeResult, PLAN_FORMAT,
-    Plan, PlanRequest, Reload, Renamed, RevisionChanges, RevisionList, RevisionView, SavedPlan, SourceInfo, Step,
-    Unconfirmed, Verified, giver,
+    ManualField, NewSecrets, NextState, ObjectHistory, ObjectList, ObjectVersion, ObjectView, Outcome, OutcomeResult,
+    PLAN_FORMAT, Plan, PlanRequest, Reload, Renamed, RevisionChanges, RevisionList, RevisionView, SavedPlan,
+    ScheduleList, ScheduleStatus, ScheduleTurns, SourceInfo, Step, Turn, TurnRequest, TurnTo, Turned, Unconfirmed,
+    Verified, giver,
 };
 pub use words::thousands;

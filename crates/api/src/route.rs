@@ -47,6 +47,8 @@ pub enum Permission {
     PlanCreate,
     /// To change the telephone system.
     PlanApply,
+    /// To turn schedules over for a time.
+    ScheduleTurn,
 }
 
 impl Permission {
@@ -58,6 +60,7 @@ impl Permission {
             Self::RevisionView => "revision:view",
             Self::PlanCreate => "plan:create",
             Self::PlanApply => "plan:apply",
+            Self::ScheduleTurn => "schedule:turn",
         }
     }
 }
@@ -91,6 +94,12 @@ pub enum RouteId {
     Revision,
     /// What a revision changed, or what differs between two.
     Changes,
+    /// What schedules say now.
+    Schedules,
+    /// What became of a schedule by hand.
+    ScheduleTurns,
+    /// Turns a schedule over.
+    TurnSchedule,
     /// The recordings.
     Audio,
     /// Which recordings are not there.
@@ -288,6 +297,39 @@ pub const ROUTES: &[Route] = &[
         query: &[("from", "compare with this revision instead of the one before")],
         request: None,
         response: of::<types::RevisionChanges>,
+        media: JSON,
+    },
+    Route {
+        id: RouteId::Schedules,
+        method: Method::Get,
+        path: "/v1/schedules",
+        permission: Permission::ObjectView,
+        summary: "What each schedule says now, why, and when that changes.",
+        query: &[],
+        request: None,
+        response: of::<types::ScheduleList>,
+        media: JSON,
+    },
+    Route {
+        id: RouteId::ScheduleTurns,
+        method: Method::Get,
+        path: "/v1/schedules/{name}/turns",
+        permission: Permission::RevisionView,
+        summary: "Who turned a schedule over, to what and until when, newest first.",
+        query: &[],
+        request: None,
+        response: of::<types::ScheduleTurns>,
+        media: JSON,
+    },
+    Route {
+        id: RouteId::TurnSchedule,
+        method: Method::Post,
+        path: "/v1/schedules/{name}/turn",
+        permission: Permission::ScheduleTurn,
+        summary: "Turns a schedule over, whatever its hours say, or back to them. Acts on the next call; nothing is reloaded.",
+        query: &[],
+        request: Some(of::<types::TurnRequest>),
+        response: of::<types::Turned>,
         media: JSON,
     },
     Route {

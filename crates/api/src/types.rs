@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pbx_manifest::{Declaration, Diagnostic, Meta, ObjectChange, ObjectRef, Patch};
+use pbx_manifest::kinds::{ScheduleState, Until};
+use pbx_manifest::{Declaration, Diagnostic, Meta, Name, ObjectChange, ObjectRef, Patch, Text, TimeZone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -231,6 +232,8 @@ pub enum Step {
     Preflight,
     /// Switching to the new revision.
     Activate,
+    /// Bringing Asterisk's own database up to date.
+    Database,
     /// Reloading the modules whose files changed.
     Reload,
     /// Reading back what Asterisk now has.
@@ -322,6 +325,14 @@ pub struct Verified {
     /// Conferences that were read back.
     #[serde(default)]
     pub conferences: usize,
+    /// Entries of Asterisk's own database that were read back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub entries: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// How an apply ended, and what came of it.
@@ -618,6 +629,114 @@ pub struct Renamed {
     pub revision: u64,
 }
 
+/// What a schedule is turned to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum TurnTo {
+    /// Open, whatever its hours say.
+    Open,
+    /// Closed, whatever its hours say.
+    Closed,
+    /// As its hours say.
+    Auto,
+}
+
+/// Asks to turn a schedule over, or back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TurnRequest {
+    /// To what.
+    pub to: TurnTo,
+    /// Until when; until somebody says otherwise, where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Until>,
+    /// Why, for those who ask later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Text>,
+}
+
+/// A schedule that was turned over, or back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Turn {
+    /// Which schedule.
+    pub schedule: Name,
+    /// To what.
+    pub to: TurnTo,
+    /// The first instant at which it no longer holds; nothing where it does until somebody says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub until: Option<Timestamp>,
+    /// Who did it.
+    pub by: String,
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// Who turned a schedule over, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScheduleTurns {
+    /// What was done.
+    pub turns: Vec<Turn>,
+}
+
+/// What a schedule says now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScheduleStatus {
+    /// Its name.
+    pub name: Name,
+    /// Whether it is open or closed.
+    pub state: ScheduleState,
+    /// Why, in words.
+    pub because: String,
+    /// What its hours alone say.
+    pub hours: ScheduleState,
+    /// Who turned it over, while that holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turned: Option<Turn>,
+    /// When the state changes next, by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<NextState>,
+    /// The zone of its hours.
+    pub time_zone: TimeZone,
+}
+
+/// When a schedule changes, and to what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NextState {
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// To what.
+    pub state: ScheduleState,
+}
+
+/// What schedules say now, by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScheduleList {
+    /// The schedules.
+    pub schedules: Vec<ScheduleStatus>,
+}
+
+/// A schedule was turned over, or back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Turned {
+    /// What it says now.
+    pub schedule: ScheduleStatus,
+    /// Why Asterisk does not know it yet; nothing where it has said that it does. It is told as soon as it can be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_told: Option<String>,
+}
+
 /// A recording that Asterisk can play.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -728,6 +847,9 @@ pub struct Health {
     /// The revision that waits for its confirmation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unconfirmed: Option<Unconfirmed>,
+    /// Schedules that somebody has turned over, while that holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turned: Vec<Turn>,
     /// Who is asking, as pbxd sees it.
     pub you: String,
 }

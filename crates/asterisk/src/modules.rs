@@ -56,7 +56,7 @@ pub const NEEDED: [Module; 33] = [
     module("func_logic.so", "the dialplan's conditions", &["IF"]),
     module("func_pjsip_aor.so", "calling telephones", &["PJSIP_AOR"]),
     module("func_pjsip_contact.so", "calling telephones", &["PJSIP_CONTACT"]),
-    module("func_strings.so", "the dialplan's conditions", &["FILTER", "LEN", "SHIFT", "STRFTIME"]),
+    module("func_strings.so", "the dialplan's conditions", &["FILTER", "LEN", "REGEX", "SHIFT", "STRFTIME"]),
     module("res_pjsip_dtmf_info.so", "keys that telephones send as messages", &[]),
     module("res_pjsip_refer.so", "transfers", &[]),
 ];
@@ -86,9 +86,28 @@ pub const OPTIONAL: [(&str, &str, Module); 13] = [
     ("res_parking.conf", "\nparkpos = ", module("res_parking.so", "parking", &["Park", "ParkedCall"])),
 ];
 
+/// Modules of applications and functions that only some dialplans call.
+pub const CALLED: [Module; 7] = [
+    module("app_directory.so", "finding extensions by name", &["Directory"]),
+    module("app_directed_pickup.so", "taking each other's calls", &["Pickup", "PickupChan"]),
+    module("app_playback.so", "announcements", &["Playback"]),
+    module("app_read.so", "keys that callers press", &["Read"]),
+    module("func_db.so", "what holds between two applies", &["DB", "DB_DELETE"]),
+    module("func_md5.so", "the PINs of conferences", &["MD5"]),
+    module("func_math.so", "the dialplan's conditions", &["MATH"]),
+];
+
+/// Whether a dialplan calls an application or a function: where it first does.
+fn calls(dialplan: &str, word: &str) -> Option<usize> {
+    let wanted = format!("{word}(");
+    let letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    dialplan.match_indices(&wanted).map(|(at, _)| at).find(|at| !dialplan[..*at].ends_with(letter))
+}
+
 /// What files need besides [`NEEDED`], each with the file and the line (from 1) that first asks for it. `text` gives a file's text.
 pub fn optional<'t>(text: impl Fn(&str) -> &'t str) -> Vec<(Module, &'static str, usize)> {
     let mut found: Vec<(Module, &'static str, usize)> = Vec::new();
+    let line = |text: &str, at: usize| text[..at].matches('\n').count() + 1;
     for (name, words, module) in OPTIONAL {
         if found.iter().any(|(there, ..)| there.name == module.name) {
             continue;
@@ -97,7 +116,13 @@ pub fn optional<'t>(text: impl Fn(&str) -> &'t str) -> Vec<(Module, &'static str
         if let Some(at) = text.find(words) {
             // The words begin behind the end of a line, or within one.
             let at = at + usize::from(words.starts_with('\n'));
-            found.push((module, name, text[..at].matches('\n').count() + 1));
+            found.push((module, name, line(text, at)));
+        }
+    }
+    let dialplan = text("extensions.conf");
+    for module in CALLED {
+        if let Some(at) = module.has.iter().filter_map(|word| calls(dialplan, word)).min() {
+            found.push((module, "extensions.conf", line(dialplan, at)));
         }
     }
     found

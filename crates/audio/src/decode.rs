@@ -52,7 +52,9 @@ fn broken(error: &Error, at: Duration) -> Broken {
         }
         Error::DecodeError(why) => damaged(at, why),
         // The reader knows plain AAC (LC) of one or two channels.
-        Error::Unsupported(what) if what.starts_with("aac") => Broken::Unread("HE-AAC or surround AAC".into()),
+        Error::Unsupported(what) if what.starts_with("aac") || what.contains("(mp4a)") => {
+            Broken::Unread("AAC that is not plain AAC-LC (HE-AAC, surround and the like)".into())
+        }
         Error::Unsupported(what) => Broken::Unread(format!("of an unusual kind ({what})")),
         Error::ResetRequired => Broken::Unread("several recordings one after another in one file".into()),
         other => damaged(at, &other.to_string()),
@@ -127,7 +129,8 @@ fn read(bytes: &[u8], container: Container) -> Result<Heard, Broken> {
     let mut reader = open(bytes, container).map_err(|error| broken(&error, Duration::ZERO))?;
     let track = reader.default_track(TrackType::Audio).ok_or(Broken::NoSound)?;
     let id = track.id;
-    let promised = track.num_frames.filter(|_| !unsaid(bytes, container));
+    let unsaid = unsaid(bytes, container);
+    let promised = track.num_frames.filter(|_| !unsaid);
     let parameters =
         track.codec_params.as_ref().and_then(|parameters| parameters.audio()).ok_or(Broken::NoSound)?.clone();
     if let Some(promised) = promised
@@ -148,8 +151,10 @@ fn read(bytes: &[u8], container: Container) -> Result<Heard, Broken> {
         let packet = match reader.next_packet() {
             Ok(Some(packet)) => packet,
             Ok(None) => break,
-            // How much is missing is told below.
-            Err(Error::IoError(error)) if error.kind() == UnexpectedEof && promised.is_some() && sink.is_some() => {
+            // How much is missing is told below; where no length was said, nothing is.
+            Err(Error::IoError(error))
+                if error.kind() == UnexpectedEof && sink.is_some() && (unsaid || promised.is_some()) =>
+            {
                 break;
             }
             Err(error) => return Err(broken(&error, at)),

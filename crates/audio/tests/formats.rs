@@ -175,8 +175,11 @@ fn what_is_no_recording_is_told_as_what_it_is() {
     assert_eq!(told(&bought), "it is protected against copying (DRM), and plays only where it was bought");
     // Object type 5, with spectral band replication, where a plain one says 2.
     let at = FIXTURES[3].2.windows(3).position(|bytes| bytes == [5, 0x12, 0x08]).unwrap();
-    let rich = [&FIXTURES[3].2[..=at], &[0x2a, 0x08], &FIXTURES[3].2[at + 3..]].concat();
-    assert_eq!(told(&rich), "it is HE-AAC or surround AAC, which cannot be read here");
+    let rich = [&FIXTURES[3].2[..=at], &[0x2a, 0x09, 0x88], &FIXTURES[3].2[at + 4..]].concat();
+    assert_eq!(
+        told(&rich),
+        "it is AAC that is not plain AAC-LC (HE-AAC, surround and the like), which cannot be read here"
+    );
     assert_eq!(told(&wav(8000, 1, 0.0, |_, _| 0.0)), "there is no sound in it");
     let mut odd = wav(8000, 1, 0.1, |_, _| 0.0);
     odd[24..28].copy_from_slice(&7_u32.to_le_bytes());

@@ -116,13 +116,7 @@ impl Drop for Talk {
     }
 }
 
-fn run(
-    socket: &UdpSocket,
-    peer: SocketAddrV4,
-    script: &Script,
-    keys: &Receiver<char>,
-    over: &AtomicBool,
-) -> Vec<i16> {
+fn run(socket: &UdpSocket, peer: SocketAddrV4, script: &Script, keys: &Receiver<char>, over: &AtomicBool) -> Vec<i16> {
     let mut heard = Vec::new();
     let mut stream = Stream { sequence: 1, clock: 0 };
     let mut due = Instant::now();

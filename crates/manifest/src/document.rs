@@ -301,8 +301,9 @@ impl Reader<'_, '_> {
             let span = find(node, "spec.expect").map_or(node.span, |found| found.1);
             self.add(
                 span,
-                Diagnostic::error("empty", "this test expects nothing")
-                    .help("as in `expect: { path: [did/+351210001000, voicemail/general] }`, or `expect: { end: answered }`"),
+                Diagnostic::error("empty", "this test expects nothing").help(
+                    "as in `expect: { path: [did/+351210001000, voicemail/general] }`, or `expect: { end: answered }`",
+                ),
             );
             return;
         }
@@ -428,7 +429,8 @@ impl Reader<'_, '_> {
                 }
                 // Known by another of its words, it is refused, and the rest is read as what it is.
                 let known = Kind::find(text);
-                let near = known.map(Kind::title).or_else(|| nearest(text, [CallTest::TITLE])).or_else(|| Kind::nearest(text));
+                let near =
+                    known.map(Kind::title).or_else(|| nearest(text, [CallTest::TITLE])).or_else(|| Kind::nearest(text));
                 let help = match near {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!(

@@ -12,8 +12,8 @@ use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::Diagnostic;
 use crate::document::{Label, read_spec, refusal};
-use crate::sound::Audio;
 use crate::kind::{Catalog, ObjectRef};
+use crate::sound::Audio;
 use crate::text::{Name, Refused, refuse};
 
 /// What is said of an object besides its name and its spec.
@@ -153,7 +153,9 @@ pub fn is_secret_form(value: &Json) -> bool {
     let Some(map) = value.as_object().filter(|map| map.len() == 1) else { return false };
     map.iter().all(|(key, value)| match key.as_str() {
         "generate" | "env" | "stored" => true,
-        "file" => !value.as_str().and_then(|text| text.parse::<Audio>().ok()).is_some_and(|audio| audio.content().is_some()),
+        "file" => {
+            !value.as_str().and_then(|text| text.parse::<Audio>().ok()).is_some_and(|audio| audio.content().is_some())
+        }
         _ => false,
     })
 }

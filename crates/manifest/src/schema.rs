@@ -120,11 +120,16 @@ fn explain_in(schema: &Json, own: &str, path: &str) -> Result<Explanation, Vec<S
     let mut about = if root == "spec" { own.to_owned() } else { words(&at, definitions) };
     for step in steps {
         let properties = properties(&at, definitions);
-        let Some((_, next)) = properties.iter().find(|(name, _)| name == step) else {
+        if let Some((_, next)) = properties.iter().find(|(name, _)| name == step) {
+            about = words(next, definitions);
+            at = next.clone();
+        } else if let Some(next) = any_property(&at, definitions) {
+            let own = words(next, definitions);
+            about = if own.is_empty() { about } else { own };
+            at = next.clone();
+        } else {
             return Err(properties.into_iter().map(|(name, _)| name).collect());
-        };
-        about = words(next, definitions);
-        at = next.clone();
+        }
     }
     let item = inner(&at, definitions);
     let required: Vec<&str> = item["required"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
@@ -170,6 +175,16 @@ fn inner<'s>(schema: &'s Json, definitions: &'s Json) -> &'s Json {
 pub(crate) fn properties(schema: &Json, definitions: &Json) -> Vec<(String, Json)> {
     let item = inner(schema, definitions);
     item["properties"].as_object().into_iter().flatten().map(|(name, schema)| (name.clone(), schema.clone())).collect()
+}
+
+/// The schema of what a map holds, whatever the name.
+fn any_property<'s>(schema: &'s Json, definitions: &'s Json) -> Option<&'s Json> {
+    let item = inner(schema, definitions);
+    let forms = item["oneOf"].as_array().map_or(std::slice::from_ref(item), Vec::as_slice);
+    forms.iter().find_map(|form| {
+        let by_pattern = form["patternProperties"].as_object().and_then(|patterns| patterns.values().next());
+        by_pattern.or_else(|| form.get("additionalProperties").filter(|any| any.is_object()))
+    })
 }
 
 fn words(schema: &Json, definitions: &Json) -> String {

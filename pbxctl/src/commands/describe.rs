@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap_complete::engine::ArgValueCompleter;
 use pbx_api::ObjectView;
-use pbx_manifest::fields;
+use pbx_manifest::{Kind, fields};
 use serde_json::Value as Json;
 
 use crate::app::App;
@@ -50,10 +50,23 @@ pub fn run(args: &Describe, app: &mut App) -> Result<Exit, Failure> {
                 }
                 let text = described(view, app.ui.look());
                 app.ui.text(&text);
+                if view.object.kind == Kind::Schedule {
+                    now(app, view)?;
+                }
             }
         }
     }
     Ok(Exit::Done)
+}
+
+/// What a schedule says now.
+fn now(app: &mut App, view: &ObjectView) -> Result<(), Failure> {
+    let all = app.ask(async |client| client.schedules().await)?.schedules;
+    if let Some(one) = all.iter().find(|one| one.name == view.object.name) {
+        app.ui.line("");
+        app.ui.line(&format!("Now: {}.", super::schedule::state(one)));
+    }
+    Ok(())
 }
 
 fn described(view: &ObjectView, look: Look) -> String {

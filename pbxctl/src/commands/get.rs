@@ -1,11 +1,14 @@
 //! `get`: what there is.
 
 use clap_complete::engine::ArgValueCompleter;
-use pbx_api::{ObjectList, ObjectView};
-use pbx_manifest::{ObjectRef, nearest};
+use jiff::Timestamp;
+use pbx_api::{ObjectList, ObjectView, ScheduleStatus};
+use pbx_manifest::{Kind, ObjectRef, TimeZone, nearest};
+use serde_json::json;
 
 use crate::app::App;
 use crate::cli::{Format, Selector, formats};
+use crate::clock;
 use crate::complete;
 use crate::failure::{Exit, Failure};
 use crate::nouns::{self, Nouns};
@@ -65,7 +68,11 @@ pub fn run(args: &Get, app: &mut App) -> Result<Exit, Failure> {
                 Nouns::Kinds(kinds) => objects::shown(kinds, wide),
                 Nouns::Objects(_) => Vec::new(),
             };
-            each(app, &nouns, labels, &fields, |view| tables.add(&view))?;
+            let now = Now::read(app, &nouns)?;
+            each(app, &nouns, labels, &fields, |mut view| {
+                now.tell(&mut view);
+                tables.add(&view);
+            })?;
             if tables.is_empty() {
                 app.ui.talk("Nothing found.");
             }
@@ -75,6 +82,47 @@ pub fn run(args: &Get, app: &mut App) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// What tables say of an instant rather than of a spec: what schedules say, and which entries of filters no longer count.
+struct Now {
+    schedules: Vec<ScheduleStatus>,
+    at: Timestamp,
+    zone: TimeZone,
+}
+
+impl Now {
+    fn read(app: &mut App, nouns: &Nouns) -> Result<Self, Failure> {
+        let asks = |kind: Kind| match nouns {
+            Nouns::Kinds(kinds) => kinds.contains(&kind),
+            Nouns::Objects(named) => named.iter().any(|object| object.kind == kind),
+        };
+        let schedules =
+            if asks(Kind::Schedule) { app.ask(async |client| client.schedules().await)?.schedules } else { Vec::new() };
+        let zone = if asks(Kind::BlockFilter) { super::filter::zone(app)? } else { TimeZone::default() };
+        Ok(Self { schedules, at: clock::now(), zone })
+    }
+
+    fn tell(&self, view: &mut ObjectView) {
+        match view.object.kind {
+            Kind::Schedule => {
+                let one = self.schedules.iter().find(|one| one.name == view.object.name);
+                if let (Some(one), Some(fields)) = (one, view.effective.as_object_mut()) {
+                    let over = if one.turned.is_some() { " (turned over)" } else { "" };
+                    fields.insert(objects::STATE.to_owned(), json!(format!("{}{over}", one.state)));
+                }
+            }
+            Kind::BlockFilter => {
+                for list in ["deny", "allow"] {
+                    let told = view.effective.get(list).and_then(|all| super::filter::count(all, self.at, &self.zone));
+                    if let Some(told) = told {
+                        view.effective[list] = json!(told);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Goes through what was named, with no more than these fields of what a list has.

@@ -14,12 +14,14 @@ mod edit;
 mod explain;
 mod export;
 mod extension;
+mod filter;
 mod get;
 mod graph;
 mod history;
 mod plan;
 mod render;
 mod rollback;
+mod schedule;
 mod schema;
 mod setup;
 mod show;
@@ -52,6 +54,8 @@ pub enum Command {
     Trace(trace::TraceArgs),
     Test(test::TestArgs),
     Graph(graph::Graph),
+    Filter(filter::Filter),
+    Schedule(schedule::Schedules),
     Audio(audio::Audio),
     Explain(explain::Explain),
     Schema(schema::Schema),
@@ -83,6 +87,8 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
         Command::Trace(args) => trace::run(&args, app),
         Command::Test(args) => test::run(&args, app),
         Command::Graph(args) => graph::run(&args, app),
+        Command::Filter(args) => filter::run(&args, app),
+        Command::Schedule(args) => schedule::run(&args, app),
         Command::Audio(args) => audio::run(&args, app),
         Command::Explain(args) => explain::run(&args, app),
         Command::Schema(args) => schema::run(&args, app),

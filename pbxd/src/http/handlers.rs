@@ -25,6 +25,7 @@ use super::extract::{Json, Path, Query};
 use crate::identity::Identity;
 use crate::live;
 use crate::plan::{saved, unseen};
+use crate::schedules;
 use crate::system::System;
 use crate::{audio, confirm};
 
@@ -69,6 +70,7 @@ pub(super) async fn health(
             proven_revision: system.revisions().proven(),
         },
         unconfirmed: system.unconfirmed(),
+        turned: schedules::turned_over(&system),
         you: who.name,
     })
 }
@@ -122,7 +124,7 @@ pub(super) async fn confirmation(
 
 /// Has something that changes the system go on to its end, whether or not anybody waits for it any more. Whoever does is told an
 /// end, whatever happened.
-async fn to_its_end<T: Send + 'static>(
+pub(super) async fn to_its_end<T: Send + 'static>(
     system: &System,
     change: impl Future<Output = Result<T, ErrorBody>> + Send + 'static,
 ) -> Result<T, ErrorBody> {

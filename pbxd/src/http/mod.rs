@@ -6,6 +6,7 @@ mod handlers;
 mod history;
 mod listener;
 mod objects;
+mod schedules;
 
 use std::sync::Arc;
 
@@ -68,6 +69,9 @@ fn handler(route: &Route) -> MethodRouter<Arc<System>> {
         RouteId::Revisions => get(handlers::revisions),
         RouteId::Revision => get(handlers::revision),
         RouteId::Changes => get(handlers::changes),
+        RouteId::Schedules => get(schedules::all),
+        RouteId::ScheduleTurns => get(schedules::turns),
+        RouteId::TurnSchedule => post(schedules::turn),
         RouteId::Audio => get(audio::list),
         RouteId::AudioMissing => post(audio::missing),
         RouteId::AudioUpload => put(audio::upload),

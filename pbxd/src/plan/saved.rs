@@ -10,7 +10,6 @@ use pbx_store::{Secret, SecretId, Store};
 
 use super::{Planned, internal};
 use crate::live::Live;
-use crate::surroundings::now;
 
 /// How many revisions after its base a plan is looked for in.
 const LOOKED_AT: u32 = 1000;
@@ -26,7 +25,7 @@ fn place(saved: &SavedPlan) -> Result<SecretId, ErrorBody> {
 pub(crate) fn save(store: &Store, planned: &Planned, actor: &str) -> Result<SavedPlan, ErrorBody> {
     let mut saved = SavedPlan {
         format: PLAN_FORMAT.into(),
-        made_at: now(),
+        made_at: planned.at,
         made_by: actor.to_owned(),
         set: planned.request.set.clone(),
         source: planned.request.source.clone(),

@@ -52,7 +52,11 @@ impl Place {
     }
 
     async fn plan(&self, request: PlanRequest) -> Result<Planned, ErrorBody> {
-        plan(&self.store, &self.live, "p".into(), request, Limits::Kept).await
+        self.plan_at(request, crate::surroundings::now()).await
+    }
+
+    async fn plan_at(&self, request: PlanRequest, at: Timestamp) -> Result<Planned, ErrorBody> {
+        plan(&self.store, &self.live, "p".into(), request, at, Limits::Kept).await
     }
 
     /// Keeps a plan as an apply does, and reads the store as a start does.
@@ -582,4 +586,45 @@ async fn whose_telephones_are_turned_off_or_on_is_told() {
     );
     renamed.declaration.renamed_from = Some("1002".parse().unwrap());
     assert_eq!(effects(&place, wants(vec![renamed])).await, [""; 0]);
+}
+
+/// What counts for a length of time counts from its first apply on, whatever is planned and applied after.
+#[tokio::test]
+async fn an_expiry_counts_from_the_first_apply() {
+    let mut place = Place::new().await;
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let filter = |expires: &str| {
+        let deny = json!([{ "caller": "+351911111111", "expires": expires }, { "caller": "_+44X." }]);
+        wants(vec![declared("filter/spam", json!({ "deny": deny }), &[])])
+    };
+    let expires =
+        |planned: &Planned| planned.records[&"filter/spam".parse().unwrap()].spec["deny"][0]["expires"].clone();
+    let looked = place.plan_at(filter("30d"), at("2026-11-01T00:00:00Z")).await.unwrap();
+    assert_eq!(expires(&looked), "30d@2026-11-01T00:00:00Z");
+    let first = place.plan_at(filter("30d"), at("2026-11-02T00:00:00.5Z")).await.unwrap();
+    assert_eq!(expires(&first), "30d@2026-11-02T00:00:00Z");
+    assert!(first.view.files.iter().all(|file| !file.diff.contains("911111111")), "entries are in no file");
+    place.keep(&first).await;
+    let again = place.plan_at(filter("30d"), at("2026-12-24T00:00:00Z")).await.unwrap();
+    assert!(again.view.changes.is_empty(), "{:?}", again.view.changes);
+    let other = place.plan_at(filter("60d"), at("2026-12-24T00:00:00Z")).await.unwrap();
+    assert_eq!(expires(&other), "60d@2026-12-24T00:00:00Z");
+    assert!(other.view.reloads.is_empty() && other.view.files.is_empty(), "{:?}", other.view.reloads);
+    // By hand, and by another set that says the same.
+    let patch = Patch {
+        object: "filter/spam".parse().unwrap(),
+        set: [(
+            "spec.deny".to_owned(),
+            json!([{ "caller": "351911111111", "expires": "30d" }, { "caller": "+351911111111", "expires": "30d" }]),
+        )]
+        .into(),
+        unset: BTreeSet::new(),
+    };
+    let by_hand = PlanRequest { set: "manual".into(), patches: vec![patch], ..PlanRequest::default() };
+    let by_hand = place.plan_at(by_hand, at("2026-12-24T00:00:00Z")).await.unwrap();
+    let deny = &by_hand.records[&"filter/spam".parse().unwrap()].spec["deny"];
+    assert_eq!(deny[1]["expires"], "30d@2026-11-02T00:00:00Z");
+    assert_eq!(deny[0]["expires"], "30d@2026-12-24T00:00:00Z");
+    let same = PlanRequest { set: "other".into(), ..filter("30d") };
+    assert!(place.plan_at(same, at("2026-12-24T00:00:00Z")).await.unwrap().view.changes.is_empty());
 }

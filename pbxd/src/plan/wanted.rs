@@ -1,11 +1,14 @@
 //! What is asked for, merged with what is.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use pbx_api::{ErrorBody, ErrorCode, PlanRequest};
 use pbx_asterisk::config::Secrets;
-use pbx_manifest::{Declaration, Diagnostic, ObjectRef, Record, Records};
+use pbx_manifest::kinds::{stamp_entries, stamp_filter};
+use pbx_manifest::{Declaration, Diagnostic, Kind, ObjectRef, Record, Records};
 use pbx_store::{RevisionId, Store, StoreError};
 
 use super::{internal, invalid};
@@ -43,7 +46,7 @@ pub(super) async fn going_back(store: &Store, revision: u64) -> Result<Wanted, E
 }
 
 /// The live objects with what is asked for merged in.
-pub(super) fn merged(live: &Live, request: &PlanRequest) -> Result<Wanted, ErrorBody> {
+pub(super) fn merged(live: &Live, request: &PlanRequest, at: Timestamp) -> Result<Wanted, ErrorBody> {
     let set = request.set.as_str();
     if set.is_empty() || set.parse::<pbx_manifest::Name>().is_err() {
         return Err(ErrorBody::new(ErrorCode::BadRequest, format!("`{set}` is not a name for a set"))
@@ -69,14 +72,15 @@ pub(super) fn merged(live: &Live, request: &PlanRequest) -> Result<Wanted, Error
     let mut kept = live.secrets.clone();
     let told = renamed(&mut records, &mut kept, request)?;
     for declared in &request.declarations {
-        let declaration = &declared.declaration;
+        let declaration = stamped(&declared.declaration, &records, at);
         match records.get_mut(&declaration.object) {
             Some(record) => {
-                let merge = |record: &mut Record| record.merge(declaration, set, request.force_conflicts);
+                let merge = |record: &mut Record| record.merge(&declaration, set, request.force_conflicts);
                 conflicts.extend(pbx_manifest::revise(record, merge));
             }
             None => {
-                records.insert(declaration.object.clone(), Arc::new(Record::new(declaration.clone(), set)));
+                let record = Record::new(declaration.clone().into_owned(), set);
+                records.insert(declaration.object.clone(), Arc::new(record));
             }
         }
         if !declared.secrets.is_empty() {
@@ -107,7 +111,14 @@ pub(super) fn merged(live: &Live, request: &PlanRequest) -> Result<Wanted, Error
     };
     for patch in &request.patches {
         let record = records.get_mut(&patch.object).ok_or_else(|| unknown(&patch.object))?;
-        pbx_manifest::revise(record, |record| record.patch(patch, set));
+        let mut patch = Cow::Borrowed(patch);
+        if patch.object.kind == Kind::BlockFilter {
+            let lists = patch.to_mut().set.iter_mut();
+            for (list, entries) in lists.filter_map(|(path, new)| Some((path.strip_prefix("spec.")?, new))) {
+                stamp_entries(entries, record.spec.get(list), at);
+            }
+        }
+        pbx_manifest::revise(record, |record| record.patch(&patch, set));
     }
     let mut elsewhere = Vec::new();
     for new in &request.new_secrets {
@@ -138,6 +149,16 @@ pub(super) fn merged(live: &Live, request: &PlanRequest) -> Result<Wanted, Error
         records.retain(|object, record| record.owner != set || declared.contains(object));
     }
     Ok(Wanted { records, given, kept, told })
+}
+
+/// A declaration whose entries that count for a length of time say since when: from now on, or as those that are there do.
+fn stamped<'d>(declaration: &'d Declaration, records: &Records, at: Timestamp) -> Cow<'d, Declaration> {
+    if declaration.object.kind != Kind::BlockFilter {
+        return Cow::Borrowed(declaration);
+    }
+    let mut declaration = declaration.clone();
+    stamp_filter(&mut declaration.spec, records.get(&declaration.object).map(|record| &record.spec), at);
+    Cow::Owned(declaration)
 }
 
 /// A secret whose manifest reads it from an environment variable or a file is not given another value behind its back.

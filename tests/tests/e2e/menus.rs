@@ -84,7 +84,7 @@ fn keys_silence_and_numbers_lead_where_the_menu_says() -> Result<()> {
         .iter()
         .map(|number| system.phone(number, &Behaviour::answer_after(Duration::ZERO)))
         .collect::<Result<_>>()?;
-    let caller = Caller::at(place).from("+351210000000").hold_for(Duration::from_secs(12));
+    let caller = Caller::at(place).from("+351210000000").hold_for(Duration::from_secs(7));
     let menu = "ivr/main.menu";
     let cases: [(Presses<'_>, &[&str]); 9] = [
         (&[(menu, "1")], &["extension/2001"]),

@@ -53,7 +53,7 @@ impl Steps {
 
 /// The zone of dates that say none.
 pub fn zone(catalog: &Catalog) -> TimeZone {
-    catalog.settings.values().next().map(|settings| settings.spec.time_zone.clone()).unwrap_or_default()
+    catalog.settings().time_zone.clone()
 }
 
 /// The entries that a system wants as of an instant: those that no longer count then are left out.
@@ -143,9 +143,33 @@ fn add(entries: &mut Entries, name: &Name, filter: &BlockFilter, at: Timestamp, 
 fn expression(entry: &FilterEntry) -> Option<String> {
     match (&entry.caller, &entry.regex) {
         (Some(Caller::Pattern(pattern)), _) => Some(of_pattern(pattern)),
-        (None, Some(regex)) => Some(regex.as_str().to_owned()),
+        (None, Some(regex)) => Some(without_backslashes(regex.as_str())),
         _ => None,
     }
+}
+
+/// An expression that means the same without a backslash: Asterisk takes those away before it reads it.
+fn without_backslashes(expression: &str) -> String {
+    let mut text = String::with_capacity(expression.len());
+    let mut letters = expression.chars();
+    let mut within = false;
+    while let Some(c) = letters.next() {
+        match c {
+            '\\' => {
+                // What no number has, and brackets cannot hold as it is, is as well another letter that no number has.
+                let own = letters.next().map_or('$', |own| if matches!(own, '^' | ']') { '$' } else { own });
+                text.extend((!within).then_some('['));
+                text.push(own);
+                text.extend((!within).then_some(']'));
+                continue;
+            }
+            '[' => within = true,
+            ']' => within = false,
+            _ => {}
+        }
+        text.push(c);
+    }
+    text
 }
 
 /// A pattern as a POSIX expression. Without a backslash: Asterisk takes those away before it reads the expression.
@@ -155,8 +179,12 @@ fn of_pattern(pattern: &Pattern) -> String {
     for place in pattern.places() {
         match place {
             Place::One(set) => {
-                let letters: Vec<char> =
-                    "0123456789*#+".chars().enumerate().filter(|(bit, _)| set & (1 << bit) != 0).map(|(_, c)| c).collect();
+                let letters: Vec<char> = "0123456789*#+"
+                    .chars()
+                    .enumerate()
+                    .filter(|(bit, _)| set & (1 << bit) != 0)
+                    .map(|(_, c)| c)
+                    .collect();
                 match letters.as_slice() {
                     [digit] if digit.is_ascii_digit() => text.push(*digit),
                     all => text.extend(['['].into_iter().chain(all.iter().copied()).chain([']'])),
@@ -232,7 +260,7 @@ mod tests {
                 "spam/deny/prefix/1 0",
                 "spam/deny/prefix/44870 1798358400",
                 "spam/deny/regex/1 0/^[+]1900[23456789][0123456789][0123456789][2345][0123456789]$",
-                "spam/deny/regex/2 1798137000/^\\+44(70|90)",
+                "spam/deny/regex/2 1798137000/^[+]44(70|90)",
                 "spam/deny/regex/3 0/^[+]882.",
                 "spam/deny/regexes 3",
             ]
@@ -247,17 +275,17 @@ mod tests {
         assert_eq!(next_expiry(&catalog, at("2026-12-27T08:00:00Z")), None);
         let steps = Steps::between(&entries, &later);
         assert_eq!(steps.puts.len() + steps.deletes.len(), steps.len());
-        assert_eq!(
-            steps.deletes,
-            ["spam/deny/number/351210001000", "spam/deny/prefix/44870", "spam/deny/regex/3"]
-        );
+        assert_eq!(steps.deletes, ["spam/deny/number/351210001000", "spam/deny/prefix/44870", "spam/deny/regex/3"]);
     }
 
     #[test]
     fn what_changes_costs_what_it_is() {
         let spam = json!({ "deny": [{ "caller": "+351912345678" }] });
         let from = system(&[("spam", spam.clone()), ("other", json!({ "deny": [{ "caller": "anonymous" }] }))]);
-        let to = system(&[("spam", json!({ "deny": [{ "caller": "+351912345678" }, { "caller": "+1*" }] })), ("more", spam)]);
+        let to = system(&[
+            ("spam", json!({ "deny": [{ "caller": "+351912345678" }, { "caller": "+1*" }] })),
+            ("more", spam),
+        ]);
         let (old, new) = changed(&from, &to, at("2026-06-01T00:00:00Z"));
         let steps = Steps::between(&old, &new);
         let puts: Vec<&str> = steps.puts.iter().map(|(key, _)| key.as_str()).collect();
@@ -281,6 +309,18 @@ mod tests {
         let always = json!({ "caller": "+351912345678" });
         assert_eq!(deny(&[always.clone(), short.clone()]), "0");
         assert_eq!(deny(&[short, always]), "0");
+    }
+
+    #[test]
+    fn no_expression_needs_a_backslash() {
+        for (written, meant) in [
+            ("^\\+44(70|90)", "^[+]44(70|90)"),
+            ("^[\\+]44\\.?[0-9]{3}$", "^[+]44[.]?[0-9]{3}$"),
+            ("44\\^", "44[$]"),
+            ("[^\\]7]\\[", "[^$7][[]"),
+        ] {
+            assert_eq!(without_backslashes(written), meant);
+        }
     }
 
     #[test]

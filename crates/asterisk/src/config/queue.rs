@@ -114,9 +114,10 @@ fn queue(file: &mut ConfigFile, catalog: &Catalog, place: &Place, name: &Name, q
     file.set("min-announce-frequency", every.min(15));
     file.set("announce-position", yes_no(announce.position));
     file.set("announce-holdtime", yes_no(announce.hold_time));
-    let comfort = announce.comfort.as_ref().and_then(|comfort| {
-        Some((sound::prompt(catalog, place, &comfort.play)?, comfort.every.seconds()))
-    });
+    let comfort = announce
+        .comfort
+        .as_ref()
+        .and_then(|comfort| Some((sound::prompt(catalog, place, &comfort.play)?, comfort.every.seconds())));
     file.set("periodic-announce-frequency", comfort.as_ref().map_or(0, |(_, every)| *every));
     if let Some((play, _)) = comfort {
         file.set("periodic-announce", play);

@@ -102,9 +102,5 @@ fn line(file: &mut ConfigFile, one: Mailbox<'_>, secrets: &Secrets) {
     let pin = secrets.get(one.object.kind, &name, one.pin);
     let email = one.email.map(ToString::to_string).unwrap_or_default();
     file.mark(Some(one.object));
-    file.line_with_secret(
-        &format!("{name} => "),
-        pin,
-        &format!(",{},{email},,{}", one.full_name, options.join("|")),
-    );
+    file.line_with_secret(&format!("{name} => "), pin, &format!(",{},{email},,{}", one.full_name, options.join("|")));
 }

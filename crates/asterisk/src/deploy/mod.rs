@@ -7,6 +7,7 @@
 mod audio;
 mod changed;
 pub mod complaints;
+pub mod database;
 mod drift;
 mod preflight;
 mod reload;

@@ -42,6 +42,8 @@ pub struct Verification {
     pub parking_lots: usize,
     /// Conferences that were read back.
     pub conferences: usize,
+    /// Entries of Asterisk's own database that were read back.
+    pub entries: usize,
     /// What is not as it was meant.
     pub rejections: Vec<Rejection>,
 }

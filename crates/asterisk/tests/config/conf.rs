@@ -305,13 +305,27 @@ pub fn loose_ends(contexts: &[Context]) -> Vec<String> {
                             |number| (1..=steps.len()).contains(&number),
                         )
                     };
+                    // Where a call goes that somebody has turned over is known when it is there.
+                    let kept = |part: &str| part.starts_with("${CUT(");
                     let good = match parts[..] {
+                        [label] if kept(label) => true,
+                        [own, priority] if !own.contains('$') => {
+                            find(&by_name, &context.name, own).is_some_and(|steps| has(steps, priority))
+                        }
+                        [context, extension, "1"] if kept(context) && kept(extension) => true,
                         [label] => has(steps, label),
                         [context, extension, priority] if !context.contains('$') && !extension.contains('$') => {
                             find(&by_name, context, extension).is_some_and(|steps| has(steps, priority))
                         }
                         // Which extension is known when a call is there; the context is known now.
-                        [context, _, "1"] if !context.contains('$') => by_name.contains_key(context),
+                        // Or it is asked for before, in the same extension.
+                        [context, _, "1"] if !context.contains('$') => {
+                            let asked = |step: &Step| step.arguments.split("DIALPLAN_EXISTS(").skip(1).any(|asked| {
+                                let other = asked.split(',').next().unwrap_or_default();
+                                other == context || !other.contains('$') && !by_name.contains_key(other)
+                            });
+                            by_name.contains_key(context) || steps.iter().any(asked)
+                        }
                         [context, _, "1"] => {
                             // Asked for before: `GotoIf(${DIALPLAN_EXISTS(that)}?that)`.
                             step.application == "GotoIf"

@@ -11,9 +11,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use pbx_asterisk::config::{Place, render};
+use pbx_asterisk::config::{ConfigTree, Place, render};
 use pbx_asterisk::deploy::changed_sections;
-use pbx_asterisk::modules::{NEEDED, OPTIONAL};
+use pbx_asterisk::modules::{NEEDED, optional};
 use pbx_lab::samples;
 use pbx_manifest::kinds::Preset;
 use pbx_manifest::{Document, Source};
@@ -54,7 +54,8 @@ fn the_small_office() {
 #[test]
 fn the_small_office_leads_everywhere() {
     let built = build(small_office(), |_, _| "4711".into());
-    let contexts = dialplan(file(&render(&built.catalog, &built.secrets, &Place::default()), "extensions.conf").text()).unwrap();
+    let contexts =
+        dialplan(file(&render(&built.catalog, &built.secrets, &Place::default()), "extensions.conf").text()).unwrap();
     assert_eq!(loose_ends(&contexts), Vec::<String>::new());
 }
 
@@ -75,30 +76,41 @@ const CORE: [&str; 13] = [
     "FEATUREMAP",
 ];
 
-#[test]
-fn every_application_and_function_is_of_a_module_that_is_asked_for() {
-    let modules: Vec<_> = NEEDED.into_iter().chain(OPTIONAL.map(|(.., module)| module)).collect();
+/// The applications and functions that a dialplan calls and that no module has which is asked for before.
+fn unknown_words(tree: &ConfigTree) -> BTreeSet<String> {
+    let optional = optional(|name| file(tree, name).text()).into_iter().map(|(module, ..)| module);
+    let modules: Vec<_> = NEEDED.into_iter().chain(optional).collect();
     let has = |word: &str| CORE.contains(&word) || modules.iter().any(|module| module.has.contains(&word));
-    let built = build(small_office(), |_, _| "4711".into());
-    let tree = render(&built.catalog, &built.secrets, &Place::default());
-    let text = file(&tree, "extensions.conf").text();
+    let text = file(tree, "extensions.conf").text();
     let mut seen = BTreeSet::new();
     for line in text.lines().filter(|line| !line.starts_with(';')) {
         for (at, _) in line.match_indices('(') {
-            let word = line[..at].rsplit(|c: char| !c.is_ascii_alphabetic() && c != '_').next().unwrap_or_default();
+            let letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let word = line[..at].rsplit(|c: char| !letter(c)).next().unwrap_or_default();
             let before = line[..at - word.len()].chars().next_back();
             // A function after `${` or in `Set(`, an application after its priority; other brackets are of options and expressions.
             if word.len() > 1
                 && word.starts_with(|c: char| c.is_ascii_uppercase())
-                && matches!(before, Some('{' | ',' | '('))
+                && matches!(before, Some('{' | ',' | '(' | ')' | '?' | ':'))
             {
                 seen.insert(word.to_owned());
             }
         }
     }
     assert!(seen.len() > 20, "{seen:?}");
-    let unknown: Vec<&String> = seen.iter().filter(|word| !has(word)).collect();
-    assert_eq!(unknown, Vec::<&String>::new());
+    seen.retain(|word| !has(word));
+    seen
+}
+
+#[test]
+fn every_application_and_function_is_of_a_module_that_is_asked_for() {
+    let built = build(small_office(), |_, _| "4711".into());
+    let mut unknown = unknown_words(&render(&built.catalog, &built.secrets, &Place::default()));
+    for seed in 0..40 {
+        let built = any_office(seed, 6);
+        unknown.extend(unknown_words(&render(&built.catalog, &built.secrets, &Place::default())));
+    }
+    assert_eq!(unknown, BTreeSet::new());
 }
 
 /// What is known of the providers, as Asterisk gets it: a wrong address would cost somebody the calls.
@@ -167,10 +179,13 @@ fn a_context_holds_few_of_many_extensions() {
         .map(|at| serde_json::json!({ "apiVersion": "pbx/v1", "kind": "Extension", "metadata": { "name": format!("{}", 10_000 + at) }, "spec": {} }))
         .collect();
     let built = build(office::documents(office::text(&manifests)), |_, _| "4711".into());
-    let contexts = dialplan(file(&render(&built.catalog, &built.secrets, &Place::default()), "extensions.conf").text()).unwrap();
+    let contexts =
+        dialplan(file(&render(&built.catalog, &built.secrets, &Place::default()), "extensions.conf").text()).unwrap();
     let most = contexts.iter().map(|context| context.extensions.len()).max();
     assert_eq!(most, Some(50), "5,000 by two last digits");
-    assert_eq!(contexts.iter().map(|context| context.hints.len()).sum::<usize>(), 1);
+    let patterns = contexts.iter().flat_map(|context| &context.hints).filter(|(name, _)| name.starts_with('_'));
+    let hints = contexts.iter().map(|context| context.hints.len()).sum::<usize>();
+    assert!(hints < 10 && patterns.count() == hints, "{hints} hints");
 }
 
 proptest! {

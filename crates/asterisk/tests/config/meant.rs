@@ -3,7 +3,8 @@
 //! Used by the tests of this crate, and by the fuzz targets.
 
 use pbx_asterisk::config::{ConfigFile, ConfigTree, MASK, Secrets, sip_id};
-use pbx_manifest::{Catalog, Document, Kind, ObjectRef};
+use pbx_manifest::kinds::{Order, Phone};
+use pbx_manifest::{Audio, Catalog, Document, Kind, Name, ObjectRef, Prompt};
 
 use crate::conf::{Category, dialplan, loose_ends, parse};
 use crate::office::{self, Dice};
@@ -52,7 +53,7 @@ pub fn any_office(seed: u64, size: usize) -> Built {
 /// The office for which the first dice fall, with the secrets for which the second do.
 pub fn office_of(office: Dice, mut secrets: Dice, size: usize) -> Built {
     build(office::documents(office::text(&office::thrown(office, size))), |_, path| {
-        if path.ends_with("pin") { pin(&mut secrets) } else { hostile_secret(&mut secrets) }
+        if path.to_lowercase().ends_with("pin") { pin(&mut secrets) } else { hostile_secret(&mut secrets) }
     })
 }
 
@@ -70,6 +71,10 @@ fn category<'c>(all: &'c [Category], name: &str, kind: &str) -> &'c Category {
 /// Everything that a system's files must say and must not.
 pub fn is_what_was_meant(built: &Built, tree: &ConfigTree) {
     values_are_read_back(built, tree);
+    boxes_are_those_that_were_meant(built, tree);
+    music_is_that_which_was_meant(built, tree);
+    queues_are_those_that_were_meant(built, tree);
+    rooms_are_those_that_were_meant(built, tree);
     lines_belong_to_their_objects(built, tree);
     no_secret_is_shown(built, tree);
     let contexts = dialplan(file(tree, "extensions.conf").text()).unwrap();
@@ -85,7 +90,6 @@ pub fn is_what_was_meant(built: &Built, tree: &ConfigTree) {
 /// Every value of `pjsip.conf`, `voicemail.conf` and `rtp.conf` that comes from a manifest or is a secret.
 fn values_are_read_back(built: &Built, tree: &ConfigTree) {
     let sip = parse(file(tree, "pjsip.conf").text()).unwrap();
-    let boxes = parse(file(tree, "voicemail.conf").text()).unwrap();
     let secret = |object: &ObjectRef, path: &str| {
         let found = built.values.iter().find(|(own, field, _)| own == object && field == path);
         found.map_or("", |(_, _, value)| value.as_str())
@@ -93,9 +97,8 @@ fn values_are_read_back(built: &Built, tree: &ConfigTree) {
     for (name, object) in &built.catalog.extensions {
         let phone = built.catalog.phone(name).unwrap();
         let this = ObjectRef::new(Kind::Extension, name.clone());
-        let mailbox = boxes.first().and_then(|boxes| boxes.get(name.as_str()));
         if !object.spec.enabled {
-            assert!(sip.iter().all(|category| category.name != name.as_str()) && mailbox.is_none());
+            assert!(sip.iter().all(|category| category.name != name.as_str()));
             continue;
         }
         let endpoint = category(&sip, name.as_str(), "endpoint");
@@ -105,15 +108,14 @@ fn values_are_read_back(built: &Built, tree: &ConfigTree) {
         let auth = category(&sip, name.as_str(), "auth");
         assert_eq!(auth.all("password"), [secret(&this, "password")]);
         assert_eq!(auth.all("username"), [name.as_str()]);
-        let fields: Vec<&str> = mailbox.unwrap_or_default().split(',').collect();
-        if phone.voicemail {
-            assert_eq!(fields.len(), 5, "{fields:?}");
-            assert_eq!(fields[0], secret(&this, "voicemail.pin"));
-            assert_eq!(fields[1], phone.display_name.map(ToString::to_string).unwrap_or_default());
-            assert_eq!(fields[2], object.spec.email.as_ref().map(ToString::to_string).unwrap_or_default());
-        } else {
-            assert_eq!(mailbox, None);
-        }
+        let group = phone.pickup_group.map(Name::as_str);
+        assert_eq!((endpoint.get("named_call_group"), endpoint.get("named_pickup_group")), (group, group));
+        assert_eq!(endpoint.get("moh_suggest"), music(&built.catalog, phone.hold_music));
+        let shared = built.catalog.mailboxes.iter().filter(|(_, object)| object.spec.enabled);
+        let shown = shared.filter(|(_, object)| object.spec.lamps.contains(name)).map(|(name, _)| name);
+        let lamps: Vec<String> =
+            phone.voicemail.then_some(name).into_iter().chain(shown).map(|name| format!("{name}@pbx")).collect();
+        assert_eq!(endpoint.get("mailboxes").unwrap_or_default(), lamps.join(","));
     }
     for (name, object) in built.catalog.carriers.iter().filter(|(_, object)| object.spec.enabled) {
         let this = ObjectRef::new(Kind::Carrier, name.clone());
@@ -139,13 +141,194 @@ fn values_are_read_back(built: &Built, tree: &ConfigTree) {
             || category.name.strip_prefix("carrier-").is_some_and(|name| built.catalog.carriers.contains_key(name));
         assert!(known, "[{}]", category.name);
     }
-    assert!(boxes.len() <= 1);
     let speech = parse(&format!("[general]\n{}", file(tree, "rtp.conf").text())).unwrap();
     if let Some((name, settings)) = built.catalog.settings.iter().next().filter(|(_, s)| !s.spec.ice.turn.is_empty()) {
         let this = ObjectRef::new(Kind::Settings, name.clone());
         assert_eq!(speech[0].get("turnpassword"), Some(secret(&this, "ice.turn[0].password")));
         assert_eq!(speech[0].get("turnaddr"), Some(settings.spec.ice.turn[0].server.to_string().as_str()));
     }
+}
+
+/// The music that is played for one that is named.
+fn music<'c>(catalog: &'c Catalog, named: Option<&'c Name>) -> Option<&'c str> {
+    named.filter(|name| catalog.music[*name].spec.enabled).map(Name::as_str)
+}
+
+/// A file of audio as Asterisk finds it.
+fn path(audio: &Audio) -> String {
+    format!("/etc/asterisk/pbx.d/audio/{}", audio.content().unwrap())
+}
+
+/// The boxes of extensions and those that many share, and nothing that a text made of them.
+fn boxes_are_those_that_were_meant(built: &Built, tree: &ConfigTree) {
+    let catalog = &built.catalog;
+    let all = parse(&format!("[zonemessages]\n{}", file(tree, "voicemail.conf").text())).unwrap();
+    let zones = &all[0];
+    let boxes = all.get(1);
+    assert!(all.len() <= 2 && boxes.is_none_or(|boxes| boxes.name == "pbx"));
+    let mut wanted = 0;
+    let mut is = |name: &Name, pin: &str, full_name: String, email: String, options: Vec<(&str, String)>| {
+        wanted += 1;
+        let line = boxes.and_then(|boxes| boxes.get(name.as_str())).unwrap_or_else(|| panic!("no box {name}"));
+        let fields: Vec<&str> = line.split(',').collect();
+        assert_eq!(fields.len(), 5, "{line}");
+        assert_eq!((fields[0], fields[1], fields[2], fields[3]), (pin, full_name.as_str(), email.as_str(), ""));
+        let has: Vec<(&str, &str)> = fields[4].split('|').map(|option| option.split_once('=').unwrap()).collect();
+        for (option, value) in options {
+            assert_eq!(has.iter().filter(|(own, _)| *own == option).map(|(_, value)| *value).collect::<Vec<_>>(), [value]);
+        }
+        let zone = has.iter().find(|(own, _)| *own == "tz").unwrap().1;
+        assert!(zones.get(zone).unwrap().starts_with(zone.strip_prefix("pbx-").unwrap()), "{zone}");
+    };
+    let yes_no = |value: bool| if value { "yes" } else { "no" }.to_owned();
+    for (name, object) in catalog.extensions.iter().filter(|(_, object)| object.spec.enabled) {
+        let phone = catalog.phone(name).unwrap();
+        if !phone.voicemail {
+            continue;
+        }
+        let own = &object.spec.voicemail;
+        let zone = own.time_zone.clone().unwrap_or_else(|| catalog.settings().time_zone.clone());
+        let mut options = vec![
+            ("attach", yes_no(phone.voicemail_attach)),
+            ("delete", yes_no(phone.voicemail_delete)),
+            ("operator", yes_no(own.operator.is_some())),
+            ("maxmsg", own.max_messages.unwrap_or(100).to_string()),
+            ("tz", format!("pbx-{zone}")),
+        ];
+        options.extend(own.max_length.map(|length| ("maxsecs", length.seconds().to_string())));
+        is(
+            name,
+            built.secrets.get(Kind::Extension, name, "voicemail.pin"),
+            phone.display_name.map(ToString::to_string).unwrap_or_default(),
+            object.spec.email.as_ref().map(ToString::to_string).unwrap_or_default(),
+            options,
+        );
+    }
+    for (name, object) in catalog.mailboxes.iter().filter(|(_, object)| object.spec.enabled) {
+        let own = &object.spec;
+        is(
+            name,
+            built.secrets.get(Kind::Mailbox, name, "pin"),
+            own.display_name.as_ref().map_or_else(|| name.to_string(), ToString::to_string),
+            own.email.as_ref().map(ToString::to_string).unwrap_or_default(),
+            vec![("attach", yes_no(own.attach)), ("operator", yes_no(own.operator.is_some()))],
+        );
+    }
+    assert_eq!(boxes.map_or(0, |boxes| boxes.options.len()), wanted);
+}
+
+fn music_is_that_which_was_meant(built: &Built, tree: &ConfigTree) {
+    let classes = parse(file(tree, "musiconhold.conf").text()).unwrap();
+    let wanted = built.catalog.music.iter().filter(|(_, object)| object.spec.enabled);
+    assert!(classes.iter().map(|class| class.name.as_str()).eq(wanted.clone().map(|(name, _)| name.as_str())));
+    for ((_, object), class) in wanted.zip(&classes) {
+        let entries: Vec<String> = object.spec.files.iter().map(path).collect();
+        assert_eq!(class.all("entry"), entries);
+        if let Some(stream) = &object.spec.stream {
+            let runs = class.get("application").unwrap();
+            assert_eq!(class.get("mode"), Some("custom"));
+            assert!(runs.len() < 256 && runs.split(' ').any(|word| word == stream.as_str()), "{runs}");
+        } else {
+            assert_eq!(class.get("mode"), Some("playlist"));
+            assert_eq!(class.get("sort") == Some("random"), object.spec.order == Order::Random);
+        }
+    }
+}
+
+fn queues_are_those_that_were_meant(built: &Built, tree: &ConfigTree) {
+    let catalog = &built.catalog;
+    let mut sections = parse(&format!("[general]\n{}", file(tree, "queues.conf").text())).unwrap();
+    sections.remove(0);
+    let wanted = catalog.queues.iter().filter(|(_, object)| object.spec.enabled);
+    assert!(sections.iter().map(|queue| queue.name.as_str()).eq(wanted.clone().map(|(name, _)| name.as_str())));
+    let play = |prompt: &Prompt| match prompt {
+        Prompt::Sound(name) => Some(name.to_string()),
+        Prompt::Announcement(name) => {
+            let object = &catalog.announcements[name];
+            object.spec.enabled.then(|| path(&object.spec.file))
+        }
+    };
+    for ((name, object), section) in wanted.zip(&sections) {
+        let queue = &object.spec;
+        for (key, value) in [
+            ("strategy", serde_json::to_value(queue.strategy).unwrap().as_str().unwrap().to_owned()),
+            ("timeout", queue.ring_timeout.seconds().to_string()),
+            ("retry", queue.retry.seconds().to_string()),
+            ("wrapuptime", queue.wrap_up.seconds().to_string()),
+            ("weight", queue.weight.to_string()),
+            ("maxlen", queue.max_waiting.unwrap_or(0).to_string()),
+            ("servicelevel", queue.service_level.within.seconds().to_string()),
+            ("musicclass", music(catalog, queue.hold_music.as_ref()).unwrap_or("default").to_owned()),
+        ] {
+            assert_eq!(section.all(key), [value], "{name} {key}");
+        }
+        // Nothing but members is there twice.
+        let mut keys: Vec<&str> = section.options.iter().map(|(key, ..)| key.as_str()).collect();
+        keys.retain(|key| *key != "member");
+        let count = keys.len();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), count);
+        let comfort = queue.announce.comfort.as_ref().and_then(|comfort| play(&comfort.play));
+        assert_eq!(section.get("periodic-announce"), comfort.as_deref());
+        assert_eq!(section.get("announce"), queue.announce.member.as_ref().and_then(play).as_deref());
+        let context = (!queue.keys.is_empty()).then(|| format!("pbx-queue-keys-{name}"));
+        assert_eq!(section.get("context"), context.as_deref());
+        let own = queue.members.iter().filter(|member| member.auto_login);
+        let phones: Vec<(Phone<'_>, u32)> = own
+            .filter_map(|member| Some((catalog.phone(&member.extension)?, member.penalty)))
+            .filter(|(phone, _)| phone.spec.enabled)
+            .collect();
+        let members = section.all("member");
+        assert_eq!(members.len(), phones.len());
+        for ((phone, penalty), line) in phones.iter().zip(members) {
+            // As app_queue splits it: at commas outside of brackets and quotes, and it knows backslashes.
+            assert!(!line.contains(['(', ')', '[', ']', '"', '\\', ';', '|']), "{line}");
+            let fields: Vec<&str> = line.split(',').collect();
+            let state = format!("PJSIP/{}", phone.name);
+            let called = if phone.max_contacts > 1 { format!("Local/{}@pbx-agent/n", phone.name) } else { state.clone() };
+            let [interface, shown_penalty, shown, of] = fields[..] else { panic!("{line}") };
+            assert_eq!((interface, shown_penalty, of), (called.as_str(), penalty.to_string().as_str(), state.as_str()));
+            assert!((1..=79).contains(&shown.len()), "{line}");
+        }
+    }
+}
+
+/// Parking lots and conferences.
+fn rooms_are_those_that_were_meant(built: &Built, tree: &ConfigTree) {
+    let catalog = &built.catalog;
+    let contexts = dialplan(file(tree, "extensions.conf").text()).unwrap();
+    let lots = parse(file(tree, "res_parking.conf").text()).unwrap();
+    let wanted = catalog.parking.iter().filter(|(_, object)| object.spec.enabled);
+    assert!(lots.iter().map(|lot| lot.name.as_str()).eq(wanted.clone().map(|(name, _)| name.as_str())));
+    for ((_, object), lot) in wanted.zip(&lots) {
+        assert_eq!(lot.get("parkpos"), Some(object.spec.slots.to_string().as_str()));
+        assert_eq!(lot.get("parkingtime"), Some(object.spec.timeout.seconds().to_string().as_str()));
+        assert_eq!(lot.get("parkext"), None);
+        assert_eq!(lot.get("parkedmusicclass"), Some(music(catalog, object.spec.hold_music.as_ref()).unwrap_or("default")));
+        let back = lot.get("comebackcontext");
+        assert_eq!((back.is_some(), lot.get("comebacktoorigin") == Some("no")), [object.spec.comeback.is_some(); 2].into());
+        assert!(back.is_none_or(|back| contexts.iter().any(|context| context.name == back)), "{back:?}");
+    }
+    let rooms = parse(file(tree, "confbridge.conf").text()).unwrap();
+    let wanted = catalog.conferences.iter().filter(|(_, object)| object.spec.enabled);
+    let mut profiles = 0;
+    for (name, object) in wanted {
+        let room = &object.spec;
+        let bridge = category(&rooms, &format!("pbx-{name}"), "bridge");
+        assert_eq!(bridge.get("max_members"), Some(room.max_members.unwrap_or(0).to_string().as_str()));
+        assert_eq!(bridge.get("record_conference") == Some("yes"), room.record);
+        let user = category(&rooms, &format!("pbx-{name}"), "user");
+        assert_eq!((user.get("admin"), user.get("wait_marked") == Some("yes")), (Some("no"), room.wait_for_admin));
+        assert_eq!(user.get("quiet") == Some("no"), room.announce_joins);
+        profiles += 2;
+        if room.admin_pin.is_some() {
+            let admin = category(&rooms, &format!("pbx-{name}-admin"), "user");
+            assert_eq!((admin.get("admin"), admin.get("marked")), (Some("yes"), Some("yes")));
+            profiles += 1;
+        }
+    }
+    assert_eq!(rooms.iter().filter(|section| section.get("type") != Some("menu")).count(), profiles);
 }
 
 /// Whose each line is, by what stands in it.
@@ -200,8 +383,24 @@ fn lines_belong_to_their_objects(built: &Built, tree: &ConfigTree) {
                     _ => {}
                 }
                 if let (Some((number, _)), "voicemail.conf") = (line.split_once(" => "), name) {
-                    assert_eq!(here, Some(&extension(number)));
+                    let name: Name = number.parse().unwrap();
+                    let digits = number.bytes().all(|b| b.is_ascii_digit());
+                    let kind = if digits { Kind::Extension } else { Kind::Mailbox };
+                    assert_eq!(here, Some(&ObjectRef::new(kind, name)));
                 }
+            }
+            let whole = [
+                ("queues.conf", Kind::Queue),
+                ("musiconhold.conf", Kind::HoldMusic),
+                ("res_parking.conf", Kind::ParkingLot),
+                ("confbridge.conf", Kind::Conference),
+            ];
+            if let Some((_, kind)) = whole.into_iter().find(|(own, _)| *own == name) {
+                let shared = ["general", "pbx-menu", "pbx-menu-admin"].contains(&section.name.as_str());
+                let object = section.name.strip_prefix("pbx-").unwrap_or(&section.name);
+                let object = object.strip_suffix("-admin").unwrap_or(object);
+                let meant = (!shared).then(|| ObjectRef::new(kind, object.parse().unwrap()));
+                assert_eq!(owner, meant.as_ref(), "{name}:{}", section.line);
             }
         }
     }

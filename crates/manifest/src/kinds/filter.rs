@@ -240,7 +240,8 @@ pub fn stamp_entries(entries: &mut Json, before: Option<&Json>, now: Timestamp) 
     // As a caller is written makes no difference: `_+44X.` is `_44X.`.
     let who = |entry: &Json| {
         let of = |field: &str| entry.get(field)?.as_str();
-        let caller = of("caller").map(|text| text.parse::<Caller>().map_or_else(|_| text.to_owned(), |own| own.to_string()));
+        let caller =
+            of("caller").map(|text| text.parse::<Caller>().map_or_else(|_| text.to_owned(), |own| own.to_string()));
         caller.or_else(|| of("regex").map(str::to_owned))
     };
     let there = before.and_then(Json::as_array).into_iter().flatten();

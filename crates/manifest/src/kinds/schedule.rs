@@ -244,7 +244,8 @@ impl Schedule {
         }
         let on = |date: jiff::civil::Date, holds: &dyn Fn(Hours) -> bool| {
             let open = self.open.iter().enumerate().filter(move |(_, open)| open.days.contains(date.weekday()));
-            let mut all = open.flat_map(|(at, open)| open.hours.iter().enumerate().map(move |(index, own)| (at, index, *own)));
+            let mut all =
+                open.flat_map(|(at, open)| open.hours.iter().enumerate().map(move |(index, own)| (at, index, *own)));
             all.find(|(_, _, own)| holds(*own)).map(|(at, index, _)| ScheduleReason::Hours(at, index))
         };
         let begun = || {

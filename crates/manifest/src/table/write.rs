@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use super::columns::columns;
+use super::columns::{Column, columns};
 use super::layout::{PROTECTED, meta};
 use crate::diagnostic::nearest;
 use crate::kind::{Kind, ObjectRef};
@@ -35,7 +35,11 @@ pub fn grid(objects: &[Entry<'_>]) -> Grid {
     let mut header: Vec<String> = ["kind", "name"].map(str::to_owned).into();
     header.extend(named.iter().filter_map(|path| path.strip_prefix("metadata.")).map(str::to_owned));
     let kinds: BTreeSet<Kind> = objects.iter().map(|(object, _, _)| object.kind).collect();
-    for column in kinds.into_iter().flat_map(columns) {
+    let columns: Vec<Column> = kinds.into_iter().flat_map(columns).collect();
+    let known: BTreeSet<&str> = columns.iter().map(|column| column.path.as_str()).collect();
+    // What is below names that somebody chose has no column of its own: the cell of all of them holds it.
+    let mut named: BTreeSet<String> = named.into_iter().map(|path| in_column(path, &known)).collect();
+    for column in columns {
         if named.remove(&format!("spec.{}", column.path)) {
             header.push(column.path);
         }
@@ -77,6 +81,18 @@ pub fn grid_of(objects: &[Entry<'_>], kinds: &[Kind], titles: &[String]) -> Resu
 /// The label that a column is of.
 pub(super) fn label(title: &str) -> Option<&str> {
     title.strip_prefix("labels.").or_else(|| title.strip_prefix("metadata.labels."))
+}
+
+/// The path of the column that holds a path.
+fn in_column(path: String, known: &BTreeSet<&str>) -> String {
+    let mut above = path.strip_prefix("spec.").unwrap_or_default();
+    while !known.contains(above) {
+        match above.rsplit_once('.') {
+            Some((shorter, _)) => above = shorter,
+            None => return path,
+        }
+    }
+    format!("spec.{above}")
 }
 
 fn filled(header: Vec<String>, objects: &[Entry<'_>], all: &[BTreeMap<String, Json>]) -> Grid {

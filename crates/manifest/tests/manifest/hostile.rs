@@ -96,7 +96,9 @@ fn latin_1_is_refused_with_its_place() {
 fn no_group_is_mistaken_for_a_secret() {
     for kind in Kind::ALL {
         let schema = pbx_manifest::schema(*kind);
-        for (name, definition) in schema["$defs"].as_object().unwrap().iter().filter(|(name, _)| !["Secret", "Clip"].contains(&name.as_str())) {
+        for (name, definition) in
+            schema["$defs"].as_object().unwrap().iter().filter(|(name, _)| !["Secret", "Clip"].contains(&name.as_str()))
+        {
             let fields = definition["properties"].as_object().into_iter().flatten().map(|(field, _)| field.as_str());
             let own_spec = schema["properties"]["spec"]["$ref"] == format!("#/$defs/{name}");
             let forms: Vec<&str> =

@@ -10,7 +10,7 @@ use pbx_api::{AsteriskHealth, ClientError, ErrorCode, Health, Unconfirmed};
 use super::check::Checks;
 use super::who::Who;
 use crate::app::App;
-use crate::commands::setup::site;
+use crate::commands::{schedule, setup::site};
 use crate::failure::Failure;
 use crate::show;
 
@@ -79,6 +79,11 @@ pub fn look(app: &mut App, checks: &mut Checks) -> Result<Pbxd, Failure> {
                 format!("revision {revision} by {by} is taken back at {until} unless it is confirmed"),
             )
             .help("`pbxctl confirm` keeps it; `pbxctl confirm --back` goes back at once");
+    }
+    for turn in &health.turned {
+        checks
+            .warn("schedule-turned-over", schedule::warning(turn))
+            .help(format!("if that is over: `pbxctl schedule auto {}`", turn.schedule));
     }
     reaches(checks, &health.asterisk);
     pbxd.health = Some(health);

@@ -1,8 +1,8 @@
 //! Where callers leave messages, speak with each other, or are parked.
 
+use md5::{Digest as _, Md5};
 use pbx_manifest::{Destination, Kind, Name};
 use pbx_routing::{Greeting, NodeId, Step, When};
-use md5::{Digest as _, Md5};
 
 use super::{Writer, audio, enter, hashed_name, object, word};
 use crate::config::voicemail;
@@ -16,7 +16,9 @@ impl Writer<'_> {
         self.file.exten("_[0-9a-z]!", &leave("${EXTEN}", "voicemail/${EXTEN}"));
         let mut operators = Vec::new();
         for (id, node) in &self.graph.nodes {
-            let (NodeId::To(Destination::Voicemail(name)), Step::Voicemail { greeting }) = (id, &node.step) else { continue };
+            let (NodeId::To(Destination::Voicemail(name)), Step::Voicemail { greeting }) = (id, &node.step) else {
+                continue;
+            };
             let operator = node.edges.iter().find(|edge| matches!(edge.when, When::Key(_)));
             operators.extend(operator.map(|edge| (name, self.target(&edge.to))));
             // Its name has no hyphen in a pattern's eyes.
@@ -64,7 +66,12 @@ impl Writer<'_> {
                         self.file.exten("s", &[vec![enter(id)], self.decide(&node.edges)].concat());
                         continue;
                     }
-                    let steps = [enter(id), "Answer()".into(), format!("Park({name},s)"), "Goto(pbx-hangup,congestion,1)".into()];
+                    let steps = [
+                        enter(id),
+                        "Answer()".into(),
+                        format!("Park({name},s)"),
+                        "Goto(pbx-hangup,congestion,1)".into(),
+                    ];
                     self.file.exten("s", &steps);
                     if let Some(edge) = node.edges.first() {
                         // Whoever was parked for too long comes here, by the name of the telephone that has parked the call.
@@ -126,7 +133,8 @@ fn leave(name: &str, label: &str) -> Vec<String> {
 
 /// Leaves a message in a box that has a greeting of its own.
 fn greeted(name: &Name, greeting: &Greeting, operator: bool) -> Vec<String> {
-    let mut steps = vec![format!("Set(PBX_BOX={name})"), format!("Set(PBX_BOX_WORD={})", word(name)), "Answer()".to_owned()];
+    let mut steps =
+        vec![format!("Set(PBX_BOX={name})"), format!("Set(PBX_BOX_WORD={})", word(name)), "Answer()".to_owned()];
     let usual = greeting.temporary.as_ref().or(greeting.usual.as_ref()).map(audio);
     let busy = greeting.temporary.as_ref().or(greeting.busy.as_ref()).map(audio).or_else(|| usual.clone());
     let sentence = |state: &str| match &greeting.name {
@@ -151,7 +159,10 @@ fn greeted(name: &Name, greeting: &Greeting, operator: bool) -> Vec<String> {
     steps.push(format!("VoiceMail({name}@{},s)", voicemail::CONTEXT));
     steps.push("Hangup()".into());
     if usual.is_empty() || busy.is_empty() {
-        steps.push(format!("(own)VoiceMail({name}@{},${{IF($[\"${{PBX_STATUS}}\"=\"BUSY\"]?b:u)}})", voicemail::CONTEXT));
+        steps.push(format!(
+            "(own)VoiceMail({name}@{},${{IF($[\"${{PBX_STATUS}}\"=\"BUSY\"]?b:u)}})",
+            voicemail::CONTEXT
+        ));
         steps.push("Hangup()".into());
     }
     steps

@@ -125,9 +125,7 @@ fn closed_days(schedule: &Schedule) -> Vec<String> {
                     "ExecIf($[${easter} = 36 | (${easter} = 35 & ${d} = 28 & ${year} % 19 > 10)]?Set(LOCAL(easter)=$[${easter} - 7]))"
                         .into(),
                 );
-                steps.push(format!(
-                    "GotoIf($[${{day:13}} = 80 + (${{year}} % 4 = 0) + ${{easter}} + {after}]?closed)"
-                ));
+                steps.push(format!("GotoIf($[${{day:13}} = 80 + (${{year}} % 4 = 0) + ${{easter}} + {after}]?closed)"));
             }
         }
     }

@@ -89,14 +89,20 @@ impl Writer<'_> {
         }
     }
 
-    /// Says something again, or gives up.
-    fn again(&self, node: &Node, retries: u32, when: &When) -> [String; 3] {
+    /// Says all again, behind what it has to say of what was wrong; or gives up. What was wrong is a part of what is said, so that whoever
+    /// knows the menu need not hear it to its end.
+    fn again(&self, node: &Node, retries: u32, when: &When, wrong: Option<&Heard>, said: &str) -> Vec<String> {
         let target = way(node, when).map_or_else(|| "pbx-hangup,normal,1".to_owned(), |to| self.target(to));
-        [
-            "Set(PBX_TRIES=$[${PBX_TRIES} + 1])".to_owned(),
-            format!("GotoIf($[${{PBX_TRIES}} <= {retries}]?again)"),
-            format!("Goto({target})"),
-        ]
+        let again = match wrong.map(sound) {
+            Some(wrong) if said.is_empty() => wrong,
+            Some(wrong) => format!("{wrong}&{said}"),
+            None => said.to_owned(),
+        };
+        let mut steps = vec!["Set(PBX_TRIES=$[${PBX_TRIES} + 1])".to_owned(), format!("Set(PBX_SAY={again})")];
+        steps.push(format!("GotoIf($[${{PBX_TRIES}} <= {retries}]?again)"));
+        steps.extend(play(wrong));
+        steps.push(format!("Goto({target})"));
+        steps
     }
 
     /// Waits for a key.
@@ -105,12 +111,12 @@ impl Writer<'_> {
             return Vec::new();
         };
         let said = prompt.as_ref().map(sound).unwrap_or_default();
-        let mut steps = vec!["Set(PBX_TRIES=0)".to_owned()];
+        let mut steps = vec!["Set(PBX_TRIES=0)".to_owned(), format!("Set(PBX_SAY={said})")];
         // Every key counts, the hash too: none ends the input.
-        if *barge_in || said.is_empty() {
-            steps.push(format!("(again)Read(PBX_KEY,{said},1,t(),1,{})", timeout.seconds()));
+        if *barge_in {
+            steps.push(format!("(again)Read(PBX_KEY,${{PBX_SAY}},1,t(),1,{})", timeout.seconds()));
         } else {
-            steps.push(format!("(again)Playback({said})"));
+            steps.push("(again)ExecIf($[\"${PBX_SAY}\"!=\"\"]?Playback(${PBX_SAY}))".to_owned());
             steps.push(format!("Read(PBX_KEY,,1,t(),1,{})", timeout.seconds()));
         }
         steps.push("GotoIf($[\"${PBX_KEY}\"=\"\"]?silence)".into());
@@ -122,11 +128,9 @@ impl Writer<'_> {
                 steps.push(format!("GotoIf($[\"${{PBX_KEY}}\"=\"{key}\"]?{})", self.target(to)));
             }
         }
-        steps.extend(play(invalid.as_ref()));
-        steps.extend(self.again(node, *retries, &When::Invalid));
-        let quiet = play(silence.as_ref()).unwrap_or_else(|| "NoOp()".to_owned());
-        steps.push(format!("(silence){quiet}"));
-        steps.extend(self.again(node, *retries, &When::TimedOut));
+        steps.extend(self.again(node, *retries, &When::Invalid, invalid.as_ref(), &said));
+        steps.push("(silence)NoOp()".to_owned());
+        steps.extend(self.again(node, *retries, &When::TimedOut, silence.as_ref(), &said));
         steps
     }
 
@@ -173,14 +177,18 @@ impl Writer<'_> {
         let said = prompt.as_ref().map(sound).unwrap_or_default();
         let mut steps = vec![
             "Set(PBX_TRIES=0)".to_owned(),
-            format!("(again)Read(PBX_DIGITS,{said},{most},,1,{})", timeout.seconds()),
+            format!("Set(PBX_SAY={said})"),
+            format!("(again)Read(PBX_DIGITS,${{PBX_SAY}},{most},,1,{})", timeout.seconds()),
             "Set(PBX_DIGITS=${FILTER(0-9,${PBX_DIGITS})})".to_owned(),
             format!("GotoIf($[${{LEN(${{PBX_DIGITS}})}} >= {least}]?enough)"),
         ];
-        if let Some(invalid) = play(invalid.as_ref()) {
-            steps.push(format!("ExecIf($[\"${{PBX_DIGITS}}\"!=\"\"]?{invalid})"));
+        if invalid.is_some() {
+            // Silence is not wrong.
+            steps.push("GotoIf($[\"${PBX_DIGITS}\"=\"\"]?silence)".to_owned());
+            steps.extend(self.again(node, *retries, &When::TimedOut, invalid.as_ref(), &said));
+            steps.push("(silence)NoOp()".to_owned());
         }
-        steps.extend(self.again(node, *retries, &When::TimedOut));
+        steps.extend(self.again(node, *retries, &When::TimedOut, None, &said));
         steps.push(format!("(enough)Set({}=${{PBX_DIGITS}})", variable(into)));
         let next = way(node, &When::Otherwise).map_or_else(|| "pbx-hangup,normal,1".to_owned(), |to| self.target(to));
         steps.push(format!("Goto({next})"));

@@ -267,4 +267,3 @@ fn how_word(how: pbx_manifest::Hangup) -> &'static str {
         pbx_manifest::Hangup::Congestion => "congestion",
     }
 }
-

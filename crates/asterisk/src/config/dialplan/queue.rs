@@ -142,8 +142,10 @@ impl Writer<'_> {
         contexts.push(("pbx-queue-logout", logouts.collect()));
         let breaks = all.iter().filter_map(|(name, queues)| {
             let (interface, _) = member_interfaces(&phones(name)?);
-            let mut steps: Vec<String> =
-                queues.iter().map(|queue| format!("GotoIf($[\"${{QUEUE_MEMBER({queue},paused,{interface})}}\"=\"1\"]?paused)")).collect();
+            let mut steps: Vec<String> = queues
+                .iter()
+                .map(|queue| format!("GotoIf($[\"${{QUEUE_MEMBER({queue},paused,{interface})}}\"=\"1\"]?paused)"))
+                .collect();
             steps.push("Return(0)".into());
             steps.push("(paused)Return(1)".into());
             Some((*name, steps))

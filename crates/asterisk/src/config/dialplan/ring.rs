@@ -180,4 +180,3 @@ impl Writer<'_> {
 fn variable(name: &Name) -> String {
     name.as_str().replace('-', "_")
 }
-

@@ -56,7 +56,12 @@ impl Writer<'_> {
         file.context("pbx-ring-many");
         file.exten(
             "s",
-            &["Gosub(pbx-pass,s,1)".into(), "Set(LOCAL(members)=${ARG1})".into(), "Set(LOCAL(targets)=)".into(), "Set(LOCAL(busy)=)".into()],
+            &[
+                "Gosub(pbx-pass,s,1)".into(),
+                "Set(LOCAL(members)=${ARG1})".into(),
+                "Set(LOCAL(targets)=)".into(),
+                "Set(LOCAL(busy)=)".into(),
+            ],
         );
         file.line(" same => n(next),Set(LOCAL(member)=${SHIFT(members,&)})");
         file.line(" same => n,GotoIf($[\"${member}\"=\"\"]?ring)");
@@ -76,9 +81,13 @@ impl Writer<'_> {
         file.line(" same => n,Goto(next)");
         file.line(" same => n(ring),GotoIf($[\"${targets}\"=\"\"]?gone)");
         // Whoever answers decides about the recording: who that is, nobody knows before.
-        file.line(format_args!(" same => n,Dial(${{targets}},${{ARG2}},x{park}U(pbx-member^${{PBX_RECORDING}})${{PBX_TOUCH}})"));
+        file.line(format_args!(
+            " same => n,Dial(${{targets}},${{ARG2}},x{park}U(pbx-member^${{PBX_RECORDING}})${{PBX_TOUCH}})"
+        ));
         file.line(" same => n,Set(PBX_STATUS=${DIALSTATUS})");
-        file.line(" same => n,ExecIf($[\"${PBX_STATUS}\"=\"CHANUNAVAIL\" & \"${HANGUPCAUSE}\"=\"21\"]?Set(PBX_STATUS=BUSY))");
+        file.line(
+            " same => n,ExecIf($[\"${PBX_STATUS}\"=\"CHANUNAVAIL\" & \"${HANGUPCAUSE}\"=\"21\"]?Set(PBX_STATUS=BUSY))",
+        );
         file.line(" same => n,Return()");
         // Where all who are there are busy, so are they all.
         file.line(" same => n(gone),Set(PBX_STATUS=${IF($[\"${busy}\"=\"yes\"]?BUSY:CHANUNAVAIL)})");
@@ -217,4 +226,3 @@ pub(crate) fn parked_context(lot: &Name) -> String {
 
 /// What a telephone's contact may be made of, as `FILTER` takes it: no separator of `Dial`, of options, or of expressions.
 const CONTACT_LETTERS: &str = "A-Za-z0-9:;=@._~%+*[]\\x2D";
-
