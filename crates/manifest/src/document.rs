@@ -344,7 +344,7 @@ impl Reader<'_, '_> {
                     .help("`pbxctl explain extension` shows one"),
             );
             return None;
-        };
+        }
         let before = self.parsed.diagnostics.len();
         self.known_parts(node);
         self.version(node, inherited);
