@@ -138,8 +138,8 @@ impl Generator<'_> {
                 .collect();
             let empty = self.one(&["nobodyLoggedIn", "nobodyAvailable"]);
             let mut spec = json!({
-                "strategy": self.one(&["linear", "rrmemory", "ringall"]), "members": members, "ringTimeout": "1s", "retry": "0s",
-                "maxWait": "5s", "joinEmpty": empty, "leaveEmpty": empty,
+                "strategy": self.one(&["leastrecent", "rrmemory", "ringall"]), "members": members, "ringTimeout": "1s", "retry": "1s",
+                "maxWait": "7s", "joinEmpty": empty, "leaveEmpty": empty,
             });
             for field in ["onTimeout", "onEmpty"] {
                 if self.once_in(2) {
@@ -168,7 +168,7 @@ impl Generator<'_> {
             1 => json!(["group/g0", "extension/2003"]),
             _ => json!(self.some(&PHONES).iter().map(|number| format!("extension/{number}")).collect::<Vec<_>>()),
         };
-        let mut level = json!({ "ring": ring, "timeout": if ring[0] == "queue/q0" { "4s" } else { "1s" } });
+        let mut level = json!({ "ring": ring, "timeout": if ring[0] == "queue/q0" { "6s" } else { "1s" } });
         for field in ["busy", "noAnswer", "otherwise"] {
             if self.once_in(2) {
                 level[field] = self.branch(levels - 1);

@@ -132,8 +132,9 @@ fn queue(file: &mut ConfigFile, catalog: &Catalog, place: &Place, name: &Name, q
     file.set("setqueuevar", "yes");
     file.set("setqueueentryvar", "yes");
     let phones = queue.members.iter().filter(|member| member.auto_login).filter_map(|member| {
-        let on = |phone: &Phone<'_>| phone.spec.enabled;
-        catalog.phone(&member.extension).filter(on).map(|phone| (phone, member.penalty))
+        // Who lets no call ring is no member, as in groups.
+        let takes_part = |phone: &Phone<'_>| pbx_routing::rings(catalog, phone.name);
+        catalog.phone(&member.extension).filter(takes_part).map(|phone| (phone, member.penalty))
     });
     for (phone, penalty) in phones {
         let (called, state) = member_interfaces(&phone);

@@ -188,7 +188,7 @@ pub struct Queue {
     /// Who of the members that are free is called.
     #[serde(default)]
     pub strategy: QueueStrategy,
-    /// Who may be a member, and who always is.
+    /// Who may be a member, and who always is. One that forwards every call, is not to be disturbed or is turned off is left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<QueueMember>,
     /// How long a member rings before the next one, `1s` to `10m`.
