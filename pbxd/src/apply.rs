@@ -550,7 +550,7 @@ impl Changing<'_> {
         let (there, back) = ((&self.live.catalog, &self.planned.catalog), way == Way::Back);
         let systems = if back { (there.1, there.0) } else { there };
         let told = |done, total| tell(self.listener, Step::Database, "", done, total);
-        database::around(self.system, client, systems, (self.proven, back), told, reloading).await
+        Box::pin(database::around(self.system, client, systems, (self.proven, back), told, reloading)).await
     }
 
     async fn reload_and_verify(

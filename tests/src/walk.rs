@@ -14,8 +14,8 @@ use pbx_lab::Asterisk;
 pub struct Visit {
     /// The channel's unique id.
     pub channel: String,
-    /// What the step is called.
-    pub step: String,
+    /// What the step is called; nothing where a key is listened for.
+    pub step: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -45,20 +45,23 @@ impl Walk {
         let seen = Arc::new(Seen::default());
         let into = Arc::clone(&seen);
         let reader = std::thread::spawn(move || {
-            let (mut name, mut value, mut channel) = (String::new(), String::new(), String::new());
+            let (mut name, mut value, mut channel, mut application) =
+                (String::new(), String::new(), String::new(), String::new());
             for line in lines.map_while(Result::ok) {
                 match line.split_once(": ") {
                     Some(("Variable", variable)) => variable.clone_into(&mut name),
                     Some(("Value", text)) => text.clone_into(&mut value),
                     Some(("Uniqueid", id)) => id.clone_into(&mut channel),
+                    Some(("Application", called)) => called.clone_into(&mut application),
                     None if line.is_empty() => {
-                        if name == "PBX_NODE" {
-                            let visit =
-                                Visit { channel: std::mem::take(&mut channel), step: std::mem::take(&mut value) };
+                        let step = (name == "PBX_NODE").then(|| std::mem::take(&mut value));
+                        if step.is_some() || application == "Read" {
+                            let visit = Visit { channel: std::mem::take(&mut channel), step };
                             into.visits.lock().unwrap_or_else(PoisonError::into_inner).push(visit);
                             into.more.notify_all();
                         }
                         name.clear();
+                        application.clear();
                     }
                     _ => {}
                 }
@@ -67,7 +70,7 @@ impl Walk {
         Ok(Self { seen, stream, reader: Some(reader) })
     }
 
-    /// How many steps were seen.
+    /// How many steps and prompts were seen.
     pub fn len(&self) -> usize {
         self.seen.visits.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
@@ -82,7 +85,15 @@ impl Walk {
         let visits = self.seen.visits.lock().unwrap_or_else(PoisonError::into_inner);
         let visits = &visits[since.min(visits.len())..];
         let Some(first) = visits.first() else { return Vec::new() };
-        visits.iter().filter(|visit| visit.channel == first.channel).map(|visit| visit.step.clone()).collect()
+        visits.iter().filter(|visit| visit.channel == first.channel).filter_map(|visit| visit.step.clone()).collect()
+    }
+
+    /// How often the first call since `since` was listened to.
+    pub fn prompts(&self, since: usize) -> usize {
+        let visits = self.seen.visits.lock().unwrap_or_else(PoisonError::into_inner);
+        let visits = &visits[since.min(visits.len())..];
+        let Some(first) = visits.first() else { return 0 };
+        visits.iter().filter(|visit| visit.channel == first.channel && visit.step.is_none()).count()
     }
 
     /// Waits until the first call since `since` has gone so many steps, and gives them.
@@ -93,7 +104,7 @@ impl Walk {
             let new = &visits[since.min(visits.len())..];
             let first = new.first().map(|visit| visit.channel.clone());
             let own = new.iter().filter(|visit| Some(&visit.channel) == first.as_ref());
-            let steps: Vec<String> = own.map(|visit| visit.step.clone()).collect();
+            let steps: Vec<String> = own.filter_map(|visit| visit.step.clone()).collect();
             if steps.len() >= count {
                 return Ok(steps);
             }

@@ -344,7 +344,7 @@ impl Reader<'_, '_> {
                     .help("`pbxctl explain extension` shows one"),
             );
             return None;
-        };
+        }
         let before = self.parsed.diagnostics.len();
         self.known_parts(node);
         self.version(node, inherited);
@@ -740,8 +740,9 @@ pub struct Locator<'s> {
 
 /// What positions are found in.
 enum Places<'s> {
-    /// The documents, nothing for one that cannot be read.
-    Nodes(Vec<Option<Node<'s>>>),
+    /// The documents that were read so far, nothing for one that cannot be, and those behind them: of a large file no more is read than
+    /// is asked for.
+    Nodes(Vec<Option<Node<'s>>>, Box<dyn Iterator<Item = Option<Node<'s>>> + 's>),
     Cells(Cells),
 }
 
@@ -757,13 +758,17 @@ impl<'s> Locator<'s> {
         let (places, lines) = self.read.entry(origin.source).or_insert_with(|| {
             let places = match source.table {
                 Some(_) => Places::Cells(Cells::of(source)),
-                None => Places::Nodes(manifests(&source.text).map(Result::ok).collect()),
+                None => Places::Nodes(Vec::new(), Box::new(manifests(&source.text).map(Result::ok))),
             };
             (places, Lines::new(source))
         });
         let document = match places {
             Places::Cells(cells) => return Some(lines.position(cells.find(origin.index, path).0)),
-            Places::Nodes(nodes) => nodes.get(origin.index)?.as_ref()?,
+            Places::Nodes(nodes, behind) => {
+                let missing = (origin.index + 1).saturating_sub(nodes.len());
+                nodes.extend(behind.take(missing));
+                nodes.get(origin.index)?.as_ref()?
+            }
         };
         let mut path = path;
         loop {

@@ -180,11 +180,12 @@ mod tests {
                     prop_assert!(index.first_overlap(&other).is_some_and(|first| first <= cover));
                     prop_assert!(!other.matches(&number) || index.first_match(&number).is_some_and(|first| first <= cover));
                 }
-                prop_assert!(all.iter().all(|own| {
+                let itself = all.iter().all(|own| {
                     let mut alone = PatternIndex::default();
                     alone.insert(own, 0);
                     own != &other || alone.first_cover(&other).is_some()
-                }));
+                });
+                prop_assert!(itself);
                 let matching = ranked().find(|(pattern, _)| pattern.matches(&number)).map(|(_, rank)| rank);
                 prop_assert_eq!(index.first_match(&number), matching);
                 Ok(())

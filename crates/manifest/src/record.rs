@@ -154,7 +154,7 @@ pub fn is_secret_form(value: &Json) -> bool {
     map.iter().all(|(key, value)| match key.as_str() {
         "generate" | "env" | "stored" => true,
         "file" => {
-            !value.as_str().and_then(|text| text.parse::<Audio>().ok()).is_some_and(|audio| audio.content().is_some())
+            value.as_str().and_then(|text| text.parse::<Audio>().ok()).is_none_or(|audio| audio.content().is_none())
         }
         _ => false,
     })

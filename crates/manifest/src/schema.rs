@@ -20,7 +20,7 @@ pub fn test_schema() -> Json {
 fn alone(title: &str, about: &str, spec: impl FnOnce(&mut SchemaGenerator) -> Schema) -> Json {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let spec = spec(&mut generator);
-    let document = document(title, spec, &mut generator);
+    let document = document(title, &spec, &mut generator);
     let mut schema = Map::new();
     schema.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
     schema.insert("title".into(), json!(title));
@@ -38,10 +38,10 @@ pub fn schema_of_all() -> Json {
     let mut kinds = Vec::new();
     for kind in Kind::ALL {
         let spec = kind.spec_schema(&mut generator);
-        kinds.push(document(kind.title(), spec, &mut generator));
+        kinds.push(document(kind.title(), &spec, &mut generator));
     }
     let spec = generator.subschema_for::<CallTest>();
-    kinds.push(document(CallTest::TITLE, spec, &mut generator));
+    kinds.push(document(CallTest::TITLE, &spec, &mut generator));
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "pbx manifest",
@@ -50,7 +50,7 @@ pub fn schema_of_all() -> Json {
     })
 }
 
-fn document(title: &str, spec: Schema, generator: &mut SchemaGenerator) -> Json {
+fn document(title: &str, spec: &Schema, generator: &mut SchemaGenerator) -> Json {
     let metadata = generator.subschema_for::<Metadata>();
     json!({
         "type": "object",

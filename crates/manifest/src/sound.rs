@@ -19,6 +19,7 @@ pub struct Audio {
 
 impl Audio {
     /// Audio of a content that is known.
+    #[must_use]
     pub fn with_content(&self, content: &str) -> Self {
         Self { path: self.path.clone(), content: Some(content.into()) }
     }

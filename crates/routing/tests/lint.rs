@@ -173,7 +173,7 @@ fn hours_that_never_come_are_told() {
         [
             "warning: this schedule is never open (schedule/never spec.open)",
             "warning: `mon-fri 09:00-18:00` already holds `wed 10:00-12:00` (schedule/s spec.open[1].hours[0])",
-            "warning: this did is never open: schedule `never` has no hours (did/+352 spec.schedule)",
+            "warning: this DID is never open: schedule `never` has no hours (did/+352 spec.schedule)",
         ]
     );
 }

@@ -1,5 +1,7 @@
 //! `trace`: where a call would go, and why.
 
+use std::fmt::Write as _;
+
 use clap_complete::engine::ArgValueCompleter;
 use jiff::Timestamp;
 use pbx_manifest::kinds::ScheduleState;
@@ -133,7 +135,7 @@ pub fn run(args: &TraceArgs, app: &mut App) -> Result<Exit, Failure> {
         let zone = &system.catalog.settings().time_zone;
         let text = shown(&trace, &mut places, app.ui.look());
         let at = call.at.map(|at| at.to_zoned(zone.rules()).strftime("%a %Y-%m-%d %H:%M").to_string());
-        let heading = format!("{}, {} {zone}", described(&call), at.unwrap_or_default());
+        let heading = format!("{}, {} {zone}", described(&wanted, &call), at.unwrap_or_default());
         let heading = app.ui.look().paint(Style::Faint, &heading);
         app.ui.line(&heading);
         app.ui.text(&text);
@@ -145,18 +147,20 @@ pub fn run(args: &TraceArgs, app: &mut App) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-#[expect(clippy::disallowed_methods, reason = "where a call's time is not named, it is now: the one clock of this command")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where a call's time is not named, it is now: the one clock of this command"
+)]
 fn now() -> Timestamp {
     Timestamp::now()
 }
 
 /// A call in words.
-fn described(call: &Call) -> String {
-    match &call.entry {
-        Entry::Outside { number, .. } => {
-            format!("{} calls {number}", call.caller.as_deref().unwrap_or("an anonymous caller"))
-        }
-        Entry::Telephone { extension, number } => format!("extension/{extension} dials {number}"),
+fn described(wanted: &TestCall, call: &Call) -> String {
+    match (&call.entry, &wanted.from) {
+        (Entry::Telephone { extension, number }, _) => format!("extension/{extension} dials {number}"),
+        (_, Some(CallFrom::Number(number))) => format!("{number} calls {}", wanted.to),
+        _ => format!("an anonymous caller calls {}", wanted.to),
     }
 }
 
@@ -208,7 +212,7 @@ fn shown(trace: &Trace<'_>, places: &mut Places<'_>, look: Look) -> String {
         End::Voicemail(_) | End::Parked(_) | End::Hangup(_) => Style::Changed,
         End::Unknown | End::Forbidden | End::Waits(_) | End::Endless(_) => Style::Bad,
     };
-    text.push_str(&format!("{} {}\n", look.paint(Style::Heading, "ends:"), look.paint(end, &trace.end.words())));
+    let _ = writeln!(text, "{} {}", look.paint(Style::Heading, "ends:"), look.paint(end, &trace.end.words()));
     text
 }
 

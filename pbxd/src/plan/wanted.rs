@@ -73,15 +73,12 @@ pub(super) fn merged(live: &Live, request: &PlanRequest, at: Timestamp) -> Resul
     let told = renamed(&mut records, &mut kept, request)?;
     for declared in &request.declarations {
         let declaration = stamped(&declared.declaration, &records, at);
-        match records.get_mut(&declaration.object) {
-            Some(record) => {
-                let merge = |record: &mut Record| record.merge(&declaration, set, request.force_conflicts);
-                conflicts.extend(pbx_manifest::revise(record, merge));
-            }
-            None => {
-                let record = Record::new(declaration.clone().into_owned(), set);
-                records.insert(declaration.object.clone(), Arc::new(record));
-            }
+        if let Some(record) = records.get_mut(&declaration.object) {
+            let merge = |record: &mut Record| record.merge(&declaration, set, request.force_conflicts);
+            conflicts.extend(pbx_manifest::revise(record, merge));
+        } else {
+            let record = Record::new(declaration.clone().into_owned(), set);
+            records.insert(declaration.object.clone(), Arc::new(record));
         }
         if !declared.secrets.is_empty() {
             given.insert(declaration.object.clone(), declared.secrets.clone());

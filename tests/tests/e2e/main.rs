@@ -19,4 +19,5 @@ mod plans;
 mod secrets;
 mod texts;
 mod transports;
+mod truth;
 mod waiting;

@@ -13,7 +13,13 @@ const LINE: &str = "+351210001000";
 type Presses<'p> = &'p [(&'p str, &'p str)];
 
 /// Calls, presses keys at steps, and gives the steps that were gone.
-pub(crate) fn walk(walk: &Walk, system: &System, caller: &Caller, number: &str, presses: Presses<'_>) -> Result<Vec<String>> {
+pub(crate) fn walk(
+    walk: &Walk,
+    system: &System,
+    caller: &Caller,
+    number: &str,
+    presses: Presses<'_>,
+) -> Result<Vec<String>> {
     let since = walk.len();
     let calling = caller.start(number, system.ip())?;
     let keypad: Keypad = calling.keypad();
@@ -84,7 +90,7 @@ fn keys_silence_and_numbers_lead_where_the_menu_says() -> Result<()> {
         .iter()
         .map(|number| system.phone(number, &Behaviour::answer_after(Duration::ZERO)))
         .collect::<Result<_>>()?;
-    let caller = Caller::at(place).from("+351210000000").hold_for(Duration::from_secs(12));
+    let caller = Caller::at(place).from("+351210000000").hold_for(Duration::from_secs(7));
     let menu = "ivr/main.menu";
     let cases: [(Presses<'_>, &[&str]); 9] = [
         (&[(menu, "1")], &["extension/2001"]),

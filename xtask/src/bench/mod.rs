@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: how fast it is, beside something that everybody knows.
 
+mod calls;
 mod system;
 
 use std::fmt::Write as _;
@@ -67,6 +68,7 @@ impl Bench {
         }
         decode(&mut table)?;
         system::commands(&mut table)?;
+        calls::paper(&mut table)?;
         system::changes(10_000, &mut table)?;
         if self.large {
             system::changes(100_000, &mut table)?;

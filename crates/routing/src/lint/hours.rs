@@ -16,7 +16,8 @@ pub(super) fn check(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
     }
     let mut closed = |kind: Kind, name: &Name, schedule: Option<&Name>, field: &str| {
         if let Some(schedule) = schedule.filter(|schedule| never.contains(schedule)) {
-            let message = format!("this {kind} is never open: schedule `{schedule}` has no hours");
+            let what = if kind == Kind::Did { "DID" } else { kind.singular() };
+            let message = format!("this {what} is never open: schedule `{schedule}` has no hours");
             found.push(
                 Diagnostic::warning("never-open", message)
                     .at(ObjectRef::new(kind, name.clone()), "spec.schedule")

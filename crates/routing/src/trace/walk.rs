@@ -179,7 +179,10 @@ impl<'g, 't> Walk<'g, 't> {
                     );
                     Turn::End(End::Unknown)
                 }
-                None => self.onward(edges),
+                None => match self.onward(edges) {
+                    Turn::Way(at, why) if why.is_empty() => Turn::Way(at, "its destination".into()),
+                    turn => turn,
+                },
             },
             Step::Pass => match (self.onward(edges), self.passes(id)) {
                 (Turn::Way(at, why), Some(words)) if why.is_empty() => Turn::Way(at, words.into()),

@@ -86,7 +86,7 @@ impl Action for DbGetTree {
 
     fn request(&self) -> Request {
         // A hundred thousand take a second or two.
-        Request::new("DBGetTree").header("Family", &self.family).within(Duration::from_secs(60))
+        Request::new("DBGetTree").header("Family", &self.family).within(Duration::from_mins(1))
     }
 
     fn read(&self, reply: Reply) -> Result<Self::Answer, AmiError> {
