@@ -192,7 +192,7 @@ fn nobody_is_lost_when_queues_are_read_anew() -> Result<()> {
     asked(&system, "queue add member PJSIP/1002 to support penalty 2 as Bo state_interface PJSIP/1002")?;
     asked(&system, "queue pause member PJSIP/1002 queue support reason lunch")?;
     asked(&system, "queue pause member PJSIP/1001 queue support")?;
-    let caller = system.caller("1003")?.hold_for(Duration::from_secs(20));
+    let caller = system.caller("1003")?.hold();
     let mut waiting = caller.start("600", system.ip())?;
     waiting.wait_answered(SOON)?;
     let waits = |system: &System| -> Result<String> {
@@ -225,6 +225,7 @@ fn nobody_is_lost_when_queues_are_read_anew() -> Result<()> {
     let phone = system.phone("1001", &Behaviour::answer_after(Duration::from_millis(100)))?;
     asked(&system, "queue unpause member PJSIP/1001 queue support")?;
     phone.wait_calls(1, SOON)?;
+    asked(&system, "channel request hangup all")?;
     waiting.wait()?.expect_answer()?;
     Ok(())
 }
