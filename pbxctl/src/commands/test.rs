@@ -9,10 +9,10 @@ use serde_json::{Value as Json, json};
 use crate::app::App;
 use crate::cli::{Files, Rows};
 use crate::failure::{Exit, Failure};
+use crate::show;
 use crate::system::{Places, System, short};
 use crate::table::Table;
 use crate::ui::{Look, Style};
-use crate::show;
 
 /// Try the call tests in manifests on paper
 ///
@@ -57,7 +57,9 @@ enum Form {
 
 fn share(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('%').unwrap_or(text).parse::<f64>().ok();
-    number.filter(|share| (0.0..=100.0).contains(share)).ok_or_else(|| "a share from `0%` to `100%`, as in `80%`".into())
+    number
+        .filter(|share| (0.0..=100.0).contains(share))
+        .ok_or_else(|| "a share from `0%` to `100%`, as in `80%`".into())
 }
 
 /// What became of a test.
@@ -212,7 +214,9 @@ fn shown(outcomes: &[Outcome<'_>], walked: Option<&Walked>, places: &mut Places<
         for miss in &tried.misses {
             let (expected, decided) = where_(outcome.test, miss, places);
             let field = miss.path.strip_prefix("spec.").unwrap_or(&miss.path);
-            let at = |place: Option<String>| look.paint(Style::Faint, &place.map(|place| format!("  {place}")).unwrap_or_default());
+            let at = |place: Option<String>| {
+                look.paint(Style::Faint, &place.map(|place| format!("  {place}")).unwrap_or_default())
+            };
             let expected = at(expected.as_ref().map(short));
             let _ = writeln!(text, "  {field}");
             let _ = writeln!(text, "    expected  {}{expected}", look.paint(Style::New, &miss.expected));
@@ -299,12 +303,16 @@ fn junit(outcomes: &[Outcome<'_>], places: &mut Places<'_>) -> String {
             None => text.push_str("><skipped/></testcase>\n"),
             Some(tried) if tried.misses.is_empty() => text.push_str("/>\n"),
             Some(tried) => {
-                let first = tried.misses.first().map(|miss| format!("expected {}, traced {}", miss.expected, miss.traced));
+                let first =
+                    tried.misses.first().map(|miss| format!("expected {}, traced {}", miss.expected, miss.traced));
                 let _ = writeln!(text, ">\n      <failure message=\"{}\">", xml(&first.unwrap_or_default()));
                 for miss in &tried.misses {
                     let (_, decided) = where_(outcome.test, miss, places);
                     let decided = decided.as_ref().map(|place| format!(" ({})", short(place))).unwrap_or_default();
-                    let line = format!("{}: expected {}, traced {}: {}{decided}", miss.path, miss.expected, miss.traced, miss.why);
+                    let line = format!(
+                        "{}: expected {}, traced {}: {}{decided}",
+                        miss.path, miss.expected, miss.traced, miss.why
+                    );
                     let _ = writeln!(text, "{}", xml(&line));
                 }
                 let _ = writeln!(text, "{}\n      </failure>\n    </testcase>", xml(&tried.labels.join(" → ")));

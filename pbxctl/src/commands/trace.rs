@@ -147,7 +147,10 @@ pub fn run(args: &TraceArgs, app: &mut App) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-#[expect(clippy::disallowed_methods, reason = "where a call's time is not named, it is now: the one clock of this command")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where a call's time is not named, it is now: the one clock of this command"
+)]
 fn now() -> Timestamp {
     Timestamp::now()
 }
