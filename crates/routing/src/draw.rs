@@ -6,6 +6,7 @@ mod svg;
 mod terminal;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
 
 use pbx_manifest::{Catalog, Destination, Name};
 use serde::Serialize;
@@ -74,7 +75,11 @@ impl Picture {
         let mut place = |picture: &mut Self, next: &mut VecDeque<_>, id: &NodeId| {
             let (id, node) = graph.nodes.get_key_value(id)?;
             Some(*places.entry(id).or_insert_with(|| {
-                picture.steps.push(Shown { label: id.to_string(), note: note(catalog, id, node), look: look(id, node) });
+                picture.steps.push(Shown {
+                    label: id.to_string(),
+                    note: note(catalog, id, node),
+                    look: look(id, node),
+                });
                 next.push_back(id);
                 picture.steps.len() - 1
             }))
@@ -96,7 +101,9 @@ impl Picture {
             for edge in ways {
                 let reason = match &edge.when {
                     When::Otherwise if alone => String::new(),
-                    When::Otherwise => hours.map_or("otherwise".to_owned(), |schedule: &Name| format!("open ({schedule})")),
+                    When::Otherwise => {
+                        hours.map_or("otherwise".to_owned(), |schedule: &Name| format!("open ({schedule})"))
+                    }
                     when => when.to_string(),
                 };
                 if let When::Closed(schedule) = &edge.when {
@@ -133,7 +140,9 @@ fn look(id: &NodeId, node: &Node) -> Look {
     match (&node.step, id) {
         (Step::Inbound { .. }, _) => Look::Entry,
         (Step::Menu { .. } | Step::Collect { .. }, _) => Look::Asks,
-        (Step::Ring { .. } | Step::RingMembers { .. } | Step::RingTogether { .. } | Step::Queue { .. }, _) => Look::Rings,
+        (Step::Ring { .. } | Step::RingMembers { .. } | Step::RingTogether { .. } | Step::Queue { .. }, _) => {
+            Look::Rings
+        }
         (Step::Pass | Step::Play { .. } | Step::Route { .. } | Step::Set { .. }, _) => Look::Passes,
         _ => Look::End,
     }
@@ -145,7 +154,7 @@ const NAMED: usize = 6;
 fn members(all: &[Name]) -> String {
     let mut named = all.iter().take(NAMED).map(Name::as_str).collect::<Vec<_>>().join(", ");
     if all.len() > NAMED {
-        named.push_str(&format!(" and {} more", all.len() - NAMED));
+        let _ = write!(named, " and {} more", all.len() - NAMED);
     }
     format!("rings {named}")
 }
@@ -165,12 +174,10 @@ fn note(catalog: &Catalog, id: &NodeId, node: &Node) -> String {
             1 => "1 member".into(),
             count => format!("{count} members"),
         },
-        (Step::Play { what: Some(heard) }, NodeId::Menu(..)) => heard.prompt.to_string(),
-        (Step::Menu { prompt: Some(heard), .. } | Step::Collect { prompt: Some(heard), .. }, _) => heard.prompt.to_string(),
+        (Step::Menu { prompt: Some(heard), .. } | Step::Collect { prompt: Some(heard), .. }, _)
+        | (Step::Play { what: Some(heard) }, NodeId::Menu(..)) => heard.prompt.to_string(),
         (Step::Route { variable }, _) => format!("by {variable}"),
-        (Step::External { tries }, _) => {
-            tries.iter().map(|next| next.carrier.as_str()).collect::<Vec<_>>().join(", ")
-        }
+        (Step::External { tries }, _) => tries.iter().map(|next| next.carrier.as_str()).collect::<Vec<_>>().join(", "),
         _ => String::new(),
     }
 }

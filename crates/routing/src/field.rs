@@ -84,9 +84,10 @@ impl CallGraph {
             }
             NodeId::To(Destination::Parking(name)) => Some(Field::new(Kind::ParkingLot, name, "comeback")),
             NodeId::To(Destination::Conference(name)) => Some(Field::new(Kind::Conference, name, "enabled")),
-            NodeId::To(Destination::Voicemail(name)) => Some(match catalog.extensions.contains_key(name) {
-                true => Field::new(Kind::Extension, name, "voicemail.operator"),
-                false => Field::new(Kind::Mailbox, name, "operator"),
+            NodeId::To(Destination::Voicemail(name)) => Some(if catalog.extensions.contains_key(name) {
+                Field::new(Kind::Extension, name, "voicemail.operator")
+            } else {
+                Field::new(Kind::Mailbox, name, "operator")
             }),
             NodeId::To(Destination::External(_) | Destination::Hangup(_)) => None,
         }

@@ -9,9 +9,9 @@ impl CallGraph {
     pub(crate) fn is_written(&self, catalog: &Catalog, id: &NodeId, node: &Node, edge: &Edge) -> bool {
         let ends = matches!(edge.to, NodeId::To(Destination::Hangup(_)));
         match &node.step {
-            Step::Ring { .. } => self
-                .field(catalog, id, edge)
-                .is_some_and(|field| ["spec.callForward", "spec.noAnswer"].iter().any(|own| field.path.starts_with(own))),
+            Step::Ring { .. } => self.field(catalog, id, edge).is_some_and(|field| {
+                ["spec.callForward", "spec.noAnswer"].iter().any(|own| field.path.starts_with(own))
+            }),
             // A queue that is empty or full and says nothing of it ends the call.
             Step::Queue { .. } | Step::RingMembers { .. } | Step::RingTogether { .. } if ends => {
                 self.field(catalog, id, edge).is_some_and(|field| says(catalog, &field.object, &field.path))

@@ -23,7 +23,8 @@ fn any_office(seed: u64, size: usize) -> Catalog {
 
 /// A world in which anybody may be away.
 fn any_world(dice: &mut Dice, catalog: &Catalog) -> Given {
-    let mut some = |names: Vec<&Name>| -> Vec<Name> { names.into_iter().filter(|_| dice.once_in(3)).cloned().collect() };
+    let mut some =
+        |names: Vec<&Name>| -> Vec<Name> { names.into_iter().filter(|_| dice.once_in(3)).cloned().collect() };
     let extensions = || catalog.extensions.keys().collect::<Vec<_>>();
     let (busy, no_answer, unregistered) = (some(extensions()), some(extensions()), some(extensions()));
     let (do_not_disturb, logged_in, paused) = (some(extensions()), some(extensions()), some(extensions()));

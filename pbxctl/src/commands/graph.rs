@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use clap_complete::engine::ArgValueCompleter;
 use pbx_manifest::{Destination, nearest};
-use pbx_routing::{Dialled, NodeId};
 use pbx_routing::draw::{Line, Look as Sort, Picture};
+use pbx_routing::{Dialled, NodeId};
 
 use crate::app::App;
 use crate::cli::{MaybeFiles, Rows};
@@ -95,8 +95,7 @@ fn roots(args: &Graph, system: &System) -> Result<Vec<NodeId>, Failure> {
             _ => None,
         })
         .collect();
-    let is_called =
-        |id: &&NodeId| matches!(id, NodeId::To(Destination::Extension(_))) || numbered.contains(*id);
+    let is_called = |id: &&NodeId| matches!(id, NodeId::To(Destination::Extension(_))) || numbered.contains(*id);
     let dids = nodes.keys().filter(is_did);
     if !args.all {
         return Ok(dids.cloned().collect());
@@ -126,7 +125,9 @@ fn find(place: &str, system: &System) -> Result<NodeId, Failure> {
 
 /// Whether the terminal shows more than ASCII, as the locale says.
 fn speaks_utf8() -> bool {
-    let named = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    let named = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     named.is_some_and(|locale| {
         let locale = locale.to_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")

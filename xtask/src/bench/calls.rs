@@ -52,11 +52,23 @@ pub(super) fn paper(table: &mut String) -> Result<()> {
     fs::write(&calls, tests())?;
     let pbxctl = program("pbxctl")?;
     let run = |line: &[&str]| {
-        best(|| Command::new(&pbxctl).args(line).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success()))
+        best(|| {
+            Command::new(&pbxctl)
+                .args(line)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success())
+        })
     };
     let (one, went) = run(&["trace", "-f", &office, "--to", "+351211000000", "--from", "+4912"]);
     ensure!(went, "a call was not followed");
-    row(table, &format!("`pbxctl trace` of a call among {EXTENSIONS} extensions, 1000 DIDs, {QUEUES} queues"), one, "at most 150 ms");
+    row(
+        table,
+        &format!("`pbxctl trace` of a call among {EXTENSIONS} extensions, 1000 DIDs, {QUEUES} queues"),
+        one,
+        "at most 150 ms",
+    );
     let (many, passed) = run(&["test", "-f", &office, &calls]);
     ensure!(passed, "a call test failed");
     row(table, &format!("`pbxctl test` of {TESTS} call tests there"), many, "at most 2 s");

@@ -7,7 +7,9 @@ use super::{Look, Picture};
 impl Picture {
     /// As a graph in DOT.
     pub fn dot(&self) -> String {
-        let mut text = String::from("digraph calls {\n  rankdir=LR;\n  node [fontname=\"sans-serif\"];\n  edge [fontname=\"sans-serif\", fontsize=10];\n");
+        let mut text = String::from(
+            "digraph calls {\n  rankdir=LR;\n  node [fontname=\"sans-serif\"];\n  edge [fontname=\"sans-serif\", fontsize=10];\n",
+        );
         for (at, step) in self.steps.iter().enumerate() {
             let shape = match step.look {
                 Look::Entry => "cds",
@@ -20,7 +22,11 @@ impl Picture {
             let _ = writeln!(text, "  n{at} [shape={shape}, label=\"{}{note}\"];", escaped(&step.label));
         }
         for arrow in &self.arrows {
-            let label = if arrow.reason.is_empty() { String::new() } else { format!(" [label=\"{}\"]", escaped(&arrow.reason)) };
+            let label = if arrow.reason.is_empty() {
+                String::new()
+            } else {
+                format!(" [label=\"{}\"]", escaped(&arrow.reason))
+            };
             let _ = writeln!(text, "  n{} -> n{}{label};", arrow.from, arrow.to);
         }
         text.push_str("}\n");

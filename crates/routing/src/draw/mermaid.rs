@@ -19,7 +19,8 @@ impl Picture {
             let _ = writeln!(text, "  n{at}{open}\"{}{note}\"{close}", escaped(&step.label));
         }
         for arrow in &self.arrows {
-            let reason = if arrow.reason.is_empty() { String::new() } else { format!("|\"{}\"|", escaped(&arrow.reason)) };
+            let reason =
+                if arrow.reason.is_empty() { String::new() } else { format!("|\"{}\"|", escaped(&arrow.reason)) };
             let _ = writeln!(text, "  n{} -->{reason} n{}", arrow.from, arrow.to);
         }
         text

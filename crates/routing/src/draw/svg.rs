@@ -39,7 +39,7 @@ impl Picture {
         );
         for (step, place) in places.iter().enumerate() {
             for (index, arrow) in self.leaving(step).iter().enumerate() {
-                self.arrow(&mut text, *place, places[arrow.to], index, &arrow.reason, height);
+                draw(&mut text, *place, places[arrow.to], index, &arrow.reason, height);
             }
         }
         for (step, place) in self.steps.iter().zip(&places) {
@@ -63,44 +63,17 @@ impl Picture {
                 escaped(&step.label)
             );
             if !step.note.is_empty() {
-                let _ = writeln!(text, "<text x=\"{}\" y=\"{}\" fill=\"#475569\">{}</text>", x + 10, y + 17 + LINE, escaped(&step.note));
+                let _ = writeln!(
+                    text,
+                    "<text x=\"{}\" y=\"{}\" fill=\"#475569\">{}</text>",
+                    x + 10,
+                    y + 17 + LINE,
+                    escaped(&step.note)
+                );
             }
         }
         text.push_str("</svg>\n");
         text
-    }
-
-    /// An arrow, its words beside where it begins: there every one has room.
-    fn arrow(&self, text: &mut String, from: Place, to: Place, index: usize, reason: &str, bottom: usize) {
-        let (x, y) = (from.x + from.width, from.y + 13 + index * LINE);
-        let words = x + 6 + reason.chars().count() * LETTER + 4;
-        let (end, middle) = (to.x, to.y + 13);
-        let path = if to.column > from.column {
-            let bend = (end.saturating_sub(words) / 2).max(20);
-            format!("M{x} {y}H{words}C{} {y} {} {middle} {end} {middle}", words + bend, end.saturating_sub(bend))
-        } else {
-            // Back to an earlier column: around below both.
-            let low = (from.y + from.height).max(to.y + to.height) + GAP / 2;
-            let low = low.min(bottom.saturating_sub(4));
-            format!(
-                "M{x} {y}H{words}C{} {y} {} {low} {words} {low}H{}C{} {low} {} {middle} {end} {middle}",
-                words + 30,
-                words + 30,
-                end.saturating_sub(10),
-                end.saturating_sub(30),
-                end.saturating_sub(30)
-            )
-        };
-        let _ = writeln!(text, "<path d=\"{path}\" fill=\"none\" stroke=\"#64748b\" marker-end=\"url(#tip)\"/>");
-        if !reason.is_empty() {
-            let _ = writeln!(
-                text,
-                "<text x=\"{}\" y=\"{}\" font-size=\"11\" fill=\"#334155\" stroke=\"#ffffff\" stroke-width=\"3\" paint-order=\"stroke\">{}</text>",
-                x + 6,
-                y - 3,
-                escaped(reason)
-            );
-        }
     }
 
     /// Columns by how far a step is from where calls come in; in each, a step stands near those that lead to it.
@@ -152,6 +125,39 @@ impl Picture {
         let lines = (1 + usize::from(!step.note.is_empty())).max(self.leaving(at).len());
         // Bold letters are a little wider.
         Place { width: letters * (LETTER + 1) + 20, height: lines * LINE + 8, ..Place::default() }
+    }
+}
+
+/// An arrow, its words beside where it begins: there every one has room.
+fn draw(text: &mut String, from: Place, to: Place, index: usize, reason: &str, bottom: usize) {
+    let (x, y) = (from.x + from.width, from.y + 13 + index * LINE);
+    let words = x + 6 + reason.chars().count() * LETTER + 4;
+    let (end, middle) = (to.x, to.y + 13);
+    let path = if to.column > from.column {
+        let bend = (end.saturating_sub(words) / 2).max(20);
+        format!("M{x} {y}H{words}C{} {y} {} {middle} {end} {middle}", words + bend, end.saturating_sub(bend))
+    } else {
+        // Back to an earlier column: around below both.
+        let low = (from.y + from.height).max(to.y + to.height) + GAP / 2;
+        let low = low.min(bottom.saturating_sub(4));
+        format!(
+            "M{x} {y}H{words}C{} {y} {} {low} {words} {low}H{}C{} {low} {} {middle} {end} {middle}",
+            words + 30,
+            words + 30,
+            end.saturating_sub(10),
+            end.saturating_sub(30),
+            end.saturating_sub(30)
+        )
+    };
+    let _ = writeln!(text, "<path d=\"{path}\" fill=\"none\" stroke=\"#64748b\" marker-end=\"url(#tip)\"/>");
+    if !reason.is_empty() {
+        let _ = writeln!(
+            text,
+            "<text x=\"{}\" y=\"{}\" font-size=\"11\" fill=\"#334155\" stroke=\"#ffffff\" stroke-width=\"3\" paint-order=\"stroke\">{}</text>",
+            x + 6,
+            y - 3,
+            escaped(reason)
+        );
     }
 }
 

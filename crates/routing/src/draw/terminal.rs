@@ -46,7 +46,13 @@ impl Picture {
             let reason = if reason.is_empty() { reason } else { format!("{reason}{}", signs.arrow) };
             let note = if again { "(above)".to_owned() } else { step.note.clone() };
             if branch.is_empty() && !lines.is_empty() {
-                lines.push(Line { branch: String::new(), reason: String::new(), label: String::new(), note: String::new(), look: Look::Passes });
+                lines.push(Line {
+                    branch: String::new(),
+                    reason: String::new(),
+                    label: String::new(),
+                    note: String::new(),
+                    look: Look::Passes,
+                });
             }
             lines.push(Line { branch, reason, label: step.label.clone(), note, look: step.look });
             if again {

@@ -124,10 +124,14 @@ impl<'g> Reach<'g> {
                 }
                 Step::Play { what } => self.hears(what.as_ref()),
                 Step::Menu { prompt, invalid, silence, .. } => {
-                    [prompt, invalid, silence].into_iter().for_each(|heard| self.hears(heard.as_ref()));
+                    for heard in [prompt, invalid, silence] {
+                        self.hears(heard.as_ref());
+                    }
                 }
                 Step::Collect { prompt, invalid, .. } => {
-                    [prompt, invalid].into_iter().for_each(|heard| self.hears(heard.as_ref()));
+                    for heard in [prompt, invalid] {
+                        self.hears(heard.as_ref());
+                    }
                 }
                 _ => {}
             }

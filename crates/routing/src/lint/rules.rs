@@ -91,8 +91,8 @@ fn same_numbers(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
     let by_digits: HashMap<&str, &Name> = catalog.dids.keys().map(|name| (name.digits(), name)).collect();
     for (name, object) in &catalog.dids {
         let digits = name.digits();
-        let other = (1..=IN_FRONT).filter_map(|cut| digits.get(cut..)).take_while(|rest| rest.len() >= ALIKE);
-        let Some(other) = other.filter_map(|rest| by_digits.get(rest)).next() else { continue };
+        let mut other = (1..=IN_FRONT).filter_map(|cut| digits.get(cut..)).take_while(|rest| rest.len() >= ALIKE);
+        let Some(other) = other.find_map(|rest| by_digits.get(rest)) else { continue };
         let theirs = &catalog.dids[*other].spec;
         let mine = &object.spec;
         let apart = mine.carrier.is_some() && theirs.carrier.is_some() && mine.carrier != theirs.carrier;

@@ -47,7 +47,10 @@ impl<'g> Coverage<'g> {
                 continue;
             }
             let ways = node.ways().enumerate();
-            all.insert(id, ways.filter(|(_, edge)| graph.is_written(catalog, id, node, edge)).map(|(at, _)| at).collect());
+            all.insert(
+                id,
+                ways.filter(|(_, edge)| graph.is_written(catalog, id, node, edge)).map(|(at, _)| at).collect(),
+            );
             next.extend(node.ways().map(|edge| &edge.to));
         }
         Self { all, walked: BTreeSet::new(), graph }

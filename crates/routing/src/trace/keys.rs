@@ -29,7 +29,7 @@ impl<'g> Walk<'g, '_> {
             match choice(keys, allowed, edges) {
                 Choice::Extension(name) => {
                     self.happens(format!("dialled {keys}"));
-                    return self.dialled_directly(name, edges);
+                    return Self::dialled_directly(name, edges);
                 }
                 Choice::Pressed(Pressed::Way(at, why)) => {
                     self.happens(format!("pressed {keys}"));
@@ -49,11 +49,11 @@ impl<'g> Walk<'g, '_> {
         }
         let why = if last == When::TimedOut { "nothing was pressed" } else { "a wrong key was pressed" };
         let tries = retries + 1;
-        self.leave(edges, &last, &format!("{why}, {tries} {} over", if tries == 1 { "time" } else { "times" }))
+        Self::leave(edges, &last, &format!("{why}, {tries} {} over", if tries == 1 { "time" } else { "times" }))
     }
 
     /// An extension was dialled at a menu: no edge says so, for there is one for each of them.
-    fn dialled_directly(&mut self, name: &Name, edges: &[Edge]) -> Turn {
+    fn dialled_directly(name: &Name, edges: &[Edge]) -> Turn {
         let to = NodeId::To(Destination::Extension(name.clone()));
         if let Some(at) = edges.iter().position(|edge| edge.to == to) {
             return Turn::Way(at, format!("dialled {name}"));
@@ -79,11 +79,11 @@ impl<'g> Walk<'g, '_> {
             self.happens(format!("pressed {digits}"));
             if digits.len() >= *least as usize {
                 self.variables.insert(into, digits.clone());
-                return self.leave(edges, &When::Otherwise, &format!("`{into}` is `{digits}`"));
+                return Self::leave(edges, &When::Otherwise, &format!("`{into}` is `{digits}`"));
             }
             self.hear(invalid.as_ref());
         }
-        self.leave(edges, &When::TimedOut, "too few digits were pressed")
+        Self::leave(edges, &When::TimedOut, "too few digits were pressed")
     }
 }
 

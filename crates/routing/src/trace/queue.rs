@@ -76,7 +76,7 @@ impl<'g> Walk<'g, '_> {
         let mut members = self.members(queue);
         // In Asterisk's order: first whether there is anyone, then whether there is room.
         if is_empty(&members, queue.join_empty) {
-            return self.leave(edges, &When::Empty, &emptiness(queue, &members, queue.join_empty));
+            return Self::leave(edges, &When::Empty, &emptiness(queue, &members, queue.join_empty));
         }
         let waiting = self.given.waiting.get(name).copied().unwrap_or_default();
         if let Some(most) = queue.max_waiting
@@ -84,7 +84,7 @@ impl<'g> Walk<'g, '_> {
         {
             // A level of a tree takes it for being busy.
             let full = if edges.iter().any(|edge| edge.when == When::Full) { When::Full } else { When::Busy };
-            return self.leave(edges, &full, &format!("{most} wait already"));
+            return Self::leave(edges, &full, &format!("{most} wait already"));
         }
         if let Some(music) = &queue.hold_music {
             self.music.push(music.clone());
@@ -97,12 +97,12 @@ impl<'g> Walk<'g, '_> {
             return Turn::End(End::Answered(answering));
         }
         if is_empty(&members, queue.leave_empty) {
-            return self.leave(edges, &When::Empty, &emptiness(queue, &members, queue.leave_empty));
+            return Self::leave(edges, &When::Empty, &emptiness(queue, &members, queue.leave_empty));
         }
         let Some(longest) = longest else { return Turn::End(End::Waits(name.clone())) };
         // A level of a tree has no such way out: there it is one where nobody answers.
         let late = if edges.iter().any(|edge| edge.when == When::TimedOut) { When::TimedOut } else { When::NoAnswer };
-        self.leave(edges, &late, &format!("nobody has answered for {longest}"))
+        Self::leave(edges, &late, &format!("nobody has answered for {longest}"))
     }
 
     /// Who answers: those of the lowest penalty that are free; the next ones when a queue takes out who lets it ring.

@@ -128,14 +128,14 @@ impl Walk<'_, '_> {
         };
         self.status = Some(status);
         match status {
-            Status::Busy => self.leave(edges, &When::Busy, "all are busy"),
-            Status::NoAnswer => self.leave(edges, &When::NoAnswer, "nobody answers"),
-            Status::Unavailable => self.leave(edges, &When::Otherwise, "nobody is there"),
+            Status::Busy => Self::leave(edges, &When::Busy, "all are busy"),
+            Status::NoAnswer => Self::leave(edges, &When::NoAnswer, "nobody answers"),
+            Status::Unavailable => Self::leave(edges, &When::Otherwise, "nobody is there"),
         }
     }
 
     /// The way out for a reason, or the one for every other reason.
-    pub(super) fn leave(&mut self, edges: &[Edge], wanted: &When, why: &str) -> Turn {
+    pub(super) fn leave(edges: &[Edge], wanted: &When, why: &str) -> Turn {
         let find = |when: &When| edges.iter().position(|edge| edge.when == *when);
         match find(wanted).or_else(|| find(&When::Otherwise)) {
             Some(at) => Turn::Way(at, why.into()),

@@ -286,15 +286,11 @@ impl<'g, 't> Walk<'g, 't> {
         }
         let pressed = self.press().chars().next()?;
         let found = edges.iter().position(|edge| matches!(edge.when, When::Key(key) if key.as_char() == pressed));
-        match found {
-            Some(at) => {
-                self.happens(format!("pressed {pressed}"));
-                Some(Turn::Way(at, format!("key {pressed}")))
-            }
-            None => {
-                self.happens(format!("pressed {pressed}, which means nothing here"));
-                None
-            }
+        if let Some(at) = found {
+            self.happens(format!("pressed {pressed}"));
+            return Some(Turn::Way(at, format!("key {pressed}")));
         }
+        self.happens(format!("pressed {pressed}, which means nothing here"));
+        None
     }
 }
