@@ -423,11 +423,11 @@ fn the_link_points_to_nothing() {
     std::os::unix::fs::symlink("revisions/000007", &link).unwrap();
     let reads = FILES.map(|(name, _)| format!("reads-{name}"));
     let told: Vec<&str> = std::iter::once("current").chain(reads.iter().map(String::as_str)).collect();
-    system
-        .doctor()
-        .ended(1)
-        .only(&told)
-        .finds("current", "fail", &["revision 7, whose folder is gone", "ln -sfn revisions/000000", "do not restart"]);
+    system.doctor().ended(1).only(&told).finds(
+        "current",
+        "fail",
+        &["revision 7, whose folder is gone", "ln -sfn revisions/000000", "do not restart"],
+    );
 }
 
 #[test]

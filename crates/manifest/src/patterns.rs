@@ -178,7 +178,9 @@ mod tests {
                 // One that takes every number of the other takes its shortest and its widest, too.
                 if let Some(cover) = index.first_cover(&other) {
                     prop_assert!(index.first_overlap(&other).is_some_and(|first| first <= cover));
-                    prop_assert!(!other.matches(&number) || index.first_match(&number).is_some_and(|first| first <= cover));
+                    prop_assert!(
+                        !other.matches(&number) || index.first_match(&number).is_some_and(|first| first <= cover)
+                    );
                 }
                 let itself = all.iter().all(|own| {
                     let mut alone = PatternIndex::default();

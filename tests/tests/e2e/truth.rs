@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use pbx_lab::{Behaviour, Caller, Place};
 use pbx_manifest::{Catalog, Given, Source, parse};
-use pbx_routing::trace::{Call, Entry, Tracer};
 use pbx_routing::CallGraph;
+use pbx_routing::trace::{Call, Entry, Tracer};
 use pbx_tests::{Random, SOON, System, Walk, carrier, samples, settings};
 use serde_json::json;
 
@@ -239,7 +239,8 @@ impl Generator<'_> {
             spec["blockFilter"] = json!("f0");
         }
         if self.once_in(2) {
-            spec["callers"] = json!([{ "from": self.one(&["+35192*", "anonymous", "_1555X."]), "destination": self.way(9) }]);
+            spec["callers"] =
+                json!([{ "from": self.one(&["+35192*", "anonymous", "_1555X."]), "destination": self.way(9) }]);
         }
         if self.once_in(2) {
             spec["schedule"] = json!("s0");
@@ -264,7 +265,8 @@ fn system(random: &mut Random, carrier_ip: Ipv4Addr) -> String {
     generator.queues();
     generator.trees();
     let (open, closed) = (generator.way(5), generator.way(5));
-    let spec = json!({ "open": [{ "days": "mon-sat", "hours": ["08:00-20:00"] }], "destination": open, "afterHours": closed });
+    let spec =
+        json!({ "open": [{ "days": "mon-sat", "hours": ["08:00-20:00"] }], "destination": open, "afterHours": closed });
     generator.object("Schedule", "s2", &spec);
     generator.ways.push((5, "schedule/s2".to_owned()));
     generator.menus();

@@ -45,7 +45,9 @@ impl<'g> Walk<'g, '_> {
         queue
             .members
             .iter()
-            .filter(|member| crate::rings(catalog, &member.extension) && (member.auto_login || logged_in(&member.extension)))
+            .filter(|member| {
+                crate::rings(catalog, &member.extension) && (member.auto_login || logged_in(&member.extension))
+            })
             .map(|member| {
                 let name = &member.extension;
                 Member {

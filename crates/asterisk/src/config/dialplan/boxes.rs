@@ -1,5 +1,7 @@
 //! Where callers leave messages, speak with each other, or are parked.
 
+use std::fmt::Write as _;
+
 use md5::{Digest as _, Md5};
 use pbx_manifest::{Destination, Kind, Name};
 use pbx_routing::{Greeting, NodeId, Step, When};
@@ -92,8 +94,7 @@ impl Writer<'_> {
         let pin = |path: &str| {
             let pin = self.secrets.get(Kind::Conference, name, path);
             // Nobody reads it off the dialplan.
-            let hash = Md5::digest(format!("{name}:{pin}"));
-            (!pin.is_empty()).then(|| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+            (!pin.is_empty()).then(|| hex(&Md5::digest(format!("{name}:{pin}"))))
         };
         let conference = &self.catalog.conferences[name].spec;
         if conference.pin.is_some() {
@@ -118,6 +119,14 @@ impl Writer<'_> {
         steps.push("Hangup()".into());
         steps
     }
+}
+
+/// Bytes in hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Leaves a message in a box, greeted as Asterisk does it.

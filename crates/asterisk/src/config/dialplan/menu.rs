@@ -37,12 +37,11 @@ impl Writer<'_> {
             self.file.mark(Some(object(Kind::Ivr, name)));
             self.file.context(&hashed_name("pbx-ivr-", name));
             for (id, node) in nodes {
-                let (extension, steps) = match id {
-                    NodeId::Menu(_, own) => (word(own), self.menu_node(name, node)),
-                    _ => {
-                        let begin = ["Answer()".to_owned()].into_iter();
-                        ("s".to_owned(), begin.chain(self.decide(&node.edges)).collect())
-                    }
+                let (extension, steps) = if let NodeId::Menu(_, own) = id {
+                    (word(own), self.menu_node(name, node))
+                } else {
+                    let begin = ["Answer()".to_owned()].into_iter();
+                    ("s".to_owned(), begin.chain(self.decide(&node.edges)).collect())
                 };
                 self.file.exten(&extension, &[vec![enter(id)], steps].concat());
             }

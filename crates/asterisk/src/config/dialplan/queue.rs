@@ -22,6 +22,9 @@ pub(super) fn prefixed(prefix: &str) -> Vec<String> {
     ]
 }
 
+/// An extension of a context: whose, and its steps.
+type Entry<'n> = (&'n Name, Vec<String>);
+
 impl Writer<'_> {
     pub(super) fn queues(&mut self) {
         for (id, node) in &self.graph.nodes {
@@ -123,7 +126,7 @@ impl Writer<'_> {
             return;
         }
         let phones = |name: &Name| self.catalog.phone(name);
-        let mut contexts: Vec<(&str, Vec<(&Name, Vec<String>)>)> = Vec::new();
+        let mut contexts: Vec<(&str, Vec<Entry<'_>>)> = Vec::new();
         let logins = by_hand.iter().filter_map(|(name, queues)| {
             let phone = phones(name)?;
             let (shown, (interface, state)) = (member_name(&phone), member_interfaces(&phone));
