@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use fs_err as fs;
+use pbx_asterisk::config::FILES;
 use pbx_lab::Asterisk;
 use serde_json::Value;
 
@@ -91,9 +92,9 @@ fn debians_stock_configuration_is_prepared_and_proven() {
     let done = done.says("let pbxd in at").says("is kept as").hides(&secret);
     // The unit would read another file.
     let done = done.says(&format!("sudo pbxd --config {}", lab.toml().display())).hides("systemctl enable");
-    assert_eq!(lab.backups().len(), 4, "{}", done.all);
+    assert_eq!(lab.backups().len(), FILES.len(), "{}", done.all);
     let after = lab.state();
-    for name in ["pjsip.conf", "extensions.conf", "voicemail.conf", "rtp.conf"] {
+    for (name, _) in FILES {
         let text = lab.read(name);
         assert_eq!(text.matches("#include \"pbx.d/current/").count(), 1, "{name}");
         assert!(lab.asterisk.etc().join("pbx.d/current").join(name).is_file(), "{name}");
@@ -107,7 +108,7 @@ fn debians_stock_configuration_is_prepared_and_proven() {
     let shown = lab.asterisk.cli("manager show user pbxd").unwrap();
     assert!(shown.contains("system") && shown.contains("acl: yes") || shown.contains("ACL"), "{shown}");
     // Asterisk itself takes all of it at a reload and at a start.
-    for module in ["res_pjsip.so", "pbx_config.so", "app_voicemail.so", "res_rtp_asterisk.so"] {
+    for (_, module) in FILES {
         assert!(!lab.asterisk.cli(&format!("module reload {module}")).unwrap().contains("rror"), "{module}");
     }
 
@@ -154,7 +155,7 @@ fn files_of_ones_own_keep_their_bytes_and_their_user() {
 #[test]
 fn what_is_missing_is_made() {
     let lab = Lab::new(Asterisk::builder().start().unwrap());
-    for name in ["pjsip.conf", "voicemail.conf", "rtp.conf", "extensions.conf"] {
+    for (name, _) in FILES {
         fs::remove_file(lab.asterisk.etc().join(name)).unwrap();
     }
     lab.setup(&["--yes"]).ended(0).says("+ voicemail.conf").says("let pbxd in");

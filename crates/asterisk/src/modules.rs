@@ -63,7 +63,11 @@ pub const NEEDED: [Module; 33] = [
 
 /// Modules for what only some systems have: the file, and the words in it that ask for one.
 pub const OPTIONAL: [(&str, &str, Module); 13] = [
-    ("pjsip.conf", "\ntype = registration", module("res_pjsip_outbound_registration.so", "registering with carriers", &[])),
+    (
+        "pjsip.conf",
+        "\ntype = registration",
+        module("res_pjsip_outbound_registration.so", "registering with carriers", &[]),
+    ),
     ("pjsip.conf", "\nwebrtc = yes", module("res_srtp.so", "encrypted speech", &[])),
     ("pjsip.conf", "\nwebrtc = yes", module("res_pjsip_transport_websocket.so", "telephones in browsers", &[])),
     ("pjsip.conf", "\nwebrtc = yes", module("res_http_websocket.so", "telephones in browsers", &[])),

@@ -308,7 +308,7 @@ impl CallGraph {
 
 /// Whether an extension takes part where several ring. Who lets no call ring does not: to forward a call to all of them would take it
 /// away from the others.
-fn rings(catalog: &Catalog, name: &Name) -> bool {
+pub fn rings(catalog: &Catalog, name: &Name) -> bool {
     let takes_part = |spec: &Extension| spec.enabled && !spec.do_not_disturb && spec.call_forward.always.is_none();
     catalog.extensions.get(name).is_some_and(|object| takes_part(&object.spec))
 }

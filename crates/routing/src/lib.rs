@@ -19,6 +19,7 @@ use std::fmt;
 use pbx_manifest::kinds::{Key, Recording, Strategy, Variable};
 use pbx_manifest::{Audio, Caller, Destination, Duration, Hangup, Name, Number, Prompt};
 
+pub use build::rings;
 pub use check::{check, check_system};
 pub use field::Field;
 pub use outbound::{Class, Outbound, Try};

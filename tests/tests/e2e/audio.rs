@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
-use pbx_tests::{Injection, SOON, System, settings};
+use pbx_lab::{Caller, Place};
+use pbx_tests::{Injection, SOON, System, carrier, did, settings};
 
 use super::faults::as_user;
 
@@ -238,5 +239,43 @@ fn who_may_only_look_is_told_what_would_be_brought() -> Result<()> {
     system.pbxctl(&["apply", "-f", "office.yaml", "--yes"])?.expect(0)?;
     as_user(&system, viewer, &["audio", "download", "welcome.mp3", "--out", "/dev/null/x"])?.expect(1)?;
     as_user(&system, viewer, &["audio", "list"])?.expect(0)?;
+    Ok(())
+}
+
+/// An announcement from an MP3, and what comes of another file under its name.
+#[test]
+fn callers_hear_it() -> Result<()> {
+    const LINE: &str = "+351210001000";
+    let system = System::start()?;
+    let place_of_carrier = Place::take()?;
+    let line = did(LINE, "carrier: main, destination: announcement/welcome");
+    let carrier = carrier("main", place_of_carrier.ip(), "");
+    system.write("office.yaml", &[&settings(""), WELCOME, &carrier, &line].concat())?;
+    place(&system, "audio/welcome.mp3", &tone("mp3")?)?;
+    system.pbxctl(&["apply", "-f", "office.yaml", "--yes"])?.expect(0)?;
+    let caller = Caller::at(place_of_carrier).hold_for(std::time::Duration::from_secs(2));
+    let heard = caller.call(LINE, system.ip())?;
+    ensure!(heard.expect_answer()?.heard.has_tone(440), "{} s heard", heard.heard.seconds());
+
+    // A higher one under the same name: two seconds of 880 Hz as a WAV of 44.1 kHz.
+    let samples = (0..88_200).map(|at| (f64::from(at) / 44_100.0 * 880.0 * std::f64::consts::TAU).sin() * 3000.0);
+    let samples: Vec<u8> = samples.flat_map(|sample| (sample as i16).to_le_bytes()).collect();
+    let size = u32::try_from(samples.len())?;
+    let mut wav = [b"RIFF", &(36 + size).to_le_bytes()[..], b"WAVEfmt \x10\0\0\0\x01\0\x01\0"].concat();
+    wav.extend([44_100_u32, 88_200].iter().flat_map(|rate| rate.to_le_bytes()));
+    wav.extend([b"\x02\0\x10\0data", &size.to_le_bytes()[..], &samples].concat());
+    place(&system, "audio/welcome.mp3", &wav)?;
+    system.pbxctl(&["apply", "-f", "office.yaml", "--yes"])?.expect(0)?;
+    let heard = caller.call(LINE, system.ip())?;
+    ensure!(
+        heard.expect_answer()?.heard.has_tone(880) && !heard.heard.has_tone(440),
+        "{} s heard",
+        heard.heard.seconds()
+    );
+    system.pbxctl(&["rollback", "1", "--yes"])?.expect(0)?;
+    ensure!(
+        caller.call(LINE, system.ip())?.expect_answer()?.heard.has_tone(440),
+        "what was gone back to plays something else"
+    );
     Ok(())
 }

@@ -13,7 +13,13 @@ const LINE: &str = "+351210001000";
 type Presses<'p> = &'p [(&'p str, &'p str)];
 
 /// Calls, presses keys at steps, and gives the steps that were gone.
-pub(crate) fn walk(walk: &Walk, system: &System, caller: &Caller, number: &str, presses: Presses<'_>) -> Result<Vec<String>> {
+pub(crate) fn walk(
+    walk: &Walk,
+    system: &System,
+    caller: &Caller,
+    number: &str,
+    presses: Presses<'_>,
+) -> Result<Vec<String>> {
     let since = walk.len();
     let calling = caller.start(number, system.ip())?;
     let keypad: Keypad = calling.keypad();

@@ -138,8 +138,8 @@ impl Generator<'_> {
                 .collect();
             let empty = self.one(&["nobodyLoggedIn", "nobodyAvailable"]);
             let mut spec = json!({
-                "strategy": self.one(&["linear", "rrmemory", "ringall"]), "members": members, "ringTimeout": "1s", "retry": "0s",
-                "maxWait": "5s", "joinEmpty": empty, "leaveEmpty": empty,
+                "strategy": self.one(&["leastrecent", "rrmemory", "ringall"]), "members": members, "ringTimeout": "1s", "retry": "1s",
+                "maxWait": "7s", "joinEmpty": empty, "leaveEmpty": empty,
             });
             for field in ["onTimeout", "onEmpty"] {
                 if self.once_in(2) {
@@ -168,7 +168,7 @@ impl Generator<'_> {
             1 => json!(["group/g0", "extension/2003"]),
             _ => json!(self.some(&PHONES).iter().map(|number| format!("extension/{number}")).collect::<Vec<_>>()),
         };
-        let mut level = json!({ "ring": ring, "timeout": if ring[0] == "queue/q0" { "4s" } else { "1s" } });
+        let mut level = json!({ "ring": ring, "timeout": if ring[0] == "queue/q0" { "6s" } else { "1s" } });
         for field in ["busy", "noAnswer", "otherwise"] {
             if self.once_in(2) {
                 level[field] = self.branch(levels - 1);
@@ -302,8 +302,13 @@ fn really(watch: &Walk, system: &System, caller: &Caller, press: &[&str], expect
     let keypad = calling.keypad();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(move || calling.wait());
-        let (begun, mut pressed) = (Instant::now(), 0);
-        while watch.since(since).len() < expected.len() && begun.elapsed() < SOON && !waiting.is_finished() {
+        let (begun, mut pressed, mut over) = (Instant::now(), 0, None);
+        // What was last said of a call may be heard some time after its end.
+        while watch.since(since).len() < expected.len()
+            && begun.elapsed() < SOON
+            && over.is_none_or(|over: Instant| over.elapsed() < Duration::from_secs(5))
+        {
+            over = over.or_else(|| waiting.is_finished().then(Instant::now));
             let prompts = watch.prompts(since);
             if prompts > pressed {
                 // As soon as it listens.

@@ -3,7 +3,7 @@
 //! Every option is written: what app_queue does where one is missing has changed between versions, and is seldom what is wanted.
 
 use pbx_manifest::kinds::{AutoPause, Emptiness, Phone, Queue, QueueStrategy};
-use pbx_manifest::{Catalog, Kind, Name, ObjectRef};
+use pbx_manifest::{Catalog, Duration, Kind, Name, ObjectRef};
 
 use super::file::ConfigFile;
 use super::{Place, sound, yes_no};
@@ -107,7 +107,7 @@ fn queue(file: &mut ConfigFile, catalog: &Catalog, place: &Place, name: &Name, q
         file.set("context", keys_context(name));
     }
     let announce = &queue.announce;
-    let every = announce.every.map_or(60, |every| every.seconds());
+    let every = announce.every.map_or(60, Duration::seconds);
     let often = if announce.position || announce.hold_time { every } else { 0 };
     file.set("announce-frequency", often);
     // Asterisk says nothing sooner than this after the last time, however often it should.
@@ -132,8 +132,9 @@ fn queue(file: &mut ConfigFile, catalog: &Catalog, place: &Place, name: &Name, q
     file.set("setqueuevar", "yes");
     file.set("setqueueentryvar", "yes");
     let phones = queue.members.iter().filter(|member| member.auto_login).filter_map(|member| {
-        let on = |phone: &Phone<'_>| phone.spec.enabled;
-        catalog.phone(&member.extension).filter(on).map(|phone| (phone, member.penalty))
+        // Who lets no call ring is no member, as in groups.
+        let takes_part = |phone: &Phone<'_>| pbx_routing::rings(catalog, phone.name);
+        catalog.phone(&member.extension).filter(takes_part).map(|phone| (phone, member.penalty))
     });
     for (phone, penalty) in phones {
         let (called, state) = member_interfaces(&phone);

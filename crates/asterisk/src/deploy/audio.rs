@@ -74,7 +74,9 @@ impl AudioFolder {
 
     /// Removes what a crash left of files that were being written. Nobody may be writing one.
     pub fn tidy(&self) -> Result<(), FilesError> {
-        for name in self.names()?.into_iter().filter(|name| name.starts_with('.') && name.ends_with(".next")) {
+        let unfinished =
+            |name: &String| name.strip_prefix('.').is_some_and(|name| name.strip_suffix(".next").is_some());
+        for name in self.names()?.into_iter().filter(unfinished) {
             let path = self.root.join(name);
             doing(format!("removing {}", path.display()), fs::remove_file(&path))?;
         }

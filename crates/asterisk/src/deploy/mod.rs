@@ -101,7 +101,9 @@ pub fn attribute(rejections: &mut Vec<Rejection>, log: &[String], changed: &[Cha
             lines.insert(section.line, &section.name);
         }
     }
-    for line in log.iter().filter(|line| about_configuration(line) || SOURCES_OF.iter().any(|(_, source)| source_of(line).contains(source))) {
+    for line in log.iter().filter(|line| {
+        about_configuration(line) || SOURCES_OF.iter().any(|(_, source)| source_of(line).contains(source))
+    }) {
         let mut told = false;
         // Calls make these sources complain, too: what they say is only told of what was found to be wrong.
         if let Some((_, source)) = SOURCES_OF.iter().find(|(_, source)| source_of(line).contains(source)) {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::ami::action::{Command, GetConfig};
 use crate::ami::{AmiError, Client};
-use crate::config::{ConfigTree, FFMPEG, keeps_order};
+use crate::config::{ConfigFile, ConfigTree, FFMPEG, keeps_order};
 use crate::modules::{self, Module};
 use crate::sockets::{self, Listening};
 
@@ -35,9 +35,11 @@ pub async fn preflight(
     let mut rejections = without_modules(client, tree).await?;
     for (name, file) in tree.files().filter(|(name, _)| files.contains(name)) {
         // What adds to a section of the main file cannot be read alone, and breaks the main file where there is no such section.
-        if let Some(section) = file.sections().first().filter(|section| {
-            file.section_text(section).lines().next().is_some_and(|head| head.ends_with("](+)"))
-        }) {
+        if let Some(section) = file
+            .sections()
+            .first()
+            .filter(|section| file.section_text(section).lines().next().is_some_and(|head| head.ends_with("](+)")))
+        {
             if !has_section(client, name, &section.name).await? {
                 let message = format!("{name} has no section [{}] before the line that includes this", section.name);
                 let mut rejection = Rejection::at(name, file, section.line, message);
@@ -58,6 +60,7 @@ pub async fn preflight(
             Err(error) => return Err(error.into()),
         }
     }
+    rejections.extend(ones_own(client, from, changed).await?);
     rejections.extend(reordered(changed));
     rejections.extend(without_player(client, id, changed).await?);
     if files.contains(&"pjsip.conf") {
@@ -77,6 +80,42 @@ async fn has_section(client: &Client, name: &str, section: &str) -> Result<bool,
         Err(AmiError::Refused { .. }) => Ok(true),
         Err(error) => Err(error),
     }
+}
+
+/// Files of which Asterisk takes but one of two sections of a name, or both where one is meant.
+const ONCE: [&str; 4] = ["musiconhold.conf", "confbridge.conf", "queues.conf", "res_parking.conf"];
+
+/// New sections of which the main file has one already, that somebody else wrote.
+async fn ones_own(
+    client: &Client,
+    from: &ConfigTree,
+    changed: &[ChangedSection<'_>],
+) -> Result<Vec<Rejection>, AmiError> {
+    let mut rejections = Vec::new();
+    for name in ONCE {
+        let before: HashSet<&str> =
+            from.file(name).into_iter().flat_map(ConfigFile::sections).map(|section| section.name.as_str()).collect();
+        let new = changed.iter().filter(|change| change.file == name).filter_map(|change| change.after);
+        let mut new = new.filter(|(_, section)| section.name != "general" && !before.contains(section.name.as_str()));
+        let Some(first) = new.next() else { continue };
+        let there = match client.call(&GetConfig::new(name)).await {
+            Ok(config) => config.categories,
+            // A file that is not read at all is told of elsewhere.
+            Err(AmiError::Refused { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        let there: HashSet<String> = there.into_iter().map(|category| category.name.to_ascii_lowercase()).collect();
+        let mut told = HashSet::new();
+        for (file, section) in std::iter::once(first).chain(new) {
+            if there.contains(&section.name) && told.insert(&section.name) {
+                let message = format!("[{}] is already in {name}, written by somebody else", section.name);
+                let mut rejection = Rejection::at(name, file, section.line, message);
+                rejection.help.push(format!("remove it from {name}, or give this another name"));
+                rejections.push(rejection);
+            }
+        }
+    }
+    Ok(rejections)
 }
 
 /// Queues that are to keep their members in an order, which Asterisk has made without one.

@@ -220,7 +220,10 @@ pub async fn verify(client: &Client, to: &ConfigTree) -> Result<Verification, Am
 }
 
 /// The options of a section, as they are written, each with its line (from 1).
-pub(super) fn options<'t>(file: &'t ConfigFile, section: &'t Section) -> impl Iterator<Item = (&'t str, &'t str, usize)> {
+pub(super) fn options<'t>(
+    file: &'t ConfigFile,
+    section: &'t Section,
+) -> impl Iterator<Item = (&'t str, &'t str, usize)> {
     let lines = file.section_text(section).lines().enumerate().skip(1);
     lines.filter_map(move |(at, line)| line.split_once(" = ").map(|(key, value)| (key, value, section.line + at)))
 }

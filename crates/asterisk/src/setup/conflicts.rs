@@ -61,8 +61,7 @@ fn is_generated(tree: &Tree, place: Place) -> bool {
 /// What is in the way.
 pub fn conflicts(own: &Own<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    let read =
-        [own.pjsip, own.extensions, own.voicemail, own.queues, own.music, own.parking, own.conferences];
+    let read = [own.pjsip, own.extensions, own.voicemail, own.queues, own.music, own.parking, own.conferences];
     for tree in read.into_iter().flatten() {
         for file in &tree.files {
             if let Some(line) = file.open_comment {
@@ -110,8 +109,8 @@ pub fn conflicts(own: &Own<'_>) -> Vec<Finding> {
     }
     let named = [
         (own.queues, "queue", "Asterisk passes over the second of that name"),
-        (own.music, "music class", "which of the two is played is chance"),
-        (own.parking, "parking lot", "Asterisk makes one of both"),
+        (own.music, "music class", "Asterisk plays one of the two"),
+        (own.parking, "parking lot", "Asterisk makes one lot of both"),
         (own.conferences, "profile", "Asterisk takes the later one"),
     ];
     for (tree, what, then) in named.into_iter().filter_map(|(tree, what, then)| Some((tree?, what, then))) {
@@ -150,7 +149,11 @@ fn general(tree: &Tree, found: &mut Vec<Finding>) {
     let wanted = [
         ("persistentmembers", true, "whoever logged in to a queue by hand is logged out by a restart of Asterisk"),
         ("shared_lastcall", true, "the time after a call is kept by each queue alone: another one calls at once"),
-        ("log_membername_as_agent", false, "the log of queues names people, whose names may change, and not extensions"),
+        (
+            "log_membername_as_agent",
+            false,
+            "the log of queues names people, whose names may change, and not extensions",
+        ),
     ];
     let Some(section) = tree.sections().into_iter().find(|section| section.name.eq_ignore_ascii_case("general")) else {
         return;
@@ -392,13 +395,15 @@ mod tests {
     #[test]
     fn what_is_there_twice_and_what_queues_need() {
         let text = "[general]\npersistentmembers = no\nshared_lastcall=yes\n[sales]\n[support]\n#include pbx.d/current/queues.conf\n";
-        let queues = tree("queues.conf", text, "[general](+)\npersistentmembers = yes\n[support]\nstrategy = ringall\n");
-        let music = tree("musiconhold.conf", "[default]\n[jazz]\n#include pbx.d/current/musiconhold.conf\n", "[jazz]\n");
+        let queues =
+            tree("queues.conf", text, "[general](+)\npersistentmembers = yes\n[support]\nstrategy = ringall\n");
+        let music =
+            tree("musiconhold.conf", "[default]\n[jazz]\n#include pbx.d/current/musiconhold.conf\n", "[jazz]\n");
         assert_eq!(
             told(&Own { queues: Some(&queues), music: Some(&music), ..Own::default() }),
             [
                 "queues.conf:5 the queue [support] is also written by pbxd: Asterisk passes over the second of that name",
-                "musiconhold.conf:2 the music class [jazz] is also written by pbxd: which of the two is played is chance",
+                "musiconhold.conf:2 the music class [jazz] is also written by pbxd: Asterisk plays one of the two",
                 "queues.conf:2 persistentmembers = no: whoever logged in to a queue by hand is logged out by a restart of Asterisk",
             ]
         );

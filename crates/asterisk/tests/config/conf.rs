@@ -320,10 +320,12 @@ pub fn loose_ends(contexts: &[Context]) -> Vec<String> {
                         // Which extension is known when a call is there; the context is known now.
                         // Or it is asked for before, in the same extension.
                         [context, _, "1"] if !context.contains('$') => {
-                            let asked = |step: &Step| step.arguments.split("DIALPLAN_EXISTS(").skip(1).any(|asked| {
-                                let other = asked.split(',').next().unwrap_or_default();
-                                other == context || !other.contains('$') && !by_name.contains_key(other)
-                            });
+                            let asked = |step: &Step| {
+                                step.arguments.split("DIALPLAN_EXISTS(").skip(1).any(|asked| {
+                                    let other = asked.split(',').next().unwrap_or_default();
+                                    other == context || !other.contains('$') && !by_name.contains_key(other)
+                                })
+                            };
                             by_name.contains_key(context) || steps.iter().any(asked)
                         }
                         [context, _, "1"] => {

@@ -175,7 +175,10 @@ fn boxes_are_those_that_were_meant(built: &Built, tree: &ConfigTree) {
         assert_eq!((fields[0], fields[1], fields[2], fields[3]), (pin, full_name.as_str(), email.as_str(), ""));
         let has: Vec<(&str, &str)> = fields[4].split('|').map(|option| option.split_once('=').unwrap()).collect();
         for (option, value) in options {
-            assert_eq!(has.iter().filter(|(own, _)| *own == option).map(|(_, value)| *value).collect::<Vec<_>>(), [value]);
+            assert_eq!(
+                has.iter().filter(|(own, _)| *own == option).map(|(_, value)| *value).collect::<Vec<_>>(),
+                [value]
+            );
         }
         let zone = has.iter().find(|(own, _)| *own == "tz").unwrap().1;
         assert!(zones.get(zone).unwrap().starts_with(zone.strip_prefix("pbx-").unwrap()), "{zone}");
@@ -286,7 +289,8 @@ fn queues_are_those_that_were_meant(built: &Built, tree: &ConfigTree) {
             assert!(!line.contains(['(', ')', '[', ']', '"', '\\', ';', '|']), "{line}");
             let fields: Vec<&str> = line.split(',').collect();
             let state = format!("PJSIP/{}", phone.name);
-            let called = if phone.max_contacts > 1 { format!("Local/{}@pbx-agent/n", phone.name) } else { state.clone() };
+            let called =
+                if phone.max_contacts > 1 { format!("Local/{}@pbx-agent/n", phone.name) } else { state.clone() };
             let [interface, shown_penalty, shown, of] = fields[..] else { panic!("{line}") };
             assert_eq!((interface, shown_penalty, of), (called.as_str(), penalty.to_string().as_str(), state.as_str()));
             assert!((1..=79).contains(&shown.len()), "{line}");
@@ -305,9 +309,15 @@ fn rooms_are_those_that_were_meant(built: &Built, tree: &ConfigTree) {
         assert_eq!(lot.get("parkpos"), Some(object.spec.slots.to_string().as_str()));
         assert_eq!(lot.get("parkingtime"), Some(object.spec.timeout.seconds().to_string().as_str()));
         assert_eq!(lot.get("parkext"), None);
-        assert_eq!(lot.get("parkedmusicclass"), Some(music(catalog, object.spec.hold_music.as_ref()).unwrap_or("default")));
+        assert_eq!(
+            lot.get("parkedmusicclass"),
+            Some(music(catalog, object.spec.hold_music.as_ref()).unwrap_or("default"))
+        );
         let back = lot.get("comebackcontext");
-        assert_eq!((back.is_some(), lot.get("comebacktoorigin") == Some("no")), [object.spec.comeback.is_some(); 2].into());
+        assert_eq!(
+            (back.is_some(), lot.get("comebacktoorigin") == Some("no")),
+            [object.spec.comeback.is_some(); 2].into()
+        );
         assert!(back.is_none_or(|back| contexts.iter().any(|context| context.name == back)), "{back:?}");
     }
     let rooms = parse(file(tree, "confbridge.conf").text()).unwrap();

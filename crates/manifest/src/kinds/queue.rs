@@ -188,13 +188,13 @@ pub struct Queue {
     /// Who of the members that are free is called.
     #[serde(default)]
     pub strategy: QueueStrategy,
-    /// Who may be a member, and who always is.
+    /// Who may be a member, and who always is. One that forwards every call, is not to be disturbed or is turned off is left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<QueueMember>,
     /// How long a member rings before the next one, `1s` to `10m`.
     #[serde(default = "fifteen")]
     pub ring_timeout: Duration,
-    /// How long from one round to the next, `0s` to `1m`.
+    /// How long from one round to the next, `1s` to `1m`.
     #[serde(default = "five")]
     pub retry: Duration,
     /// How long a member has after a call before the next, `0s` to `1h`.
@@ -373,7 +373,8 @@ impl Spec for Queue {
         self.check_members(checker);
         let (second, minute, hour) = (Duration(1), Duration(60), Duration(3600));
         within(checker, "spec.ringTimeout", self.ring_timeout, second, Duration(600));
-        within(checker, "spec.retry", self.retry, Duration(0), minute);
+        // Asterisk takes none at all for its own default.
+        within(checker, "spec.retry", self.retry, second, minute);
         within(checker, "spec.wrapUp", self.wrap_up, Duration(0), hour);
         number(checker, "spec.weight", self.weight, 0, 1000);
         if let Some(most) = self.max_waiting {

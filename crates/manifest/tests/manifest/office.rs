@@ -150,15 +150,8 @@ impl Office {
                 4 if self.outside => Some(format!("external/+3519{:08}", self.dice.below(99_999_999))),
                 5 => Some(self.dice.of(&["hangup", "hangup/busy", "hangup/congestion"]).to_owned()),
                 6..=8 => {
-                    let kind = self.dice.of(&[
-                        "queue",
-                        "tree",
-                        "ivr",
-                        "voicemail",
-                        "announcement",
-                        "conference",
-                        "parking",
-                    ]);
+                    let kind =
+                        self.dice.of(&["queue", "tree", "ivr", "voicemail", "announcement", "conference", "parking"]);
                     self.name(kind).map(|name| format!("{kind}/{name}"))
                 }
                 _ => None,
@@ -375,17 +368,14 @@ impl Office {
 
     /// What all voicemail boxes may have.
     fn mailbox(&mut self, spec: &mut Map<String, Json>) {
-        self.maybe(spec, 3, "timeZone", |o| json!(o.dice.of(&["Europe/Berlin", "America/Argentina/Buenos_Aires", "UTC"])));
+        self.maybe(spec, 3, "timeZone", |o| {
+            json!(o.dice.of(&["Europe/Berlin", "America/Argentina/Buenos_Aires", "UTC"]))
+        });
         self.maybe(spec, 3, "maxMessages", |o| json!(1 + o.dice.below(9999)));
         self.maybe(spec, 3, "maxLength", |o| json!(format!("{}s", 1 + o.dice.below(3600))));
         self.maybe(spec, 3, "operator", Self::destination);
         self.maybe(spec, 3, "greeting", Self::audio);
-        self.maybe(
-            spec,
-            4,
-            "greetings",
-            |o| json!({ "busy": o.audio(), "temporary": o.audio(), "name": o.audio() }),
-        );
+        self.maybe(spec, 4, "greetings", |o| json!({ "busy": o.audio(), "temporary": o.audio(), "name": o.audio() }));
     }
 
     /// Announcements, music and soundboards.

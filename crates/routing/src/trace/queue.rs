@@ -42,19 +42,17 @@ impl<'g> Walk<'g, '_> {
     fn members(&self, queue: &'g Queue) -> Vec<Member<'g>> {
         let catalog = self.tracer.catalog;
         let logged_in = |name: &Name| self.given.logged_in.contains(name);
-        let takes_part = |name: &Name| catalog.extensions.get(name).is_some_and(|object| object.spec.enabled);
         queue
             .members
             .iter()
-            .filter(|member| takes_part(&member.extension) && (member.auto_login || logged_in(&member.extension)))
+            .filter(|member| crate::rings(catalog, &member.extension) && (member.auto_login || logged_in(&member.extension)))
             .map(|member| {
                 let name = &member.extension;
-                let asked_for_peace = catalog.extensions[name].spec.do_not_disturb;
                 Member {
                     name,
                     penalty: member.penalty,
                     paused: self.given.paused.contains(name) || self.taken_out.contains(&name),
-                    telephone: if asked_for_peace { Telephone::Undisturbed } else { self.telephone(name) },
+                    telephone: self.telephone(name),
                 }
             })
             .collect()

@@ -217,7 +217,14 @@ pub fn include(checks: &mut Checks, name: &str, tree: Option<&Tree>) {
             .help("every object is there as often, and Asterisk refuses them: `sudo pbxctl setup` leaves one line");
     } else {
         checks
-            .fail(&check, format!("{}: the include comes before [{}], to which it adds", shown.join(", "), added_to(name).unwrap_or("general")))
+            .fail(
+                &check,
+                format!(
+                    "{}: the include comes before [{}], to which it adds",
+                    shown.join(", "),
+                    added_to(name).unwrap_or("general")
+                ),
+            )
             .help("`sudo pbxctl setup` moves it");
     }
     if let Some((place, why)) = tree.fatal().filter(|(_, why)| !why.contains("pbx.d/current")) {

@@ -110,7 +110,7 @@ impl Writer<'_> {
         let mut all: std::collections::BTreeMap<&Name, Vec<&Name>> = std::collections::BTreeMap::new();
         for (queue, object) in self.catalog.queues.iter().filter(|(_, object)| object.spec.enabled) {
             for member in &object.spec.members {
-                if !self.catalog.extensions.get(&member.extension).is_some_and(|object| object.spec.enabled) {
+                if !pbx_routing::rings(self.catalog, &member.extension) {
                     continue;
                 }
                 all.entry(&member.extension).or_default().push(queue);

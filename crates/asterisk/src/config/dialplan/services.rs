@@ -38,6 +38,21 @@ impl Writer<'_> {
         // What stands behind the code.
         let behind = |file: &mut super::ConfigFile, steps: &[String]| file.exten(&format!("_{code}X!"), steps);
         let rest = format!("${{EXTEN:{}}}", code.len());
+        // Queues know no telephone that is not to be disturbed: its owner takes a break in them.
+        let (away, back) = if members {
+            (
+                [
+                    "GosubIf(${DIALPLAN_EXISTS(pbx-queue-interface,${PBX_OWN_EXTENSION},1)}?pbx-queue-interface,${PBX_OWN_EXTENSION},1)",
+                    "ExecIf($[\"${GOSUB_RETVAL}\"!=\"\"]?PauseQueueMember(,${GOSUB_RETVAL},,do-not-disturb))",
+                ],
+                [
+                    "GosubIf(${DIALPLAN_EXISTS(pbx-queue-interface,${PBX_OWN_EXTENSION},1)}?pbx-queue-interface,${PBX_OWN_EXTENSION},1)",
+                    "ExecIf($[\"${GOSUB_RETVAL}\"!=\"\"]?UnpauseQueueMember(,${GOSUB_RETVAL}))",
+                ],
+            )
+        } else {
+            (["NoOp()"; 2], ["NoOp()"; 2])
+        };
         let file = &mut self.file;
         match service {
             Service::Voicemail => {
@@ -86,10 +101,14 @@ impl Writer<'_> {
                         "GotoIf($[\"${DB(pbx-dnd/${PBX_OWN_EXTENSION})}\"!=\"\"]?on)",
                         "Set(DB(pbx-dnd/${PBX_OWN_EXTENSION})=yes)",
                         "Set(DEVICE_STATE(Custom:pbx-dnd-${PBX_OWN_EXTENSION})=INUSE)",
+                        away[0],
+                        away[1],
                         "Playback(do-not-disturb&activated)",
                         "Hangup()",
                         "(on)Set(PBX_WAS=${DB_DELETE(pbx-dnd/${PBX_OWN_EXTENSION})})",
                         "Set(DEVICE_STATE(Custom:pbx-dnd-${PBX_OWN_EXTENSION})=NOT_INUSE)",
+                        back[0],
+                        back[1],
                         "Playback(do-not-disturb&de-activated)",
                     ],
                 ),

@@ -79,8 +79,11 @@ pub(super) async fn conferences(
             found.rejections.push(Rejection::at(change.file, file, section.line, message));
             continue;
         }
-        let has: HashMap<&str, &str> =
-            lines.iter().filter_map(|line| line.split_once(':')).map(|(key, value)| (key.trim(), value.trim())).collect();
+        let has: HashMap<&str, &str> = lines
+            .iter()
+            .filter_map(|line| line.split_once(':'))
+            .map(|(key, value)| (key.trim(), value.trim()))
+            .collect();
         for (key, value, at) in options(file, section) {
             let shown = SHOWN.iter().find(|(own, _)| *own == key).and_then(|(_, shown)| has.get(shown));
             if let Some(shown) = shown.filter(|shown| plain(shown) != read(value)) {

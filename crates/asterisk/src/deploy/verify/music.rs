@@ -73,7 +73,8 @@ pub(super) async fn music(
             continue;
         };
         if class.count > 1 {
-            let message = format!("the music {name} is there twice: a musiconhold.conf of your own has a class of that name");
+            let message =
+                format!("the music {name} is there twice: a musiconhold.conf of your own has a class of that name");
             reject(section.line, message);
             continue;
         }
