@@ -51,7 +51,7 @@ pub enum Command {
     Export(export::Export),
     #[command(alias = "ext")]
     Extension(extension::Extension),
-    Trace(trace::TraceArgs),
+    Trace(Box<trace::TraceArgs>),
     Test(test::TestArgs),
     Graph(graph::Graph),
     Filter(filter::Filter),

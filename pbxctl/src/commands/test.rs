@@ -91,7 +91,7 @@ impl Outcome<'_> {
 
 /// How much was walked.
 struct Walked {
-    walked: usize,
+    done: usize,
     all: usize,
     missing: Vec<Uncovered>,
 }
@@ -101,7 +101,7 @@ impl Walked {
     fn share(&self) -> f64 {
         // Counts of steps are far below what a float holds.
         #[expect(clippy::cast_precision_loss, reason = "counts of steps")]
-        let (walked, all) = (self.walked as f64, self.all as f64);
+        let (walked, all) = (self.done as f64, self.all as f64);
         if self.all == 0 { 100.0 } else { walked * 100.0 / all }
     }
 }
@@ -135,8 +135,8 @@ pub fn run(args: &TestArgs, app: &mut App) -> Result<Exit, Failure> {
         })
         .collect();
     let walked = (args.coverage || args.coverage_min.is_some()).then(|| {
-        let (walked, all) = coverage.counts();
-        Walked { walked, all, missing: coverage.missing() }
+        let (done, all) = coverage.counts();
+        Walked { done, all, missing: coverage.missing() }
     });
     let short_of = args.coverage_min.filter(|least| walked.as_ref().is_some_and(|walked| walked.share() < *least));
     let good = !outcomes.iter().any(Outcome::failed) && short_of.is_none();
@@ -188,7 +188,7 @@ fn summary(outcomes: &[Outcome<'_>], walked: Option<&Walked>, short_of: Option<f
     }
     text.push('.');
     if let Some(walked) = walked {
-        let _ = write!(text, " {:.1}% of steps and turns walked ({} of {})", walked.share(), walked.walked, walked.all);
+        let _ = write!(text, " {:.1}% of steps and turns walked ({} of {})", walked.share(), walked.done, walked.all);
         if let Some(least) = short_of {
             let _ = write!(text, ", less than {least}%");
         }
@@ -277,7 +277,7 @@ fn told(outcomes: &[Outcome<'_>], walked: Option<&Walked>, good: bool, places: &
     if let Some(walked) = walked {
         let share = (walked.share() * 10.0).round() / 10.0;
         document["coverage"] =
-            json!({ "percent": share, "walked": walked.walked, "all": walked.all, "missing": walked.missing });
+            json!({ "percent": share, "walked": walked.done, "all": walked.all, "missing": walked.missing });
     }
     document
 }

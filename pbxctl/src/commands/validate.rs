@@ -84,7 +84,8 @@ pub fn run(args: &Validate, app: &mut App) -> Result<Exit, Failure> {
         let what = if what.is_empty() { "nothing wrong".to_owned() } else { what.join(" and ") };
         let mut objects = show::plural(parsed.documents.len(), "object", "objects");
         if !parsed.tests.is_empty() {
-            objects.push_str(&format!(" and {}", show::plural(parsed.tests.len(), "call test", "call tests")));
+            objects.push_str(" and ");
+            objects.push_str(&show::plural(parsed.tests.len(), "call test", "call tests"));
         }
         let files = show::plural(input::names(&app.sources).len(), "file", "files");
         app.ui.talk(&if errors == 0 {
