@@ -175,7 +175,7 @@ fn a_mistake_in_the_configuration_is_told_with_its_line() {
             vec!["line 5: `admin_users` is a text in quotes"],
         ),
         (("[asterisk]", "access = { admin_users = 5 }\n[asterisk]"), vec!["line 4: `admin_users` is a list"]),
-        (("log_dir", "log_folder"), vec!["line 6: there is no `log_folder` here; there are `config_dir`, `log_dir`"]),
+        (("log_dir", "log_folder"), vec!["line 6: there is no `log_folder` here; there are `config_dir`, `config_dir_inside`, `log_dir`"]),
         (("log_dir", "logdir"), vec!["line 6: there is no `logdir` here; did you mean `log_dir`?"]),
         (("port = 1", "colour = 1"), vec!["line 8: there is no `colour` here; there are `host`, `port`"]),
         (("secret = \"never-shown\"", ""), vec!["pbxctl setup"]),
@@ -393,7 +393,7 @@ async fn without_asterisk_nothing_changes_unless_files_alone_are_asked_for() {
     let again = daemon.client().plan(&one_extension()).await.unwrap();
     assert!(again.changes.is_empty() && again.files.is_empty(), "{again:?}");
     // Asterisk was never asked: everything would be reloaded and read back.
-    assert_eq!(again.reloads.len(), 4, "{again:?}");
+    assert_eq!(again.reloads.len(), 8, "{again:?}");
 }
 
 #[test]

@@ -193,7 +193,10 @@ fn of_office(seed: u64, size: usize) -> PlanRequest {
     let declared = |document: pbx_manifest::Document| {
         let given =
             document.spec.secrets().into_iter().filter(|(_, secret)| **secret != pbx_manifest::Secret::Generate);
-        let secrets = given.map(|(path, _)| (path.clone(), format!("value of {path};--"))).collect();
+        let value = |path: &str| {
+            if path.to_lowercase().ends_with("pin") { "471147".to_owned() } else { format!("value of {path};--") }
+        };
+        let secrets = given.map(|(path, _)| (path.clone(), value(&path))).collect();
         let declaration = Declaration {
             object: document.object,
             meta: document.meta,

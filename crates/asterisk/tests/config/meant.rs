@@ -280,7 +280,7 @@ fn queues_are_those_that_were_meant(built: &Built, tree: &ConfigTree) {
         let own = queue.members.iter().filter(|member| member.auto_login);
         let phones: Vec<(Phone<'_>, u32)> = own
             .filter_map(|member| Some((catalog.phone(&member.extension)?, member.penalty)))
-            .filter(|(phone, _)| phone.spec.enabled)
+            .filter(|(phone, _)| pbx_routing::rings(catalog, phone.name))
             .collect();
         let members = section.all("member");
         assert_eq!(members.len(), phones.len());

@@ -208,5 +208,7 @@ impl Writer<'_> {
 /// A service: what its channel says of itself, what it does, and the end.
 fn says(word: &str, steps: &[&str]) -> Vec<String> {
     let first = [format!("Set(PBX_NODE={word})")];
-    first.into_iter().chain(steps.iter().map(ToString::to_string)).chain(["Hangup()".to_owned()]).collect()
+    // What does nothing in this system is left out.
+    let steps = steps.iter().filter(|step| **step != "NoOp()");
+    first.into_iter().chain(steps.map(ToString::to_string)).chain(["Hangup()".to_owned()]).collect()
 }
