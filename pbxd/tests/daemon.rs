@@ -175,7 +175,10 @@ fn a_mistake_in_the_configuration_is_told_with_its_line() {
             vec!["line 5: `admin_users` is a text in quotes"],
         ),
         (("[asterisk]", "access = { admin_users = 5 }\n[asterisk]"), vec!["line 4: `admin_users` is a list"]),
-        (("log_dir", "log_folder"), vec!["line 6: there is no `log_folder` here; there are `config_dir`, `config_dir_inside`, `log_dir`"]),
+        (
+            ("log_dir", "log_folder"),
+            vec!["line 6: there is no `log_folder` here; there are `config_dir`, `config_dir_inside`, `log_dir`"],
+        ),
         (("log_dir", "logdir"), vec!["line 6: there is no `logdir` here; did you mean `log_dir`?"]),
         (("port = 1", "colour = 1"), vec!["line 8: there is no `colour` here; there are `host`, `port`"]),
         (("secret = \"never-shown\"", ""), vec!["pbxctl setup"]),

@@ -39,6 +39,17 @@ fn world() -> String {
     settings("") + &rest.concat()
 }
 
+/// The kinds that the world has something of.
+const KNOWN: [Kind; 7] = [
+    Kind::Extension,
+    Kind::ExtensionProfile,
+    Kind::ExtensionGroup,
+    Kind::Schedule,
+    Kind::Carrier,
+    Kind::OutboundRoute,
+    Kind::Did,
+];
+
 /// What an object of a kind needs so that it stands in the world beside others of its kind, see [`numbered`]; nothing for kinds whose
 /// example will do.
 fn base(kind: Kind) -> Option<Json> {
@@ -187,7 +198,7 @@ fn whatever_is_accepted_reads_back_the_very_same() -> Result<()> {
     let system = System::start()?;
     let mut number = 10;
     let mut all = Vec::new();
-    for kind in Kind::ALL.iter().filter(|kind| **kind != Kind::Settings) {
+    for kind in Kind::ALL.iter().filter(|kind| **kind != Kind::Settings && KNOWN.contains(kind)) {
         let own = accepted(&world, *kind, &mut number)?;
         ensure!(!own.is_empty(), "no text is accepted of a {kind}");
         // A name that somebody had is no text that stays, and takes the object of that name along.

@@ -327,7 +327,8 @@ fn really(watch: &Walk, system: &System, caller: &Caller, press: &[&str], expect
             system.asterisk().cli("channel request hangup all")?;
             std::thread::sleep(Duration::from_millis(200));
         }
-        waiting.join().map_err(|_| anyhow::anyhow!("the caller panicked"))?.map(drop)?;
+        // How the caller's own end of it went is not asked here: it is hung up on whenever it has come far enough.
+        let _ = waiting.join().map_err(|_| anyhow::anyhow!("the caller panicked"))?;
         Ok(steps)
     })
 }
