@@ -235,11 +235,14 @@ fn wrong_usage_ends_with_64() {
 #[test]
 fn the_examples_are_right() {
     let place = Place::new();
-    for example in ["small-office", "bulk"] {
+    for example in ["small-office", "bulk", "call-center"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(example);
         let said = place.run(&["validate", "--strict", "-f", folder.to_str().unwrap()]);
         assert!(said.contains("nothing wrong") && said.contains("[exit 0]"), "{example}: {said}");
     }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/call-center");
+    let said = place.run(&["test", "--coverage", "--coverage-min", "90%", "-f", folder.to_str().unwrap()]);
+    assert!(said.contains("all passed") && said.contains("[exit 0]"), "{said}");
 }
 
 #[test]
