@@ -34,7 +34,7 @@ impl Wish {
     /// Reads the manifests and asks pbxd for the plan.
     pub fn plan(&self, app: &mut App, paths: &[PathBuf]) -> Result<Plan, Failure> {
         let documents = input::documents(app, paths, self.rows)?;
-        let declarations = secrets::read(&app.sources, documents.clone())?;
+        let declarations = secrets::read(&app.sources, &documents)?;
         let request = PlanRequest {
             set: self.set.clone(),
             declarations,
