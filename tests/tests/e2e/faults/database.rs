@@ -114,7 +114,7 @@ fn slow_at_each_flush() -> Result<()> {
         eprintln!("left out: PostgreSQL flushes where pbxd does not see it");
         return Ok(());
     }
-    for nth in 1..=3 {
+    for nth in 1..=4 {
         let what = "delay_enter=1000000".to_owned();
         let trace = system.inject(&Injection { calls: "fsync,fdatasync", path: path.clone(), nth, what })?;
         let told = states.change(&system)?.end()?;
