@@ -24,7 +24,18 @@ fuzz_target!(|bytes: &[u8]| {
     let tree = read("pjsip.conf", main, other);
     drop(Directories::of(&tree));
     let all = Some(&tree);
-    let own = Own { pjsip: all, wizard: all, extensions: all, voicemail: all, sorcery: all, extconfig: all };
+    let own = Own {
+        pjsip: all,
+        wizard: all,
+        extensions: all,
+        voicemail: all,
+        queues: all,
+        music: all,
+        parking: all,
+        conferences: all,
+        sorcery: all,
+        extconfig: all,
+    };
     for found in conflicts(&own) {
         let lines = tree.files.iter().filter(|file| file.name == found.file).map(|file| count(&file.bytes)).max();
         assert!(found.line.is_none_or(|line| line >= 1 && Some(line) <= lines), "{found:?}");

@@ -228,7 +228,7 @@ fn follow(app: &mut App, plan: &Plan, request: &ApplyRequest) -> Result<Outcome,
 
 fn progress() -> ProgressBar {
     let bar = ProgressBar::new(1);
-    let style = ProgressStyle::with_template("{spinner} {prefix:22} {bar:30} {pos}/{len} {wide_msg}");
+    let style = ProgressStyle::with_template("{spinner} {prefix:22} {bar:30} {pos}/{len} {elapsed} {wide_msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.enable_steady_tick(Duration::from_millis(100));
     bar

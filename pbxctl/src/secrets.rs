@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::input;
 
 /// Turns documents into what is sent: declarations, with the values of the secrets that are read here.
-pub fn read(sources: &[Source], documents: Vec<Document>) -> Result<Vec<Declared>, Failure> {
+pub fn read(sources: &[Source], documents: &[Document]) -> Result<Vec<Declared>, Failure> {
     let mut found = Vec::new();
     let mut locator = Locator::new(sources);
     let mut declared = Vec::with_capacity(documents.len());
@@ -51,11 +51,11 @@ pub fn read(sources: &[Source], documents: Vec<Document>) -> Result<Vec<Declared
             }
         }
         let declaration = Declaration {
-            object: document.object,
-            meta: document.meta,
-            renamed_from: document.renamed_from,
-            spec: document.fields,
-            scope: document.scope.map(|scope| scope.to_vec()),
+            object: document.object.clone(),
+            meta: document.meta.clone(),
+            renamed_from: document.renamed_from.clone(),
+            spec: document.fields.clone(),
+            scope: document.scope.as_ref().map(|scope| scope.to_vec()),
         };
         declared.push(Declared { declaration, secrets });
     }
@@ -97,7 +97,7 @@ mod tests {
         let sources = [Source::new(name, text)];
         let parsed = pbx_manifest::parse(&sources);
         assert!(parsed.diagnostics.iter().all(|found| !found.is_error()), "{:?}", parsed.diagnostics);
-        read(&sources, parsed.documents)
+        read(&sources, &parsed.documents)
     }
 
     fn manifest(password: &str) -> String {

@@ -9,13 +9,14 @@ use pbx_api::{ApplyRequest, ErrorBody, ErrorCode, Event, Failure, Outcome, Outco
 use pbx_asterisk::ami::{AmiError, Client};
 use pbx_asterisk::config::{ConfigTree, FILES};
 use pbx_asterisk::deploy::{
-    self, ChangedSection, FilesError, ReadBack, Rejection, Revisions, Verification, all_sections, changed_sections,
+    self, ChangedSection, FilesError, Moments, ReadBack, Rejection, Revisions, Verification, all_sections,
+    changed_sections,
 };
 use pbx_manifest::Action;
 use pbx_store::{Change, NewRevision, RevisionId, Secret, SecretChange, SecretId, State, StoreError};
 use tokio::sync::mpsc::UnboundedSender;
-use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tokio::task::JoinHandle;
+use tracing::{debug, error, info, warn};
 
 use crate::audio;
 use crate::confirm;
@@ -35,6 +36,7 @@ pub(crate) const LONGEST_WAIT: Duration = Duration::from_hours(24);
 pub(crate) type Listener = UnboundedSender<Event>;
 
 fn tell(listener: &Listener, step: Step, what: &str, done: usize, total: usize) {
+    debug!(?step, what, done, total, "on the way");
     let _ = listener.send(Event::Progress { step, what: what.to_owned(), done: done as u64, total: total as u64 });
 }
 
@@ -92,7 +94,7 @@ fn number(id: RevisionId) -> u64 {
 /// Carries a plan out. Errors mean that nothing changed; everything else is an outcome.
 pub(crate) async fn apply(
     system: &Arc<System>,
-    planned: &Planned,
+    planned: &Arc<Planned>,
     request: &ApplyRequest,
     actor: &str,
     listener: &Listener,
@@ -107,7 +109,7 @@ pub(crate) async fn apply(
 /// changed, unless it is the one that is gone back from: `leaving`.
 pub(crate) async fn carry_out(
     system: &Arc<System>,
-    planned: &Planned,
+    planned: &Arc<Planned>,
     request: &ApplyRequest,
     actor: &str,
     leaving: Option<u64>,
@@ -140,7 +142,7 @@ pub(crate) async fn carry_out(
         return Err(missing);
     }
     let window = confirm::Window::open(request, live.revision, client.as_ref()).await?;
-    let begun = answer(system.store.begin(revision(planned, &live, request, actor)?)).await;
+    let begun = answer(system.store.begin(intent(planned, &live, request, actor)?)).await;
     // Without an answer it may have begun all the same.
     let id = begun.inspect_err(|error| system.leave_unsettled(error.is_transient())).map_err(store_error)?;
     planned.used.store(true, Ordering::Relaxed);
@@ -188,15 +190,40 @@ fn missing_include(config_dir: &Path) -> Option<ErrorBody> {
     })
 }
 
-/// The revision as the store keeps it.
-fn revision(planned: &Planned, live: &Live, request: &ApplyRequest, actor: &str) -> Result<NewRevision, ErrorBody> {
-    let broken = |error: String| ErrorBody::new(ErrorCode::Internal, error);
+/// The revision as the store keeps it, before what it changes.
+fn intent(planned: &Planned, live: &Live, request: &ApplyRequest, actor: &str) -> Result<NewRevision, ErrorBody> {
+    let renamed = planned.view.changes.iter().filter(|change| change.renamed_from.is_some()).count();
+    let origin = serde_json::json!({
+        "set": planned.request.set,
+        "source": planned.request.source,
+        "plan": planned.view.id,
+        "noReload": request.no_reload,
+        // To the store, a rename is one object that comes and one that goes.
+        "renamed": renamed,
+    });
+    let base = live
+        .revision
+        .map(|base| i64::try_from(base).ok().and_then(|base| RevisionId::try_from(base).ok()))
+        .map_or(Ok(None), |base| {
+            let broken = || ErrorBody::new(ErrorCode::Internal, "the live revision's number is out of range");
+            base.map(Some).ok_or_else(broken)
+        })?;
+    let message = request
+        .message
+        .clone()
+        .or_else(|| planned.request.rollback.map(|to| format!("Back to revision {to}")))
+        .unwrap_or_default();
+    let (changes, secrets) = (Vec::new(), Vec::new());
+    Ok(NewRevision { base, actor: actor.into(), origin, message, at: now(), changes, secrets })
+}
+
+/// What a revision changes, as the store keeps it.
+fn content(planned: &Planned, live: &Live) -> serde_json::Result<(Vec<Change>, Vec<SecretChange>)> {
     let mut changes = Vec::new();
     let mut secrets = Vec::new();
     for change in &planned.view.changes {
         let (kind, name) = (change.object.kind.singular(), change.object.name.as_str());
-        let record = planned.records.get(&change.object);
-        let after = record.map(serde_json::to_value).transpose().map_err(|error| broken(error.to_string()))?;
+        let after = planned.records.get(&change.object).map(serde_json::to_value).transpose()?;
         changes.push(Change { kind: kind.into(), name: name.into(), after });
         if change.action == Action::Delete {
             continue;
@@ -217,27 +244,7 @@ fn revision(planned: &Planned, live: &Live, request: &ApplyRequest, actor: &str)
             secrets.push(SecretChange { id: SecretId::new(kind, name, field), after: None });
         }
     }
-    let renamed = planned.view.changes.iter().filter(|change| change.renamed_from.is_some()).count();
-    let origin = serde_json::json!({
-        "set": planned.request.set,
-        "source": planned.request.source,
-        "plan": planned.view.id,
-        "noReload": request.no_reload,
-        // To the store, a rename is one object that comes and one that goes.
-        "renamed": renamed,
-    });
-    let base = live
-        .revision
-        .map(|base| i64::try_from(base).ok().and_then(|base| RevisionId::try_from(base).ok()))
-        .map_or(Ok(None), |base| {
-            base.map(Some).ok_or_else(|| broken("the live revision's number is out of range".into()))
-        })?;
-    let message = request
-        .message
-        .clone()
-        .or_else(|| planned.request.rollback.map(|to| format!("Back to revision {to}")))
-        .unwrap_or_default();
-    Ok(NewRevision { base, actor: actor.into(), origin, message, at: now(), changes, secrets })
+    Ok((changes, secrets))
 }
 
 /// Towards the new revision, or back to the one that was live.
@@ -250,8 +257,8 @@ enum Way {
 /// A change under way: its revision is journalled.
 struct Changing<'c> {
     system: &'c Arc<System>,
-    planned: &'c Planned,
-    live: &'c Live,
+    planned: &'c Arc<Planned>,
+    live: &'c Arc<Live>,
     id: RevisionId,
     listener: &'c Listener,
     actor: &'c str,
@@ -350,16 +357,58 @@ impl Changing<'_> {
         )
     }
 
-    /// Writes the files.
-    async fn stage(&self) -> Result<deploy::Staged, ErrorBody> {
-        tell(self.listener, Step::Stage, "", 0, self.planned.tree.files().count());
-        match self.folders().stage(number(self.id), &self.planned.tree, self.live.revision, now_system()) {
-            Ok(staged) => Ok(staged),
-            Err(error) => {
-                self.abandon(State::Failed, &error.to_string()).await;
-                Err(files_error(&error))
+    /// Has the store keep what the revision changes: beside what is done meanwhile, which touches nothing that is in force.
+    fn fill(&self) -> JoinHandle<Result<(), StoreError>> {
+        let (system, planned, live, id) =
+            (Arc::clone(self.system), Arc::clone(self.planned), Arc::clone(self.live), self.id);
+        self.system.tasks.spawn(async move {
+            let (changes, secrets) = content(&planned, &live).map_err(std::io::Error::from)?;
+            answer(system.store.fill(id, &changes, &secrets)).await
+        })
+    }
+
+    /// Writes the files, and has Asterisk look at them; what it would not take is returned.
+    async fn stage(
+        &self,
+        client: Option<&Client>,
+        changed: &[ChangedSection<'_>],
+    ) -> Result<Vec<Rejection>, ErrorBody> {
+        let (from, to) = (&self.live.tree, &self.planned.tree);
+        tell(self.listener, Step::Stage, "", 0, to.files().count());
+        let write = || self.folders().stage(number(self.id), to, self.live.revision, now_system());
+        let staged = tokio::task::block_in_place(write).map_err(|error| files_error(&error))?;
+        let Some(client) = client else { return Ok(Vec::new()) };
+        tell(self.listener, Step::Preflight, "", 0, staged.changed.len());
+        deploy::preflight(client, number(self.id), from, to, &staged.changed, changed).await.map_err(|error| {
+            ErrorBody::new(ErrorCode::AsteriskUnreachable, error.to_string()).help("nothing was changed")
+        })
+    }
+
+    /// All that can be done without touching what is in force: when this has ended well, the files are written and looked at, and the
+    /// store has all of the revision. Otherwise how it ended is returned.
+    async fn prepare(
+        &self,
+        client: Option<&Client>,
+        changed: &[ChangedSection<'_>],
+    ) -> Result<(), Result<Outcome, ErrorBody>> {
+        let filling = self.fill();
+        let staged = self.stage(client, changed).await;
+        // Whatever became of the files: nothing is said of the revision's end while something is still being written of it.
+        let filled = filling.await.unwrap_or_else(|panic| Err(std::io::Error::other(panic).into()));
+        let rejections = match (filled.map_err(store_error), staged) {
+            (Ok(()), Ok(rejections)) => rejections,
+            (Err(error), _) | (Ok(()), Err(error)) => {
+                self.abandon(State::Failed, &error.message).await;
+                return Err(Err(error));
             }
+        };
+        if rejections.is_empty() {
+            return Ok(());
         }
+        let failures: Vec<Failure> =
+            rejections.into_iter().map(|rejection| failure(number(self.id), rejection)).collect();
+        self.abandon(State::RolledBack, &detail(&failures)).await;
+        Err(Ok(self.outcome(OutcomeResult::RolledBack, failures, &Verification::default())))
     }
 
     /// Switches to the new revision's files. Where that fails, what was live is switched back to, and how it ended is returned.
@@ -415,7 +464,9 @@ impl Changing<'_> {
 
     /// Without Asterisk: files and store only.
     async fn write(&self) -> Result<Outcome, ErrorBody> {
-        self.stage().await?;
+        if let Err(ended) = self.prepare(None, &[]).await {
+            return ended;
+        }
         if let Err(ended) = self.activate().await {
             return ended;
         }
@@ -433,29 +484,15 @@ impl Changing<'_> {
     }
 
     async fn deploy(&self, client: Client) -> Result<Outcome, ErrorBody> {
-        let staged = self.stage().await?;
-        tell(self.listener, Step::Preflight, "", 0, staged.changed.len());
-        let (id, from, to) = (number(self.id), &self.live.tree, &self.planned.tree);
-        let rejections = match deploy::preflight(&client, id, from, to, &staged.changed, &self.changed(from, to)).await
-        {
-            Ok(rejections) => rejections,
-            Err(error) => {
-                self.abandon(State::Failed, &error.to_string()).await;
-                return Err(
-                    ErrorBody::new(ErrorCode::AsteriskUnreachable, error.to_string()).help("nothing was changed")
-                );
-            }
-        };
-        if !rejections.is_empty() {
-            let failures: Vec<Failure> =
-                rejections.into_iter().map(|rejection| failure(number(self.id), rejection)).collect();
-            self.abandon(State::RolledBack, &detail(&failures)).await;
-            return Ok(self.outcome(OutcomeResult::RolledBack, failures, &Verification::default()));
+        let (from, to) = (&self.live.tree, &self.planned.tree);
+        let changed = self.changed(from, to);
+        if let Err(ended) = self.prepare(Some(&client), &changed).await {
+            return ended;
         }
         if let Err(ended) = self.activate().await {
             return ended;
         }
-        let (mut rejections, verified) = match self.settle(&client, from, to, Way::There).await {
+        let (mut rejections, verified) = match self.settle(&client, from, to, &changed, Way::There).await {
             Ok(settled) => settled,
             Err(error) => {
                 let lost = error.is_transient();
@@ -519,16 +556,19 @@ impl Changing<'_> {
         client: &Client,
         from: &ConfigTree,
         to: &ConfigTree,
+        changed: &[ChangedSection<'_>],
         way: Way,
     ) -> Result<(Vec<Rejection>, Verification), AmiError> {
-        let changed = self.changed(from, to);
         let config = self.system.config();
         let tag = format!("{}-{}", self.id, if way == Way::There { "new" } else { "back" });
         let caught = deploy::Complaints::catch(client, &config.asterisk.log_dir, &tag).await?;
         let modules = if self.proven { to.reloads(from) } else { FILES.to_vec() };
-        let read_back = ReadBack::new(&changed, to);
-        let read_back = if way == Way::There { read_back.with_pins(from) } else { read_back };
-        let reloading = self.reload_and_verify(client, &modules, &read_back, to);
+        // What is compared is found out while Asterisk reads the files.
+        let read_back = || {
+            let read_back = ReadBack::new(changed, to);
+            if way == Way::There { read_back.with_pins(from) } else { read_back }
+        };
+        let reloading = self.reload_and_verify(client, &modules, read_back, to);
         let (mut rejections, verified) = match self.with_entries(client, way, reloading).await {
             Ok(taken) => taken,
             Err(error) => {
@@ -536,7 +576,7 @@ impl Changing<'_> {
                 return Err(error);
             }
         };
-        deploy::attribute(&mut rejections, &caught.heard(client).await?, &changed);
+        deploy::attribute(&mut rejections, &caught.heard(client).await?, changed);
         Ok((rejections, verified))
     }
 
@@ -553,27 +593,36 @@ impl Changing<'_> {
         Box::pin(database::around(self.system, client, systems, (self.proven, back), told, reloading)).await
     }
 
-    async fn reload_and_verify(
+    async fn reload_and_verify<'t>(
         &self,
         client: &Client,
         modules: &[(&'static str, &'static str)],
-        read_back: &ReadBack<'_>,
+        read_back: impl FnOnce() -> ReadBack<'t>,
         to: &ConfigTree,
     ) -> Result<(Vec<Rejection>, Verification), AmiError> {
         let (total, mut done) = (modules.len(), 0);
-        let limit = self.system.config().asterisk.patience();
-        let (begin, ended) = (CancellationToken::new(), CancellationToken::new());
+        let patience = self.system.config().asterisk.patience();
+        let moments = Moments::default();
+        let (sip, others): (Vec<_>, Vec<_>) = modules.iter().partition(|(file, _)| *file == "pjsip.conf");
         let reloading = async {
-            begin.cancelled().await;
-            let reloaded = deploy::reload(client, modules, to, limit, |module| {
+            let _ended = moments.ended.clone().drop_guard();
+            let mut told = |module: &str| {
                 tell(self.listener, Step::Reload, module, done, total);
                 done += 1;
-            });
-            let reloaded = reloaded.await;
-            ended.cancel();
-            reloaded
+            };
+            if let Some(rejection) = deploy::reload(client, &others, to, patience, &mut told).await? {
+                return Ok(Some(rejection));
+            }
+            moments.others.cancel();
+            moments.seen.cancelled().await;
+            deploy::reload(client, &sip, to, patience, &mut told).await
         };
-        let (reloaded, ahead) = tokio::join!(reloading, read_back.ahead(client, &begin, &ended));
+        let reading = async {
+            let read_back = read_back();
+            let ahead = read_back.ahead(client, &moments).await;
+            (read_back, ahead)
+        };
+        let (reloaded, (read_back, ahead)) = tokio::join!(reloading, reading);
         if let Some(rejection) = reloaded? {
             return Ok((vec![rejection], Verification::default()));
         }
@@ -611,8 +660,10 @@ impl Changing<'_> {
             None => folders.activate_empty(now_system()),
         };
         switched.map_err(|error| general(format!("the old files could not be switched back to: {error}")))?;
+        let (from, to) = (&self.planned.tree, &self.live.tree);
+        let changed = self.changed(from, to);
         // Asterisk may have gone away, or the connection to it: when it comes back, it reads the old files by itself, and says so.
-        let until = Instant::now() + self.system.config().asterisk.patience();
+        let until = Instant::now() + deploy::time_for(to, self.system.config().asterisk.patience());
         let rejections = loop {
             let left = until.saturating_duration_since(Instant::now());
             let client = self.system.booted(left).await.map_err(|error| {
@@ -620,7 +671,7 @@ impl Changing<'_> {
                     "the old files are in place, but Asterisk did not come back to say that it has read them: {error}"
                 ))
             })?;
-            match self.settle(&client, &self.planned.tree, &self.live.tree, Way::Back).await {
+            match self.settle(&client, from, to, &changed, Way::Back).await {
                 Ok((rejections, _)) => break rejections,
                 Err(error) if error.is_transient() && Instant::now() < until => {
                     warn!(%error, "Asterisk did not answer on the way back; asking again");

@@ -1,9 +1,12 @@
 //! What pbxd is told: a file, over it the environment, over that the command line.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use pbx_asterisk::ami;
 use pbx_asterisk::config::Place;
 use serde::Deserialize;
@@ -28,7 +31,8 @@ pub struct Args {
     /// The socket to serve the API on.
     #[arg(long, env = "PBXD_SOCKET", value_name = "PATH")]
     pub socket: Option<PathBuf>,
-    /// The store: sqlite:///PATH or postgres://USER@HOST/DATABASE.
+    /// The store: sqlite:///PATH or postgres://USER@HOST/DATABASE. A password does not belong on the command line, where everybody sees
+    /// it: it is taken from the file, the environment, or ~/.pgpass.
     #[arg(long, env = "PBXD_STORE", value_name = "URL", hide_env_values = true)]
     pub store: Option<String>,
     /// The file of the key that secrets are encrypted with; made at the first start.
@@ -91,7 +95,8 @@ pub struct Asterisk {
     pub config_dir_inside: Option<PathBuf>,
     /// Its log folder; without it, Asterisk's complaints are not told.
     pub log_dir: PathBuf,
-    /// How many seconds it may take to reload a module, and to come back when it goes away while a change is made.
+    /// How many seconds it may take to reload a module, and to come back when it goes away while a change is made. With very many
+    /// telephones it may take longer.
     pub patience: u64,
 }
 
@@ -315,6 +320,38 @@ fn in_plain_words(message: &str, key: &str) -> Option<String> {
         _ => return None,
     };
     Some(format!("`{key}` is {expected}, as in `{key} = {value}`, and not {found}"))
+}
+
+/// Whether the URL of a store has a password in it.
+fn has_password(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let user = rest.split('/').next().and_then(|authority| authority.rsplit_once('@')).map_or("", |(user, _)| user);
+    user.contains(':') || query.split('&').any(|option| option.starts_with("password="))
+}
+
+impl Args {
+    /// Reads a command line. `list` is all of it, with the program's name.
+    ///
+    /// # Errors
+    ///
+    /// Wrong usage, to which a password belongs: whoever may list the machine's processes would read it.
+    pub fn read(list: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(list)?;
+        let args = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        let shown = matches.value_source("store") == Some(ValueSource::CommandLine);
+        if shown && args.store.as_deref().is_some_and(has_password) {
+            let message = format!(
+                "--store has a password in it, and everybody on this machine can see it in the list of processes: change it, and put \
+                 the URL into {} as `store = \"…\"`, or into the environment as PBXD_STORE; or leave the password out, and put it into \
+                 ~/.pgpass",
+                args.config.display()
+            );
+            return Err(command.error(ErrorKind::ValueValidation, message));
+        }
+        Ok(args)
+    }
 }
 
 impl Config {

@@ -281,7 +281,7 @@ async fn change_back(
     info!(revision = waiting.revision, to = waiting.base, why, "going back");
     let id = surroundings::random_id().map_err(|error| ErrorBody::new(ErrorCode::Internal, error.to_string()))?;
     let request = PlanRequest { set: "manual".into(), rollback: Some(waiting.base), ..PlanRequest::default() };
-    let planned = plan(&system.store, &system.live(), id, request, now(), Limits::Waived).await?;
+    let planned = Arc::new(plan(&system.store, &system.live(), id, request, now(), Limits::Waived).await?);
     let request = ApplyRequest {
         message: Some(format!("Back to revision {}: {why}{}", waiting.base, by_hand(system))),
         no_reload: system.link().connected(CONNECTING).await.is_err(),

@@ -23,7 +23,7 @@ mod system;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 
 pub use config::Args;
 
@@ -37,7 +37,7 @@ const USAGE: u8 = 64;
 
 /// Runs the command line that the process was started with.
 pub fn main() -> ExitCode {
-    match Args::try_parse() {
+    match Args::read(std::env::args_os()) {
         Ok(args) => run(args),
         Err(error) => {
             // Nobody is left to be told that standard error is gone.

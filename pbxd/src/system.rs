@@ -229,7 +229,7 @@ impl System {
                 end => break end?,
             }
         };
-        client.wait_fully_booted(self.config().asterisk.patience()).await?;
+        client.wait_fully_booted(within.max(self.config().asterisk.patience())).await?;
         Ok(client)
     }
 

@@ -11,6 +11,7 @@ use crate::{
     Store,
     db::{reading, writing},
     error::{Result, StoreError, expect_rows},
+    key::SecretValues,
     object::Change,
     secret::SecretChange,
     time::{Stored, Time},
@@ -253,6 +254,76 @@ macro_rules! find {
     }};
 }
 
+/// Writes what a revision changes, inside of a transaction, and counts it.
+macro_rules! changes {
+    ($tx:ident, $id:expr, $objects:expr, $secrets:expr) => {{
+        let id: i64 = $id;
+        for chunk in $objects.chunks(CHUNK) {
+            let mut insert = QueryBuilder::new("INSERT INTO object_versions (kind, name, revision, body) ");
+            insert.push_values(chunk, |mut row, (change, body)| {
+                row.push_bind(&change.kind).push_bind(&change.name).push_bind(id).push_bind(body.as_deref());
+            });
+            insert.build().persistent(false).execute(&mut *$tx).await?;
+        }
+        for chunk in $secrets.chunks(CHUNK) {
+            let mut insert =
+                QueryBuilder::new("INSERT INTO secret_versions (kind, name, field, revision, sealed, fingerprint) ");
+            insert.push_values(chunk, |mut row, secret| {
+                row.push_bind(&secret.change.id.kind)
+                    .push_bind(&secret.change.id.name)
+                    .push_bind(&secret.change.id.field)
+                    .push_bind(id)
+                    .push_bind(secret.sealed.as_deref())
+                    .push_bind(secret.fingerprint.as_deref());
+            });
+            insert.build().persistent(false).execute(&mut *$tx).await?;
+        }
+        // A new object of the same name must not inherit them.
+        sqlx::query(
+            "INSERT INTO secret_versions (kind, name, field, revision) \
+             SELECT s.kind, s.name, s.field, v.revision FROM object_versions v \
+             JOIN secrets s ON s.kind = v.kind AND s.name = v.name \
+             WHERE v.revision = $1 AND v.body IS NULL \
+             ON CONFLICT (kind, name, field, revision) DO NOTHING",
+        )
+        .bind(id)
+        .execute(&mut *$tx)
+        .await?;
+
+        let absent: Option<String> = sqlx::query_scalar(
+            "SELECT v.kind || '/' || v.name FROM object_versions v \
+             LEFT JOIN objects o ON o.kind = v.kind AND o.name = v.name \
+             WHERE v.revision = $1 AND v.body IS NULL AND o.name IS NULL \
+             UNION ALL \
+             SELECT 'the secret ' || v.kind || '/' || v.name || '/' || v.field FROM secret_versions v \
+             LEFT JOIN secrets s ON s.kind = v.kind AND s.name = v.name AND s.field = v.field \
+             WHERE v.revision = $1 AND v.fingerprint IS NULL AND s.name IS NULL \
+             LIMIT 1",
+        )
+        .bind(id)
+        .fetch_optional(&mut *$tx)
+        .await?;
+        if let Some(absent) = absent {
+            return Err(StoreError::Invalid { what: format!("it deletes {absent}, which is not there") });
+        }
+        let done = sqlx::query(
+            "UPDATE revisions SET created = counted.created, updated = counted.updated, \
+                                  deleted = counted.deleted, secrets = counted.secrets \
+             FROM (SELECT COUNT(*) FILTER (WHERE v.body IS NOT NULL AND o.name IS NULL) AS created, \
+                          COUNT(*) FILTER (WHERE v.body IS NOT NULL AND o.name IS NOT NULL) AS updated, \
+                          COUNT(*) FILTER (WHERE v.body IS NULL) AS deleted, \
+                          (SELECT COUNT(*) FROM secret_versions WHERE revision = $1) AS secrets \
+                   FROM object_versions v LEFT JOIN objects o ON o.kind = v.kind AND o.name = v.name \
+                   WHERE v.revision = $1) counted \
+             WHERE id = $1",
+        )
+        .bind(id)
+        .execute(&mut *$tx)
+        .await?;
+        expect_rows(done.rows_affected(), 1, "revisions", id)?;
+    }};
+}
+
 impl Store {
     /// The revision in force; `None` before the first was committed.
     pub async fn head(&self) -> Result<Option<RevisionId>> {
@@ -264,7 +335,8 @@ impl Store {
     }
 
     /// Records a revision with all that it changes, as `staged`. Nothing in force is touched, and nothing else in the
-    /// world need be yet: from now on the intent survives everything.
+    /// world need be yet: from now on the intent survives everything. Of very many changes, it may come before them: see
+    /// [`fill`](Self::fill).
     ///
     /// # Errors
     ///
@@ -272,8 +344,8 @@ impl Store {
     /// [`StoreError::Invalid`] when the changes contradict each other or what is in force; [`StoreError::Key`] when the
     /// database has got another key since it was opened. No number is used up by any of them.
     pub async fn begin(&self, new: NewRevision) -> Result<RevisionId> {
-        let objects = object_values(&new)?;
-        let secrets = self.secret_values(&new)?;
+        let objects = object_values(&new.changes)?;
+        let secrets = self.secret_values(&new.changes, &new.secrets)?;
         let id = writing!(&self.db, tx => {
             let store = lock!(tx);
             self.keys.check(store.key_id.as_deref())?;
@@ -306,74 +378,37 @@ impl Store {
             .execute(&mut *tx)
             .await?;
 
-            for chunk in objects.chunks(CHUNK) {
-                let mut insert = QueryBuilder::new("INSERT INTO object_versions (kind, name, revision, body) ");
-                insert.push_values(chunk, |mut row, (change, body)| {
-                    row.push_bind(&change.kind).push_bind(&change.name).push_bind(id).push_bind(body.as_deref());
-                });
-                insert.build().persistent(false).execute(&mut *tx).await?;
-            }
-            for chunk in secrets.chunks(CHUNK) {
-                let mut insert = QueryBuilder::new(
-                    "INSERT INTO secret_versions (kind, name, field, revision, sealed, fingerprint) ",
-                );
-                insert.push_values(chunk, |mut row, secret| {
-                    row.push_bind(&secret.change.id.kind)
-                        .push_bind(&secret.change.id.name)
-                        .push_bind(&secret.change.id.field)
-                        .push_bind(id)
-                        .push_bind(secret.sealed.as_deref())
-                        .push_bind(secret.fingerprint.as_deref());
-                });
-                insert.build().persistent(false).execute(&mut *tx).await?;
-            }
-            // A new object of the same name must not inherit them.
-            sqlx::query(
-                "INSERT INTO secret_versions (kind, name, field, revision) \
-                 SELECT s.kind, s.name, s.field, v.revision FROM object_versions v \
-                 JOIN secrets s ON s.kind = v.kind AND s.name = v.name \
-                 WHERE v.revision = $1 AND v.body IS NULL \
-                 ON CONFLICT (kind, name, field, revision) DO NOTHING",
-            )
-            .bind(id)
-            .execute(&mut *tx)
-            .await?;
-
-            let absent: Option<String> = sqlx::query_scalar(
-                "SELECT v.kind || '/' || v.name FROM object_versions v \
-                 LEFT JOIN objects o ON o.kind = v.kind AND o.name = v.name \
-                 WHERE v.revision = $1 AND v.body IS NULL AND o.name IS NULL \
-                 UNION ALL \
-                 SELECT 'the secret ' || v.kind || '/' || v.name || '/' || v.field FROM secret_versions v \
-                 LEFT JOIN secrets s ON s.kind = v.kind AND s.name = v.name AND s.field = v.field \
-                 WHERE v.revision = $1 AND v.fingerprint IS NULL AND s.name IS NULL \
-                 LIMIT 1",
-            )
-            .bind(id)
-            .fetch_optional(&mut *tx)
-            .await?;
-            if let Some(absent) = absent {
-                return Err(StoreError::Invalid { what: format!("it deletes {absent}, which is not there") });
-            }
-            let done = sqlx::query(
-                "UPDATE revisions SET created = counted.created, updated = counted.updated, \
-                                      deleted = counted.deleted, secrets = counted.secrets \
-                 FROM (SELECT COUNT(*) FILTER (WHERE v.body IS NOT NULL AND o.name IS NULL) AS created, \
-                              COUNT(*) FILTER (WHERE v.body IS NOT NULL AND o.name IS NOT NULL) AS updated, \
-                              COUNT(*) FILTER (WHERE v.body IS NULL) AS deleted, \
-                              (SELECT COUNT(*) FROM secret_versions WHERE revision = $1) AS secrets \
-                       FROM object_versions v LEFT JOIN objects o ON o.kind = v.kind AND o.name = v.name \
-                       WHERE v.revision = $1) counted \
-                 WHERE id = $1",
-            )
-            .bind(id)
-            .execute(&mut *tx)
-            .await?;
-            expect_rows(done.rows_affected(), 1, "revisions", id)?;
+            changes!(tx, id, objects, secrets);
             RevisionId::stored(id, "store")?
         });
         tracing::info!(revision = %id, actor = %new.actor, "revision begun");
         Ok(id)
+    }
+
+    /// Records what a revision changes that began without: it may take a while, in which what touches nothing in force
+    /// can go on. Doing it again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`begin`](Self::begin) that are about changes; [`StoreError::Missing`]; [`StoreError::Transition`] when it
+    /// has come further than `staged`.
+    pub async fn fill(&self, id: RevisionId, changes: &[Change], secrets: &[SecretChange]) -> Result<()> {
+        let objects = object_values(changes)?;
+        let secrets = self.secret_values(changes, secrets)?;
+        writing!(&self.db, tx => {
+            let store = lock!(tx);
+            self.keys.check(store.key_id.as_deref())?;
+            let Revision { state: from, counts, .. } = find!(tx, id);
+            if from != State::Staged {
+                return Err(StoreError::Transition { revision: id, from, to: State::Staged });
+            }
+            if counts != Counts::default() {
+                return Ok(());
+            }
+            changes!(tx, id.get(), objects, secrets);
+        });
+        tracing::info!(revision = %id, objects = objects.len(), secrets = secrets.len(), "what the revision changes is kept");
+        Ok(())
     }
 
     /// Records that an unfinished revision comes to `to`, before it does: today that is [`State::Activated`]. Doing it
@@ -595,46 +630,33 @@ impl Store {
         }
     }
 
-    fn secret_values<'new>(&self, new: &'new NewRevision) -> Result<Vec<SecretValues<'new>>> {
-        let deleted: HashSet<_> = new
-            .changes
+    fn secret_values<'new>(
+        &self,
+        changes: &'new [Change],
+        secrets: &'new [SecretChange],
+    ) -> Result<Vec<SecretValues<'new>>> {
+        let deleted: HashSet<_> = changes
             .iter()
             .filter(|change| change.after.is_none())
             .map(|change| (change.kind.as_str(), change.name.as_str()))
             .collect();
-        let mut seen = HashSet::new();
-        new.secrets
-            .iter()
-            .map(|change| {
-                let id = &change.id;
-                name(&[&id.kind, &id.name, &id.field])?;
-                if !seen.insert(id) {
-                    return Err(StoreError::Invalid { what: format!("it changes the secret {id} twice") });
-                }
-                if change.after.is_some() && deleted.contains(&(id.kind.as_str(), id.name.as_str())) {
-                    return Err(StoreError::Invalid {
-                        what: format!("it sets the secret {id} of an object it deletes"),
-                    });
-                }
-                Ok(SecretValues {
-                    change,
-                    sealed: change.after.as_ref().map(|value| self.keys.seal(id, value)).transpose()?,
-                    fingerprint: change.after.as_ref().map(|value| self.keys.fingerprint(value.expose())),
-                })
-            })
-            .collect()
+        let mut seen = HashSet::with_capacity(secrets.len());
+        for SecretChange { id, after } in secrets {
+            name(&[&id.kind, &id.name, &id.field])?;
+            if !seen.insert(id) {
+                return Err(StoreError::Invalid { what: format!("it changes the secret {id} twice") });
+            }
+            if after.is_some() && deleted.contains(&(id.kind.as_str(), id.name.as_str())) {
+                return Err(StoreError::Invalid { what: format!("it sets the secret {id} of an object it deletes") });
+            }
+        }
+        self.keys.seal_all(secrets)
     }
 }
 
-struct SecretValues<'new> {
-    change: &'new SecretChange,
-    sealed: Option<Vec<u8>>,
-    fingerprint: Option<String>,
-}
-
-fn object_values(new: &NewRevision) -> Result<Vec<(&Change, Option<String>)>> {
-    let mut seen = HashSet::new();
-    new.changes
+fn object_values(changes: &[Change]) -> Result<Vec<(&Change, Option<String>)>> {
+    let mut seen = HashSet::with_capacity(changes.len());
+    changes
         .iter()
         .map(|change| {
             name(&[&change.kind, &change.name])?;

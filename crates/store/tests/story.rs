@@ -249,6 +249,42 @@ async fn refusals(engine: &dyn Engine) {
     assert_eq!(store.head().await.unwrap(), base);
 }
 
+/// A revision may begin before what it changes is told: until that is there it changes nothing, and then all of it.
+async fn filled(engine: &dyn Engine) {
+    let place = engine.place();
+    let store = place.open().await;
+    apply(&store, vec![put("1001", json!({"v": 1}))], vec![password("1001", Some("old"))]).await;
+    let two = store.begin(revision(Some(id(1)), vec![], vec![])).await.unwrap();
+    drop(store);
+
+    // Whoever dies here has left an intent, which is all that there is to undo.
+    let store = place.open().await;
+    let found = store.unfinished().await.unwrap().unwrap();
+    assert_eq!((found.id, found.state, found.counts), (two, State::Staged, Counts::default()));
+    assert!(store.changes(two).await.unwrap().is_empty());
+    store.abandon(two, State::RolledBack, "cut short", at(1)).await.unwrap();
+    let changes = vec![put("1001", json!({"v": 2})), put("1002", json!({}))];
+    let secrets = vec![password("1001", Some("new")), password("1002", Some("other"))];
+    let late = store.fill(two, &changes, &secrets).await;
+    assert!(matches!(late, Err(StoreError::Transition { from: State::RolledBack, .. })), "{late:?}");
+    assert!(store.changes(two).await.unwrap().is_empty(), "what has ended is not changed");
+
+    let three = store.begin(revision(Some(id(1)), vec![], vec![])).await.unwrap();
+    let wrong = store.fill(three, &[delete("1003")], &[]).await;
+    assert!(matches!(&wrong, Err(StoreError::Invalid { what }) if what.contains("Extension/1003")), "{wrong:?}");
+    for _ in 0..2 {
+        store.fill(three, &changes, &secrets).await.unwrap();
+        let counts = store.revision(three).await.unwrap().counts;
+        assert_eq!(counts, Counts { created: 1, updated: 1, deleted: 0, secrets: 2 });
+    }
+    store.advance(three, State::Activated).await.unwrap();
+    assert!(matches!(store.fill(three, &changes, &secrets).await, Err(StoreError::Transition { .. })));
+    store.commit(three, at(2)).await.unwrap();
+    assert_eq!(names(&store).await, [("1001".to_owned(), 3), ("1002".to_owned(), 3)]);
+    assert_eq!(clear(&store, None).await, ["Extension/1001/password=new", "Extension/1002/password=other"]);
+    assert!(matches!(store.fill(id(9), &[], &[]).await, Err(StoreError::Missing { revision }) if revision == id(9)));
+}
+
 /// Two who begin at once: one does, the other is told who.
 async fn two_at_once(engine: &dyn Engine) {
     let place = engine.place();
@@ -723,6 +759,7 @@ macro_rules! on_sqlite {
 on_sqlite!(
     life,
     refusals,
+    filled,
     two_at_once,
     killed_between,
     owners,

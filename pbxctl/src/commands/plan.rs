@@ -35,7 +35,7 @@ impl Wish {
     pub fn plan(&self, app: &mut App, paths: &[PathBuf]) -> Result<Plan, Failure> {
         let mut documents = input::documents(app, paths, self.rows)?;
         audio::bring(app, &mut documents)?;
-        let declarations = secrets::read(&app.sources, documents.clone())?;
+        let declarations = secrets::read(&app.sources, &documents)?;
         let request = PlanRequest {
             set: self.set.clone(),
             declarations,

@@ -48,6 +48,9 @@ pub(crate) struct Bench {
     /// Also a whole system of 100,000 extensions: many minutes, nearly all of them Asterisk's own
     #[arg(long)]
     large: bool,
+    /// Only a whole system of so many extensions
+    #[arg(long, value_name = "COUNT", conflicts_with_all = ["write", "large"])]
+    system: Option<u32>,
 }
 
 impl Bench {
@@ -59,10 +62,17 @@ impl Bench {
             let target = debug.ancestors().nth(2).context("no target folder")?;
             let mut again = Command::new(target.join("release/xtask"));
             return project::run(
-                again.arg("bench").args(self.write.then_some("--write")).args(self.large.then_some("--large")),
+                again
+                    .arg("bench")
+                    .args(self.write.then_some("--write"))
+                    .args(self.large.then_some("--large"))
+                    .args(self.system.map(|count| format!("--system={count}"))),
             );
         }
         let mut table = String::from("| what | measured | beside it |\n|---|---|---|\n");
+        if let Some(count) = self.system {
+            return system::changes(count, &mut table);
+        }
         for count in [1_000, 10_000, 100_000] {
             manifests(count, &mut table)?;
         }

@@ -28,9 +28,9 @@ pub use changed::{ChangedSection, all_sections, changed_sections};
 pub use complaints::Complaints;
 pub use drift::Drifted;
 pub use preflight::preflight;
-pub use reload::reload;
+pub use reload::{reload, time_for};
 pub use revisions::{FilesError, Revisions, Staged};
-pub use verify::{ReadBack, Verification, verify};
+pub use verify::{Moments, ReadBack, Verification, verify};
 
 /// Something that Asterisk did not take as it was meant.
 #[derive(Debug, Clone, PartialEq, Eq)]

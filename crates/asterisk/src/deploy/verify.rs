@@ -83,6 +83,17 @@ const MANY: usize = 300;
 /// How long between two looks at whether a reload has come so far.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// The moments of a reload that reading back ahead of its end needs to know of, and the one that the reload waits for.
+#[derive(Debug, Default)]
+pub struct Moments {
+    /// It is known how Asterisk's telephones were before: only then may they be reloaded.
+    pub seen: CancellationToken,
+    /// All but the telephones is reloaded.
+    pub others: CancellationToken,
+    /// All of it is, or it failed.
+    pub ended: CancellationToken,
+}
+
 /// What is to be read back after a change.
 #[derive(Debug)]
 pub struct ReadBack<'t> {
@@ -129,47 +140,49 @@ impl<'t> ReadBack<'t> {
     /// Reads all of it back. `progress` is told how many answers there are, and of how many.
     pub async fn all(&self, client: &Client, mut progress: impl FnMut(usize, usize)) -> Result<Verification, AmiError> {
         let mut found = Verification::default();
-        self.most(client, &mut found, &mut progress).await?;
+        self.others(client, &mut found, &mut progress).await?;
+        if let Some(sip) = &self.sip {
+            sip::endpoints(client, sip, &mut found, &mut progress).await?;
+        }
         self.rest(client, &mut found).await?;
         Ok(found)
     }
 
-    /// Reads back most of it while the last reload, that of `pjsip.conf`, still goes on: what it reads is there long before it ends
-    /// (measured: 10,000 endpoints after 1.2 s of 4.7 s), and is replaced as a whole, type by type, so that what is as it was meant stays
-    /// so. Over a connection of its own, since a reload holds up whatever else is asked over its. Nothing where little is to be read, or
-    /// where something is not as it was meant: then all of it is read when the reload has ended.
-    ///
-    /// `before` is cancelled when it has seen how Asterisk is before the reload: only then may that begin.
-    pub async fn ahead(
-        &self,
-        client: &Client,
-        before: &CancellationToken,
-        reloaded: &CancellationToken,
-    ) -> Option<Verification> {
-        let _begin = before.clone().drop_guard();
+    /// Reads back most of it while the last reload, that of `pjsip.conf`, still goes on: first what the reloads before it have read,
+    /// then the telephones, which are there long before it ends (measured: 10,000 endpoints after 1.2 s of 4.7 s), and are replaced as a
+    /// whole, type by type, so that what is as it was meant stays so. Over a connection of its own, since a reload holds up whatever else
+    /// is asked over its. Nothing where little is to be read, or where something is not as it was meant: then all of it is read when the
+    /// reload has ended.
+    pub async fn ahead(&self, client: &Client, moments: &Moments) -> Option<Verification> {
+        let _begin = moments.seen.clone().drop_guard();
         let sip = self.sip.as_ref().filter(|sip| sip.endpoints() >= MANY)?;
         let own = client.another().await.ok()?;
         let one_of_each = sip.one_of_each_type();
-        let mut found = Verification::default();
-        sip::endpoints(&own, &one_of_each, &mut found, &mut |_, _| {}).await.ok()?;
+        let mut before = Verification::default();
+        sip::endpoints(&own, &one_of_each, &mut before, &mut |_, _| {}).await.ok()?;
         // What cannot be told from what was there before says nothing of the reload.
-        if found.rejections.is_empty() {
+        if before.rejections.is_empty() {
             return None;
         }
-        before.cancel();
+        moments.seen.cancel();
+        tokio::select! {
+            () = moments.ended.cancelled() => return None,
+            () = moments.others.cancelled() => {}
+        }
+        let mut found = Verification::default();
+        self.others(&own, &mut found, &mut |_, _| {}).await.ok()?;
         loop {
-            let mut found = Verification::default();
-            sip::endpoints(&own, &one_of_each, &mut found, &mut |_, _| {}).await.ok()?;
-            if found.rejections.is_empty() {
+            let mut there = Verification::default();
+            sip::endpoints(&own, &one_of_each, &mut there, &mut |_, _| {}).await.ok()?;
+            if there.rejections.is_empty() {
                 break;
             }
             tokio::select! {
-                () = reloaded.cancelled() => return None,
+                () = moments.ended.cancelled() => return None,
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
-        let mut found = Verification::default();
-        self.most(&own, &mut found, &mut |_, _| {}).await.ok()?;
+        sip::endpoints(&own, sip, &mut found, &mut |_, _| {}).await.ok()?;
         if let Some(first) = found.rejections.first() {
             tracing::debug!(others = found.rejections.len() - 1, first = first.message, "not all is there yet");
             return None;
@@ -177,17 +190,14 @@ impl<'t> ReadBack<'t> {
         Some(found)
     }
 
-    /// All that a reload has read by the time when its SIP objects are there.
-    async fn most(
+    /// All but the telephones.
+    async fn others(
         &self,
         client: &Client,
         found: &mut Verification,
         progress: &mut impl FnMut(usize, usize),
     ) -> Result<(), AmiError> {
         dialplan::contexts(client, &self.contexts, found, progress).await?;
-        if let Some(sip) = &self.sip {
-            sip::endpoints(client, sip, found, progress).await?;
-        }
         if self.voicemail {
             voicemail::boxes(client, self.to, found).await?;
         }

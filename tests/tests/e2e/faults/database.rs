@@ -114,7 +114,7 @@ fn slow_at_each_flush() -> Result<()> {
         eprintln!("left out: PostgreSQL flushes where pbxd does not see it");
         return Ok(());
     }
-    for nth in 1..=3 {
+    for nth in 1..=4 {
         let what = "delay_enter=1000000".to_owned();
         let trace = system.inject(&Injection { calls: "fsync,fdatasync", path: path.clone(), nth, what })?;
         let told = states.change(&system)?.end()?;
@@ -201,6 +201,81 @@ fn silent_when_an_apply_begins() -> Result<()> {
     ensure!(told.1.stderr.contains("did not answer within"), "{}", told.1);
     // The server learns that nobody is there any more, and lets go of what was begun.
     database.close();
+    states.check(&system, Some(&told))?;
+    states.go_on(&system)
+}
+
+/// Without Asterisk nobody has anything to go back to but files: what the store kept is live once it says so.
+#[test]
+fn gone_when_what_is_only_written_is_kept() -> Result<()> {
+    let Some((_server, database, system)) = on_postgres()? else {
+        eprintln!("left out: this is done beside the tests on SQLite");
+        return Ok(());
+    };
+    let mut states = States::learn(&system)?;
+    // The intent, what it changes, and the switch are journalled; then the database goes with its answer.
+    let held: Vec<_> = (0..3).map(|_| database.at("COMMIT", Fault::Hold)).collect();
+    let gone = database.at("COMMIT", Fault::Gone);
+    let change = states.change_with(&system, &["--no-reload"])?;
+    for journalled in held {
+        journalled.wait()?;
+        journalled.release();
+    }
+    gone.wait()?;
+    let told = change.end()?;
+    told.1.clone().expect(4)?;
+    ensure!(told.1.stderr.contains("is known when the store answers again"), "{}", told.1);
+    ensure!(!told.1.stderr.contains("nothing was changed"), "{}", told.1);
+    database.restore();
+    until("what the store kept", SOON, || {
+        let live = system.health()?.revision;
+        Ok(live.filter(|live| told.1.stderr.contains(&format!("revision {live} was kept"))))
+    })?;
+    states.check(&system, None)?;
+    states.go_on(&system)
+}
+
+/// Whoever has become the store's owner meanwhile has begun what is found unfinished: it is theirs.
+#[test]
+fn somebody_elses_when_it_comes_back() -> Result<()> {
+    let Some((server, database, system)) = on_postgres()? else {
+        eprintln!("left out: this is done beside the tests on SQLite");
+        return Ok(());
+    };
+    let runtime = Runtime::new()?;
+    let mut states = States::learn(&system)?;
+    let held = system.proxy().at(BEFORE_COMMIT, Fault::Hold);
+    let change = states.change(&system)?;
+    held.wait()?;
+    database.refuse();
+    held.release();
+    let told = change.end()?;
+    told.1.clone().expect(4)?;
+
+    let url = system.store().replace(&database.address().to_string(), &format!("{}:5432", server.ip()));
+    let unfinished = "SELECT COUNT(*) FROM revisions WHERE finished_at IS NULL";
+    let other = runtime.block_on(async {
+        let mut other = PgConnection::connect(&url).await?;
+        // The lock of `pbx_store::Store::own`.
+        sqlx::query("SELECT pg_advisory_lock(x'70627864'::int, 1)").execute(&mut other).await?;
+        anyhow::Ok(other)
+    })?;
+    let before = system.pbxd_log().len();
+    database.restore();
+    until("the owner to be asked", SOON, || {
+        let log = system.pbxd_log();
+        let told = |line: &str| line.contains("do not agree yet") && line.contains("another pbxd");
+        Ok(log.get(before..).is_some_and(|new| new.lines().any(told)).then_some(()))
+    })?;
+    let mut other = other;
+    let left: i64 = runtime.block_on(sqlx::query_scalar(unfinished).fetch_one(&mut other))?;
+    ensure!(left == 1, "what somebody else may have begun was ended:\n{}", system.pbxd_log());
+
+    // They are gone again: now it is its own.
+    runtime.block_on(other.close())?;
+    until("an end of the revision in the store", SOON, || {
+        Ok(revisions(&system)?[0]["state"].as_str().is_some_and(|state| state == "rolledBack").then_some(()))
+    })?;
     states.check(&system, Some(&told))?;
     states.go_on(&system)
 }

@@ -10,7 +10,7 @@ use super::states::{States, revisions};
 
 /// The steps of an apply, each by the call to the kernel that begins it: what it is, the call, the path, and which of them.
 /// `{n}` is the revision's folder.
-const STEPS: [(&str, &str, &str, u32); 16] = [
+const STEPS: [(&str, &str, &str, u32); 17] = [
     ("the intent is journalled", "fsync,fdatasync", "pbxd.db-wal", 1),
     ("the folder is made", "?mkdir,mkdirat", "{n}", 1),
     ("a file is made", "?open,openat", "{n}/pjsip.conf", 1),
@@ -18,14 +18,15 @@ const STEPS: [(&str, &str, &str, u32); 16] = [
     ("a file is flushed", "fsync", "{n}/pjsip.conf", 1),
     ("an unchanged file is linked", "?link,linkat", "{n}/rtp.conf", 1),
     ("the folder is flushed", "fsync", "{n}", 1),
-    ("the switch is journalled", "fsync,fdatasync", "pbxd.db-wal", 2),
+    ("what it changes is kept", "fsync,fdatasync", "pbxd.db-wal", 2),
+    ("the switch is journalled", "fsync,fdatasync", "pbxd.db-wal", 3),
     ("what was proven is forgotten", "?unlink,unlinkat", "pbx.d/proven", 1),
     ("the new link is made", "?symlink,symlinkat", "pbx.d/.current.next", 1),
     ("the link is switched", "?rename,renameat,renameat2", "pbx.d/.current.next", 1),
     ("the switch is flushed", "fsync", "pbx.d", 2),
     ("the reload begins", "?unlink,unlinkat", "log/pbxd-{id}-new.log", 1),
     ("all is read back", "?open,openat", "log/pbxd-{id}-new.log", 1),
-    ("the revision is kept", "fsync,fdatasync", "pbxd.db-wal", 3),
+    ("the revision is kept", "fsync,fdatasync", "pbxd.db-wal", 4),
     ("what is proven is said", "?rename,renameat,renameat2", "pbx.d/.proven.next", 1),
 ];
 

@@ -50,7 +50,17 @@ fn sip_object<'t>(
 
 /// `rtp_timeout` as Asterisk's events name it: `RtpTimeout`.
 fn event_key(option: &str) -> String {
-    option.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+    let mut key = String::with_capacity(option.len());
+    let mut begins = true;
+    for letter in option.chars() {
+        if letter == '_' {
+            begins = true;
+        } else {
+            key.push(if begins { letter.to_ascii_uppercase() } else { letter });
+            begins = false;
+        }
+    }
+    key
 }
 
 /// A value, as it was read, in a form in which the configuration's and the event's can be compared.
@@ -96,6 +106,13 @@ fn differs(object: &SipObject<'_>, has: &Message) -> Option<String> {
     for (option, values) in object.options.iter().filter(|(option, _)| !NOT_SHOWN.contains(option)) {
         let key = if *option == "contact" { "Contacts".to_owned() } else { event_key(option) };
         let Some(shown) = has.get(&key) else { continue };
+        // Most are shown as they are written; only then is it worth to look how else they may be.
+        if let [value] = values[..]
+            && value == shown
+            && !value.contains(';')
+        {
+            continue;
+        }
         let wanted = comparable(option, &read(&values.join(",")));
         let shown = comparable(option, &shown);
         if wanted != shown
