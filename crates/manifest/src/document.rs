@@ -73,12 +73,14 @@ pub struct Metadata {
 }
 
 /// Where a document was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
     /// Which of the sources.
     pub source: usize,
-    /// Which of its documents.
-    pub index: usize,
+    /// The first character of the YAML document; in a table, the row, from 0.
+    pub at: u32,
+    /// Which of the document's objects, where it is a list of them.
+    pub item: u32,
 }
 
 /// One manifest, read and typed.
@@ -175,11 +177,11 @@ pub fn parse(sources: &[Source]) -> Parsed {
             continue;
         }
         let mut inherited = false;
-        for (index, node) in manifests(&source.text).enumerate() {
+        for (place, node) in manifests(yaml::Documents::new(&source.text)) {
             match node {
                 Ok(node) => {
                     let mut reader = Reader { lines: &lines, parsed: &mut parsed, row: None };
-                    reader.document(&node, Origin { source: at, index }, inherited);
+                    reader.document(&node, Origin { source: at, ..place }, inherited);
                     // The first document's version holds for those that say none; that it says none either is told once.
                     inherited |= node.is_map();
                 }
@@ -199,14 +201,20 @@ pub fn parse(sources: &[Source]) -> Parsed {
     parsed
 }
 
-/// The documents of a text. One that is a list of maps is as many documents: JSON, which has no `---`, has several objects so.
-fn manifests(text: &str) -> impl Iterator<Item = Result<Node<'_>, yaml::YamlError>> {
-    yaml::Documents::new(text).flat_map(|document| match document {
-        Ok(Node { value: Value::List(items), .. }) if items.iter().all(Node::is_map) => {
-            items.into_iter().map(Ok).collect()
-        }
-        other => vec![other],
-    })
+/// The documents of a text, and where they stand in it. One that is a list of maps is as many documents: JSON, which has no `---`, has
+/// several objects so.
+fn manifests(mut documents: yaml::Documents<'_>) -> impl Iterator<Item = (Origin, Result<Node<'_>, yaml::YamlError>)> {
+    std::iter::from_fn(move || documents.next().map(|document| (documents.start(), document))).flat_map(
+        |(at, document)| {
+            let nodes = match document {
+                Ok(Node { value: Value::List(items), .. }) if items.iter().all(Node::is_map) => {
+                    items.into_iter().map(Ok).collect()
+                }
+                other => vec![other],
+            };
+            (0..).map(move |item| Origin { source: 0, at, item }).zip(nodes)
+        },
+    )
 }
 
 /// An object that is declared twice has no meaning: both places are named.
@@ -215,7 +223,7 @@ fn refuse_repeated(sources: &[Source], parsed: &mut Parsed) {
     let mut locator = Locator::new(sources);
     let mut all: Vec<&Document> = parsed.documents.iter().chain(&parsed.broken).collect();
     if !parsed.broken.is_empty() {
-        all.sort_by_key(|document| (document.origin.source, document.origin.index));
+        all.sort_by_key(|document| document.origin);
     }
     for document in all {
         if let Some(first) = seen.insert(&document.object, document.origin) {
@@ -731,8 +739,8 @@ fn find<'n, 't>(document: &'n Node<'t>, path: &str) -> Option<(&'n Node<'t>, Spa
     Some((node, span))
 }
 
-/// Finds where a field of a document stands, reading each source again at most once: positions are needed only when
-/// something is wrong, and keeping them would cost every run that is right.
+/// Finds where a field of a document stands, reading each document again at most once: positions are needed only when something is
+/// wrong, and keeping them would cost every run that is right.
 pub struct Locator<'s> {
     sources: &'s [Source],
     read: HashMap<usize, (Places<'s>, Lines<'s>)>,
@@ -740,9 +748,8 @@ pub struct Locator<'s> {
 
 /// What positions are found in.
 enum Places<'s> {
-    /// The documents that were read so far, nothing for one that cannot be, and those behind them: of a large file no more is read than
-    /// is asked for.
-    Nodes(Vec<Option<Node<'s>>>, Box<dyn Iterator<Item = Option<Node<'s>>> + 's>),
+    /// The objects of the documents that were asked for, by where these begin: of a large file no more is read than that.
+    Nodes(HashMap<u32, Vec<Node<'s>>>),
     Cells(Cells),
 }
 
@@ -758,16 +765,22 @@ impl<'s> Locator<'s> {
         let (places, lines) = self.read.entry(origin.source).or_insert_with(|| {
             let places = match source.table {
                 Some(_) => Places::Cells(Cells::of(source)),
-                None => Places::Nodes(Vec::new(), Box::new(manifests(&source.text).map(Result::ok))),
+                None => Places::Nodes(HashMap::new()),
             };
             (places, Lines::new(source))
         });
         let document = match places {
-            Places::Cells(cells) => return Some(lines.position(cells.find(origin.index, path).0)),
-            Places::Nodes(nodes, behind) => {
-                let missing = (origin.index + 1).saturating_sub(nodes.len());
-                nodes.extend(behind.take(missing));
-                nodes.get(origin.index)?.as_ref()?
+            Places::Cells(cells) => return Some(lines.position(cells.find(origin.at as usize, path).0)),
+            Places::Nodes(nodes) => {
+                let again = || {
+                    let (text, before) = lines.line_of(origin.at);
+                    let all = manifests(yaml::Documents::within(text, before));
+                    all.skip_while(|(place, _)| place.at < origin.at)
+                        .take_while(|(place, _)| place.at == origin.at)
+                        .filter_map(|(_, node)| node.ok())
+                        .collect()
+                };
+                nodes.entry(origin.at).or_insert_with(again).get(origin.item as usize)?
             }
         };
         let mut path = path;
@@ -791,7 +804,7 @@ impl Locator<'_> {
     pub fn place(&mut self, origin: Origin, diagnostic: &mut Diagnostic) {
         diagnostic.position = self.locate(origin, &diagnostic.path);
         if let Some((Places::Cells(cells), _)) = self.read.get(&origin.source)
-            && let (_, Some(title)) = cells.find(origin.index, &diagnostic.path)
+            && let (_, Some(title)) = cells.find(origin.at as usize, &diagnostic.path)
         {
             diagnostic.label.get_or_insert_with(|| title.to_owned());
         }

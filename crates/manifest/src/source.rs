@@ -145,6 +145,8 @@ struct Index {
     stops: Vec<usize>,
     /// How many characters there are.
     characters: u32,
+    /// Whether there may be directives: the parser counts some of their letters twice, and finds a character only on the same way.
+    directives: bool,
 }
 
 /// So many characters are counted one by one.
@@ -152,7 +154,8 @@ const STRIDE: u32 = 256;
 
 impl Index {
     fn new(text: &str) -> Self {
-        let mut index = Self { starts: vec![(0, 0)], stops: Vec::new(), characters: 0 };
+        let directives = text.starts_with('%') || text.contains("\n%");
+        let mut index = Self { starts: vec![(0, 0)], stops: Vec::new(), characters: 0, directives };
         for (byte, c) in text.char_indices() {
             if index.characters.is_multiple_of(STRIDE) {
                 index.stops.push(byte);
@@ -176,6 +179,18 @@ impl Index {
 impl<'s> Lines<'s> {
     pub(crate) fn new(source: &'s Source) -> Self {
         Self { source, index: OnceCell::new(), rows: OnceCell::new() }
+    }
+
+    /// The text from the line that a character stands in, and how many characters stand before it.
+    pub(crate) fn line_of(&self, character: u32) -> (&'s str, u32) {
+        let text = self.source.text.as_str();
+        let index = self.index.get_or_init(|| Index::new(text));
+        if index.directives {
+            return (text, 0);
+        }
+        let line = index.starts.partition_point(|(first, _)| *first <= character).max(1);
+        let (before, byte) = index.starts[line - 1];
+        (&text[byte..], before)
     }
 
     /// Turns a span into file, line, column and bytes.

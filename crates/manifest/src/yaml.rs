@@ -154,7 +154,17 @@ pub struct Documents<'t> {
 impl<'t> Documents<'t> {
     /// The documents of a text.
     pub fn new(text: &'t str) -> Self {
-        Self { reader: Some(Reader::new(text, 0, 0)), rest: text, before: 0, start: 0, told: None }
+        Self::within(text, 0)
+    }
+
+    /// The documents of the rest of a text, before which so many characters stand.
+    pub fn within(rest: &'t str, before: u32) -> Self {
+        Self { reader: Some(Reader::new(rest, before, 0)), rest, before, start: before, told: None }
+    }
+
+    /// The first character of the document that was read last.
+    pub fn start(&self) -> u32 {
+        self.start
     }
 
     /// Begins anew with the document after the one that cannot be read, if there is one.

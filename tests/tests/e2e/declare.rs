@@ -13,9 +13,29 @@ fn reloads(system: &System) -> Result<usize> {
     Ok(system.log()?.matches("Reloading module '").count())
 }
 
+/// How much of the processor pbxd has used so far, in hundredths of a second (proc_pid_stat(5): `utime` and `stime`).
+fn processor(system: &System) -> Result<u64> {
+    let id = system.pbxd_id().context("pbxd does not run")?;
+    let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
+    let behind = stat.rsplit_once(')').context("a stat without a name")?.1;
+    behind.split_whitespace().skip(11).take(2).map(|ticks| Ok(ticks.parse::<u64>()?)).sum()
+}
+
 /// How many revisions there are.
 fn revisions(system: &System) -> Result<usize> {
     Ok(system.pbxctl(&["history", "-o", "name"])?.expect(0)?.stdout.lines().count())
+}
+
+/// What could be told is not asked for again and again: while nothing happens, nothing is done.
+#[test]
+fn pbxd_rests_while_nothing_happens() -> Result<()> {
+    let system = System::start()?;
+    system.apply(&extension("1001", ""))?;
+    let before = processor(&system)?;
+    std::thread::sleep(Duration::from_secs(3));
+    let used = processor(&system)? - before;
+    assert!(used < 30, "{used} of 300 hundredths of a second were used for nothing");
+    Ok(())
 }
 
 #[test]

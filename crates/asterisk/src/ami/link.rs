@@ -143,9 +143,12 @@ impl Link {
         self.state.borrow().clone()
     }
 
-    /// How the link is, and every change of it.
+    /// How the link is, and every change of it from now on.
     pub fn watch(&self) -> watch::Receiver<LinkState> {
-        self.state.clone()
+        let mut state = self.state.clone();
+        // What was before counts as seen: else whoever waits for a change would be told of one each time.
+        state.mark_unchanged();
+        state
     }
 
     /// Another subscription to the events, from now on.

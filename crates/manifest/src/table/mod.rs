@@ -282,7 +282,7 @@ impl Reading<'_> {
             };
             let row = Some((layout, form.map(|form| &form.scope)));
             let mut reader = Reader { lines: self.lines, parsed: self.parsed, row };
-            reader.document(&node, Origin { source, index: at }, true);
+            reader.document(&node, Origin { source, at: at as u32, item: 0 }, true);
             self.take_secrets(before, layout);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use pbx_manifest::{Diagnostic, Kind, Name, ObjectRef, Parsed, Source, parse};
+use pbx_manifest::{Diagnostic, Kind, Name, ObjectRef, Parsed, Source, check, locate, parse};
 use proptest::prelude::*;
 use serde::Serialize as _;
 use serde_json::json;
@@ -103,6 +103,37 @@ fn positions_hold_behind_a_byte_order_mark_and_wide_letters() {
         points_inside(&text, &parsed.diagnostics);
         let at = parsed.diagnostics[0].position.as_ref().unwrap();
         assert_eq!(&text[at.bytes.0..at.bytes.1], "emial", "after {start:?}");
+    }
+}
+
+#[test]
+fn what_is_found_later_stands_where_it_was_written() {
+    let one = |name: u32, indent: &str| {
+        let fields = ["apiVersion: pbx/v1", "kind: Extension", &format!("metadata: {{ name: \"{name}\" }}"), "spec:"];
+        let fields: String = fields.iter().map(|field| format!("{indent}{field}\n")).collect();
+        format!("{fields}{indent}  callForward: {{ busy: extension/9{name} }}\n")
+    };
+    let list = |names: [u32; 2]| names.map(|name| one(name, "  ").replacen("  a", "- a", 1)).concat();
+    let texts = [
+        [one(1001, ""), one(1002, ""), one(1003, "")].join("---\n"),
+        // Comments, empty documents, wide letters, ends, and lines that begin with blanks.
+        format!("# é 🙂\n{}...\n# 東京\n---\n---\n# x\n{}--- # y\n{}", one(1001, ""), one(1002, "   "), one(1003, "")),
+        format!("\u{feff}%YAML 1.2\n---\n{}...\n%YAML 1.2\n---\n{}", one(1001, ""), one(1002, "")),
+        format!("{}---\n{}---\n{}", list([1001, 1002]), one(1003, ""), list([1004, 1005])),
+        format!("{}---\nkind: \"Extension\n---\n{}", one(1001, ""), one(1002, "")).replace('\n', "\r\n"),
+    ];
+    for text in texts {
+        let sources = [Source::new("office.yaml", text.clone())];
+        let parsed = parse(&sources);
+        let mut found = check(&parsed.catalog());
+        locate(&sources, &parsed.documents, &mut found);
+        points_inside(&text, &found);
+        assert_eq!(found.len(), text.matches("busy").count(), "{found:?} in {text}");
+        for diagnostic in found {
+            let at = diagnostic.position.unwrap();
+            let name = diagnostic.object.unwrap().name;
+            assert_eq!(text[at.bytes.0..at.bytes.1].trim(), format!("extension/9{name}"), "{text}");
+        }
     }
 }
 

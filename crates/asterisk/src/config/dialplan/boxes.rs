@@ -89,7 +89,7 @@ impl Writer<'_> {
     /// Lets callers into a conference, by what they type.
     fn room(&self, name: &Name) -> Vec<String> {
         let profile = format!("pbx-{name}");
-        let enter = |user: &str| format!("ConfBridge({name},{profile},{user})");
+        let enter = |user: &str, menu: &str| format!("ConfBridge({name},{profile},{user},{menu})");
         let mut steps = vec!["Answer()".to_owned()];
         let pin = |path: &str| {
             let pin = self.secrets.get(Kind::Conference, name, path);
@@ -109,12 +109,12 @@ impl Writer<'_> {
             steps.push("GotoIf($[${PBX_TRIES} < 3]?again)".into());
             steps.push("Goto(pbx-hangup,forbidden,1)".into());
             if conference.admin_pin.is_some() {
-                steps.push(format!("(admin){}", enter(&format!("{profile}-admin"))));
+                steps.push(format!("(admin){}", enter(&format!("{profile}-admin"), "pbx-menu-admin")));
                 steps.push("Hangup()".into());
             }
-            steps.push(format!("(user){}", enter(&profile)));
+            steps.push(format!("(user){}", enter(&profile, "pbx-menu")));
         } else {
-            steps.push(enter(&profile));
+            steps.push(enter(&profile, "pbx-menu"));
         }
         steps.push("Hangup()".into());
         steps

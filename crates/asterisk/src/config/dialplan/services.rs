@@ -18,7 +18,8 @@ impl Writer<'_> {
                 Dialled::Node(id) => self.file.exten(number, &[format!("Goto({})", self.target(id))]),
                 Dialled::Slot(lot) => {
                     self.file.mark(Some(object(Kind::ParkingLot, lot)));
-                    self.file.exten(number, &[format!("ParkedCall({lot},{number})"), "Hangup()".into()]);
+                    let take = format!("ParkedCall({lot},{number})");
+                    self.file.exten(number, &says(&format!("parking/{lot}"), &[&take]));
                     self.file.mark(None);
                 }
                 Dialled::Messages(name) => {
