@@ -110,7 +110,7 @@ fn positions_hold_behind_a_byte_order_mark_and_wide_letters() {
 fn what_is_found_later_stands_where_it_was_written() {
     let one = |name: u32, indent: &str| {
         let fields = ["apiVersion: pbx/v1", "kind: Extension", &format!("metadata: {{ name: \"{name}\" }}"), "spec:"];
-        let fields: String = fields.iter().map(|field| format!("{indent}{field}\n")).collect();
+        let fields = fields.map(|field| [indent, field, "\n"].concat()).concat();
         format!("{fields}{indent}  callForward: {{ busy: extension/9{name} }}\n")
     };
     let list = |names: [u32; 2]| names.map(|name| one(name, "  ").replacen("  a", "- a", 1)).concat();
