@@ -222,7 +222,7 @@ pub fn include(checks: &mut Checks, name: &str, tree: Option<&Tree>) {
                 format!(
                     "{}: the include comes before [{}], to which it adds",
                     shown.join(", "),
-                    added_to(name).unwrap_or("general")
+                    added_to(name).join("] or [")
                 ),
             )
             .help("`sudo pbxctl setup` moves it");
