@@ -16,6 +16,7 @@ mod inbound;
 mod menus;
 mod outbound;
 mod plans;
+mod queues;
 mod secrets;
 mod texts;
 mod transports;
