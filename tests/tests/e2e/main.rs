@@ -21,4 +21,5 @@ mod secrets;
 mod texts;
 mod transports;
 mod truth;
+mod voicemail;
 mod waiting;
