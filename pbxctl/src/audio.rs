@@ -10,7 +10,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use pbx_api::{AudioHashes, AudioView, ErrorCode};
 use pbx_audio::{Broken, LARGEST, Recording};
-use pbx_manifest::{Audio, Diagnostic, Document, Locator, ObjectRef, Origin, Source, read_spec};
+use pbx_manifest::{Audio, Diagnostic, Document, Locator, ObjectRef, Origin, Secret, Source, read_spec};
 use serde_json::Value as Json;
 
 use crate::app::App;
@@ -113,7 +113,14 @@ pub fn resolve(sources: &[Source], documents: &mut [Document]) -> Result<Vec<Fil
                 }
             }
         }
-        if let Ok(spec) = read_spec(&document.object, &document.fields) {
+        // The fields do not have what stands in the open, which is still to be sent.
+        let mut fields = document.fields.clone();
+        for (path, secret) in document.spec.secrets() {
+            if let (Secret::Literal(value), Some(place)) = (secret, at(&mut fields, &path)) {
+                *place = Json::String(value.clone());
+            }
+        }
+        if let Ok(spec) = read_spec(&document.object, &fields) {
             document.spec = spec;
         }
     }
@@ -355,6 +362,17 @@ mod tests {
         let mut parsed = pbx_manifest::parse(&sources);
         assert!(parsed.diagnostics.iter().all(|found| !found.is_error()), "{:?}", parsed.diagnostics);
         resolve(&sources, &mut parsed.documents).map(|_| parsed.documents)
+    }
+
+    #[test]
+    fn a_secret_in_the_open_is_still_known_beside_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        fs_err::write(folder.path().join("hello.mp3"), "one").unwrap();
+        let text = "apiVersion: pbx/v1\nkind: Mailbox\nmetadata: { name: office }\nspec: { pin: \"4711\", greeting: hello.mp3 }\n";
+        let documents = resolved(folder.path(), "a.yaml", text).unwrap();
+        assert_eq!(documents[0].spec.secrets(), [("pin".to_owned(), &Secret::Literal("4711".into()))]);
+        assert_eq!(documents[0].spec.audio()[0].1.content(), Some(pbx_audio::name_of(b"one").as_str()));
+        assert!(!documents[0].fields.to_string().contains("4711"), "{}", documents[0].fields);
     }
 
     #[test]

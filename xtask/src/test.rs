@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use crate::{fuzz, generate, project};
 
 /// What the tests run besides our own programs.
-const PACKAGES: [&str; 5] = ["sip-tester", "postgresql", "python3-aiosmtpd", "util-linux", "strace"];
+const PACKAGES: [&str; 6] = ["sip-tester", "postgresql", "python3-aiosmtpd", "msmtp", "util-linux", "strace"];
 
 /// How a step ended.
 enum Done {

@@ -3,7 +3,7 @@
 use crate::packages::ensure_packages;
 use crate::place::{Place, Process, unprivileged};
 use crate::wait::until;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use fs_err as fs;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::path::Path;
@@ -44,6 +44,19 @@ impl Mail {
     /// Its address.
     pub fn ip(&self) -> Ipv4Addr {
         self.place.ip()
+    }
+
+    /// A command that brings it a message from its standard input, as `sendmail -t` would bring it the machine's server: what Asterisk has
+    /// as its `mailcmd`.
+    ///
+    /// # Errors
+    /// When the package is missing and cannot be installed.
+    pub fn command(&self) -> Result<String> {
+        ensure_packages(&["msmtp"])?;
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let program = std::env::split_paths(&path).map(|dir| dir.join("msmtp")).find(|file| file.is_file());
+        let program = program.context("msmtp is nowhere in the path")?;
+        Ok(format!("{} --host={} --port={} --read-envelope-from -t", program.display(), self.ip(), Self::PORT))
     }
 
     /// The messages so far, in the order of arrival, with the envelope in `X-MailFrom` and `X-RcptTo`.

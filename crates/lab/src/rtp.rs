@@ -5,9 +5,9 @@
 use crate::sound::{Sound, from_ulaw, to_ulaw};
 use anyhow::{Context, Result};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,15 @@ impl Script {
     }
 }
 
+/// Something that a caller sends after its script, when it is told to.
+#[derive(Debug)]
+pub(crate) enum Cue {
+    /// A key.
+    Key(char),
+    /// A sound.
+    Sound(Sound),
+}
+
 /// A socket for audio: bound from the start, for its port is part of the offer.
 #[derive(Debug)]
 pub(crate) struct Media {
@@ -68,13 +77,14 @@ impl Media {
         Ok(sdp(self.ip, self.port()?))
     }
 
-    /// Plays the script to `peer`, then presses the keys that come, and hears what comes, until [`Talk::end`].
-    pub(crate) fn talk(&self, peer: SocketAddrV4, script: Script, keys: Receiver<char>) -> Result<Talk> {
+    /// Plays the script to `peer`, then follows the cues that come, and hears what comes, until [`Talk::end`].
+    pub(crate) fn talk(&self, peer: SocketAddrV4, script: Script, cues: Receiver<Cue>) -> Result<Talk> {
         let socket = self.socket.try_clone()?;
         let over = Arc::new(AtomicBool::new(false));
-        let stop = Arc::clone(&over);
-        let thread = thread::spawn(move || run(&socket, peer, &script, &keys, &stop));
-        Ok(Talk { over, thread: Some(thread) })
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let (stop, ear) = (Arc::clone(&over), Arc::clone(&heard));
+        let thread = thread::spawn(move || run(&socket, peer, &script, &cues, &ear, &stop));
+        Ok(Talk { over, heard, thread: Some(thread) })
     }
 }
 
@@ -98,15 +108,21 @@ pub(crate) fn peer_of(sdp: &str) -> Option<SocketAddrV4> {
 #[derive(Debug)]
 pub(crate) struct Talk {
     over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Vec<i16>>>,
+    heard: Arc<Mutex<Vec<i16>>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Talk {
     /// Ends it, and gives what was heard.
     pub(crate) fn end(mut self) -> Sound {
         self.over.store(true, Ordering::Relaxed);
-        let samples = self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
-        Sound { samples }
+        let _ = self.thread.take().map(JoinHandle::join);
+        self.heard()
+    }
+
+    /// What was heard so far.
+    pub(crate) fn heard(&self) -> Sound {
+        Sound { samples: self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone() }
     }
 }
 
@@ -116,12 +132,18 @@ impl Drop for Talk {
     }
 }
 
-fn run(socket: &UdpSocket, peer: SocketAddrV4, script: &Script, keys: &Receiver<char>, over: &AtomicBool) -> Vec<i16> {
-    let mut heard = Vec::new();
+fn run(
+    socket: &UdpSocket,
+    peer: SocketAddrV4,
+    script: &Script,
+    cues: &Receiver<Cue>,
+    heard: &Mutex<Vec<i16>>,
+    over: &AtomicBool,
+) {
     let mut stream = Stream { sequence: 1, clock: 0 };
     let mut due = Instant::now();
     let mut send = |packet: Vec<u8>| {
-        listen(socket, &mut heard);
+        listen(socket, &mut heard.lock().unwrap_or_else(PoisonError::into_inner));
         let _ = socket.send_to(&packet, peer);
         // The next packet is due 20 ms after the last was due, not after it went: delays do not add up.
         due += FRAME;
@@ -131,14 +153,19 @@ fn run(socket: &UdpSocket, peer: SocketAddrV4, script: &Script, keys: &Receiver<
     let quiet = script.after.as_millis() / FRAME.as_millis();
     let alive = (0..quiet).all(|_| send(stream.sound(&[])))
         && script.keys.chars().filter_map(event).all(|key| press(key, &mut stream, &mut send))
-        && script.say.samples.chunks(SAMPLES as usize).all(|frame| send(stream.sound(frame)));
+        && say(&script.say, &mut stream, &mut send);
     if alive {
-        while match keys.try_recv().ok().and_then(event) {
-            Some(key) => press(key, &mut stream, &mut send),
-            None => send(stream.sound(&[])),
+        while match cues.try_recv() {
+            Ok(Cue::Key(key)) => event(key).is_none_or(|key| press(key, &mut stream, &mut send)),
+            Ok(Cue::Sound(sound)) => say(&sound, &mut stream, &mut send),
+            Err(_) => send(stream.sound(&[])),
         } {}
     }
-    heard
+}
+
+/// Says something from its beginning to its end.
+fn say(sound: &Sound, stream: &mut Stream, send: &mut impl FnMut(Vec<u8>) -> bool) -> bool {
+    sound.samples.chunks(SAMPLES as usize).all(|frame| send(stream.sound(frame)))
 }
 
 /// Presses a key, and lets it go.

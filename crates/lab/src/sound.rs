@@ -1,6 +1,6 @@
 //! Sounds: made, encoded and recognised by their pitch.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use std::f64::consts::TAU;
 use std::path::Path;
@@ -22,8 +22,18 @@ impl Sound {
     /// # Errors
     /// When it cannot be read or is no such file.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = fs::read(path)?;
-        ensure!(bytes.starts_with(b"RIFF") && bytes.len() >= 44, "{} is no WAV file", path.display());
+        Self::parse(&fs::read(path)?).with_context(|| path.display().to_string())
+    }
+
+    /// The same of its bytes.
+    ///
+    /// # Errors
+    /// When they are no such file.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        ensure!(bytes.starts_with(b"RIFF") && bytes.len() >= 44, "no WAV file");
+        // The format: PCM, one channel, 8,000 samples per second.
+        let format = [1, 0, 1, 0, 0x40, 0x1f, 0, 0];
+        ensure!(bytes[20..28] == format && bytes[34..36] == [16, 0], "another kind of WAV file");
         let samples = bytes[44..].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
         Ok(Self { samples })
     }
@@ -35,7 +45,13 @@ impl Sound {
 
     /// Whether a tone of this pitch (in hertz) dominates for at least 0.2 s, in windows of 0.1 s.
     pub fn has_tone(&self, hertz: u32) -> bool {
-        self.samples.chunks_exact(800).filter(|window| share_of(window, hertz) > 0.5).count() >= 2
+        self.tone_seconds(hertz) > 0.15
+    }
+
+    /// For how many seconds a tone of this pitch (in hertz) dominates, to 0.1 s.
+    pub fn tone_seconds(&self, hertz: u32) -> f64 {
+        let windows = self.samples.chunks_exact(800).filter(|window| share_of(window, hertz) > 0.5).count();
+        f64::from(u32::try_from(windows).unwrap_or(u32::MAX)) / 10.0
     }
 }
 

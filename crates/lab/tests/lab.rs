@@ -336,5 +336,15 @@ fn mail_is_kept() -> Result<()> {
     let messages = mail.wait_for(2, SOON)?;
     assert!(messages[0].contains("Subject: report 1") && messages[1].contains("Subject: report 2"));
     assert!(messages[0].contains("X-RcptTo: ana@example.com") && messages[0].contains("\n. dots"));
+    // As Asterisk mails: through a shell, from a file.
+    let file = tempfile::NamedTempFile::new()?;
+    fs::write(file.path(), "From: Phones <pbx@example.com>\nTo: Rui <rui@example.com>\nSubject: report 3\n\nhello\n")?;
+    let shell = format!("{} < {}", mail.command()?, file.path().display());
+    assert!(Command::new("sh").args(["-c", &shell]).status()?.success(), "{shell}");
+    let message = mail.wait_for(3, SOON)?.remove(2);
+    assert!(
+        message.contains("X-MailFrom: pbx@example.com") && message.contains("X-RcptTo: rui@example.com"),
+        "{message}"
+    );
     Ok(())
 }

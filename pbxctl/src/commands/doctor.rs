@@ -172,6 +172,7 @@ fn chain(
     let log_dir = own.map_or(&site.dirs.log, |own| &own.log_dir);
     files::logs(checks, log_dir, pbxd.who.as_ref());
     files::browsers(checks, tree("pjsip.conf"), http.as_ref());
+    files::mail(checks, tree("voicemail.conf"));
     if alive {
         machine::transports(checks, tree("pjsip.conf"));
     }

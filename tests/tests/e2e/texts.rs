@@ -146,7 +146,7 @@ fn reads_the_same(system: &System) -> Result<()> {
         let text = fs_err::read_to_string(system.asterisk().etc().join("pbx.d/current").join(name))?;
         conf::parse(&[before, &text].concat()).map_err(anyhow::Error::msg)
     };
-    let names = ["pjsip.conf", "voicemail.conf", "extensions.conf"];
+    let names = ["pjsip.conf", "extensions.conf"];
     let paths: Vec<String> = names.iter().map(|name| format!("pbx.d/current/{name}")).collect();
     for (name, theirs) in names.iter().zip(parsed_by_asterisk(system, &paths)?) {
         let mut ours = ours(name, "")?;
@@ -163,12 +163,14 @@ fn reads_the_same(system: &System) -> Result<()> {
         }
     }
     // What adds to a section of the main file is read with it: its options are the last ones there.
-    let theirs = parsed_by_asterisk(system, &["rtp.conf".to_owned()])?.remove(0);
-    for ours in ours("rtp.conf", "[general]\n")? {
-        let section = theirs.categories.iter().find(|theirs| theirs.name == ours.name).context("no section")?;
-        let read = section.lines.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        let own = ours.options.iter().map(|(key, value, _)| (key.as_str(), value.as_str()));
-        ensure!(read.clone().rev().take(ours.options.len()).eq(own.rev()), "rtp.conf: {:?}", section.lines);
+    for (name, before) in [("rtp.conf", "[general]\n"), ("voicemail.conf", "[general]\n[zonemessages]\n")] {
+        let theirs = parsed_by_asterisk(system, &[name.to_owned()])?.remove(0);
+        for ours in ours(name, before)? {
+            let section = theirs.categories.iter().find(|theirs| theirs.name == ours.name).context("no section")?;
+            let read = section.lines.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+            let own = ours.options.iter().map(|(key, value, _)| (key.as_str(), value.as_str()));
+            ensure!(read.clone().rev().take(ours.options.len()).eq(own.rev()), "{name}: {:?}", section.lines);
+        }
     }
     Ok(())
 }

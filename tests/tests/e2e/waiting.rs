@@ -19,12 +19,12 @@ fn recordings(system: &System) -> Result<()> {
     Ok(())
 }
 
-fn manifest(kind: &str, name: &str, spec: &str) -> String {
+pub(crate) fn manifest(kind: &str, name: &str, spec: &str) -> String {
     format!("---\nkind: {kind}\nmetadata: {{ name: \"{name}\" }}\nspec: {{ {spec} }}\n")
 }
 
 /// Asterisk's answer to a command, without colours.
-fn asked(system: &System, command: &str) -> Result<String> {
+pub(crate) fn asked(system: &System, command: &str) -> Result<String> {
     let text = system.asterisk().cli(command)?;
     Ok(text
         .split('\u{1b}')

@@ -75,6 +75,9 @@ pub(super) fn render(catalog: &Catalog, secrets: &Secrets) -> ConfigFile {
     if boxes.is_empty() {
         return file;
     }
+    // Names and texts are in it. Asterisk takes what it mails for ISO-8859-1 otherwise, and an accent arrives as two other letters.
+    file.section("general", "(+)");
+    file.set("charset", "UTF-8");
     // Asterisk reads zones of the first section of that name alone, which is the main file's: this adds to it.
     file.section("zonemessages", "(+)");
     for zone in boxes.iter().map(|one| one.zone).collect::<BTreeSet<_>>() {

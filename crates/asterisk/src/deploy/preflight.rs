@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::ami::action::{Command, GetConfig};
 use crate::ami::{AmiError, Client};
-use crate::config::{ConfigFile, ConfigTree, FFMPEG, keeps_order};
+use crate::config::{ConfigFile, ConfigTree, FFMPEG, Section, keeps_order};
 use crate::modules::{self, Module};
 use crate::sockets::{self, Listening};
 
@@ -35,17 +35,18 @@ pub async fn preflight(
     let mut rejections = without_modules(client, tree).await?;
     for (name, file) in tree.files().filter(|(name, _)| files.contains(name)) {
         // What adds to a section of the main file cannot be read alone, and breaks the main file where there is no such section.
-        if let Some(section) = file
-            .sections()
-            .first()
-            .filter(|section| file.section_text(section).lines().next().is_some_and(|head| head.ends_with("](+)")))
-        {
+        let adds =
+            |section: &&Section| file.section_text(section).lines().next().is_some_and(|head| head.ends_with("](+)"));
+        let added: Vec<&Section> = file.sections().iter().filter(adds).collect();
+        for section in &added {
             if !has_section(client, name, &section.name).await? {
                 let message = format!("{name} has no section [{}] before the line that includes this", section.name);
                 let mut rejection = Rejection::at(name, file, section.line, message);
                 rejection.help.push("`sudo pbxctl setup` puts it there; then apply again".into());
                 rejections.push(rejection);
             }
+        }
+        if !added.is_empty() {
             continue;
         }
         // A category that is not there: the whole file is parsed, and nothing of it is sent back.

@@ -119,6 +119,9 @@ pub fn conflicts(own: &Own<'_>) -> Vec<Finding> {
     if let Some(tree) = own.queues {
         general(tree, &mut found);
     }
+    if let Some(tree) = own.voicemail {
+        charset(tree, &mut found);
+    }
     databases(own, &mut found);
     found
 }
@@ -171,6 +174,23 @@ fn general(tree: &Tree, found: &mut Vec<Finding>) {
                 false,
             ));
         }
+    }
+}
+
+/// The letters of mails, by the first `[general]` of `voicemail.conf`: pbxd's names are in UTF-8.
+fn charset(tree: &Tree, found: &mut Vec<Finding>) {
+    let section = tree.sections().into_iter().find(|section| section.name.eq_ignore_ascii_case("general"));
+    let entries = section.map(|section| section.entries).unwrap_or_default();
+    // The first counts.
+    let Some(entry) = entries.iter().find(|entry| entry.key.eq_ignore_ascii_case("charset")) else { return };
+    if !entry.value.eq_ignore_ascii_case("utf-8") && !is_generated(tree, entry.place) {
+        found.push(at(
+            tree,
+            entry.place,
+            format!("charset = {}: names with an accent arrive garbled in mails", entry.value),
+            "remove the line: pbxd says it as it must be",
+            false,
+        ));
     }
 }
 
@@ -412,7 +432,7 @@ mod tests {
     #[test]
     fn names_databases_and_comments() {
         let extensions = tree("extensions.conf", "[general]\n[pbx-hints]\n;-- open\n", "");
-        let voicemail = tree("voicemail.conf", "[general]\n[pbx]\n1 => 2\n", "");
+        let voicemail = tree("voicemail.conf", "[general]\ncharset=ISO-8859-1\n[pbx]\n1 => 2\n", "");
         let wizard = tree("pjsip_wizard.conf", "[a]\ntype = wizard\n", "");
         let extconfig = tree("extconfig.conf", "[settings]\nextensions.conf => odbc,a\nqueues => odbc,a\n", "");
         let sorcery =
@@ -432,7 +452,8 @@ mod tests {
                 "extensions.conf:3 a comment is opened by `;--` here and closed nowhere: Asterisk takes the rest of the file for it",
                 "pjsip_wizard.conf:1 1 pjsip wizard of your own: a",
                 "extensions.conf:2 the context [pbx-hints] is your own, and pbxd's contexts are named `pbx-…`",
-                "voicemail.conf:2 the voicemail context [pbx] is your own, and pbxd's mailboxes are in one of that name",
+                "voicemail.conf:3 the voicemail context [pbx] is your own, and pbxd's mailboxes are in one of that name",
+                "voicemail.conf:2 charset = ISO-8859-1: names with an accent arrive garbled in mails",
                 "extconfig.conf:2 Asterisk reads extensions.conf from a database and not from its file",
                 "sorcery.conf:2 Asterisk takes SIP objects of type endpoint from elsewhere and not from pjsip.conf"
             ]

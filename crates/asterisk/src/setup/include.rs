@@ -15,13 +15,13 @@ pub fn included(tree: &Tree, name: &str) -> Vec<Place> {
     lines.map(|line| line.place).collect()
 }
 
-/// The section of a main file that what pbxd writes adds to: Asterisk reads the first of that name alone, and rejects the whole file
+/// The sections of a main file that what pbxd writes adds to: Asterisk reads the first of a name alone, and rejects the whole file
 /// when what is added to is not there before.
-pub fn added_to(name: &str) -> Option<&'static str> {
+pub fn added_to(name: &str) -> &'static [&'static str] {
     match name {
-        "rtp.conf" | "queues.conf" => Some("general"),
-        "voicemail.conf" => Some("zonemessages"),
-        _ => None,
+        "rtp.conf" | "queues.conf" => &["general"],
+        "voicemail.conf" => &["general", "zonemessages"],
+        _ => &[],
     }
 }
 
@@ -43,28 +43,27 @@ impl Tree {
     pub fn include_once(&self, name: &str) -> Vec<(usize, Edit)> {
         let mut edits = Vec::new();
         let places = included(self, name);
-        let base = added_to(name);
-        let there = base.map(|base| {
+        let there = |base: &str| {
             self.lines.iter().position(|line| {
                 matches!(&line.what, What::Section { name, options } if name.eq_ignore_ascii_case(base)
                     && options.iter().all(|option| option != "!" && option != "+"))
             })
-        });
-        let after = match there {
-            None => Some(0),
-            Some(position) => position,
         };
+        let bases = added_to(name);
+        let missing: Vec<&str> = bases.iter().copied().filter(|base| there(base).is_none()).collect();
+        let after = bases.iter().filter_map(|base| there(base)).max().unwrap_or_default();
         let position = |place: &Place| {
             self.lines.iter().position(|line| line.place == *place && matches!(line.what, What::Include { .. }))
         };
-        let good = after.and_then(|after| places.iter().find(|place| position(place).is_some_and(|at| at >= after)));
+        let follows = |place: &&Place| missing.is_empty() && position(place).is_some_and(|at| at >= after);
+        let good = places.iter().find(follows);
         edits.extend(
             places.iter().filter(|place| Some(*place) != good).map(|place| (place.file, Edit::Remove(place.line))),
         );
         if good.is_none() {
-            let missing = base.filter(|_| after.is_none()).map(|base| format!("\n[{base}]\n")).unwrap_or_default();
-            let line = format!("{missing}\n; What pbxd manages.\n#include \"{}\"\n", target(name));
-            edits.push((0, Edit::Append(line)));
+            let mut text: Vec<String> = missing.iter().map(|base| format!("\n[{base}]\n")).collect();
+            text.push(format!("\n; What pbxd manages.\n#include \"{}\"\n", target(name)));
+            edits.push((0, Edit::Append(text.concat())));
         }
         edits
     }
@@ -110,6 +109,10 @@ mod tests {
         assert_eq!(
             once("voicemail.conf", "[general]\n#include \"pbx.d/current/voicemail.conf\"\n"),
             format!("[general]\n\n[zonemessages]\n{line}")
+        );
+        assert_eq!(
+            once("voicemail.conf", "[zonemessages]\n#include \"pbx.d/current/voicemail.conf\"\n[general]\n"),
+            format!("[zonemessages]\n[general]\n{line}")
         );
     }
 }

@@ -162,10 +162,11 @@ fn path(audio: &Audio) -> String {
 /// The boxes of extensions and those that many share, and nothing that a text made of them.
 fn boxes_are_those_that_were_meant(built: &Built, tree: &ConfigTree) {
     let catalog = &built.catalog;
-    let all = parse(&format!("[zonemessages]\n{}", file(tree, "voicemail.conf").text())).unwrap();
-    let zones = &all[0];
-    let boxes = all.get(1);
-    assert!(all.len() <= 2 && boxes.is_none_or(|boxes| boxes.name == "pbx"));
+    let all = parse(&format!("[general]\n[zonemessages]\n{}", file(tree, "voicemail.conf").text())).unwrap();
+    let zones = &all[1];
+    let boxes = all.get(2);
+    assert!(all.len() <= 3 && boxes.is_none_or(|boxes| boxes.name == "pbx"));
+    assert_eq!(all[0].get("charset"), boxes.map(|_| "UTF-8"));
     let mut wanted = 0;
     let mut is = |name: &Name, pin: &str, full_name: String, email: String, options: Vec<(&str, String)>| {
         wanted += 1;

@@ -3,7 +3,7 @@
 use super::scenario::{self, Call};
 use super::{Event, SIP, SipMessage, Sipp, Start, plain};
 use crate::place::Place;
-use crate::rtp::{Media, Script, Talk, peer_of};
+use crate::rtp::{Cue, Media, Script, Talk, peer_of};
 use crate::sound::Sound;
 use crate::wait::until;
 use anyhow::{Context, Result, bail, ensure};
@@ -154,9 +154,9 @@ impl Caller {
         let start = Start { name: "call", scenario: &scenario, to: Some(to), login };
         let sipp = Sipp::start(&self.place, &start)?;
         let patience = hold_for.map(|time| self.ring_for + time + MARGIN);
-        let (keypad, keys) = mpsc::channel();
+        let (keypad, cues) = mpsc::channel();
         let (script, number) = (self.script.clone(), number.to_owned());
-        Ok(Calling { sipp, media, script, talk: None, patience, number, keypad: Keypad(keypad), keys: Some(keys) })
+        Ok(Calling { sipp, media, script, talk: None, patience, number, keypad: Keypad(keypad), cues: Some(cues) })
     }
 }
 
@@ -170,20 +170,26 @@ pub struct Calling {
     patience: Option<Duration>,
     number: String,
     keypad: Keypad,
-    keys: Option<Receiver<char>>,
+    cues: Option<Receiver<Cue>>,
 }
 
-/// The keys of a telephone during a call: pressed by RFC 4733, 240 ms each, once everything else is said.
+/// The keys and the microphone of a telephone during a call, used one after the other once everything else is said. Keys are pressed by
+/// RFC 4733, 240 ms each.
 #[derive(Debug, Clone)]
-pub struct Keypad(Sender<char>);
+pub struct Keypad(Sender<Cue>);
 
 impl Keypad {
     /// Presses keys, one after the other. Comes back at once.
     pub fn press(&self, keys: &str) {
         for key in keys.chars() {
             // A call that is over hears nothing.
-            let _ = self.0.send(key);
+            let _ = self.0.send(Cue::Key(key));
         }
+    }
+
+    /// Says something. Comes back at once.
+    pub fn say(&self, sound: Sound) {
+        let _ = self.0.send(Cue::Sound(sound));
     }
 }
 
@@ -223,9 +229,19 @@ impl Calling {
         self.advance("an answer to", timeout, |events| events.iter().any(|event| event.name == "answered"))
     }
 
+    /// Waits until the caller hears a tone, whether it heard others before.
+    ///
+    /// # Errors
+    /// When it does not within `timeout`, or the call was not answered.
+    pub fn wait_tone(&self, hertz: u32, timeout: Duration) -> Result<()> {
+        let talk = self.talk.as_ref().with_context(|| format!("the call to {} was not answered", self.number))?;
+        let what = format!("a tone of {hertz} Hz in the call to {}", self.number);
+        until(&what, timeout, || Ok(talk.heard().has_tone(hertz).then_some(())))
+    }
+
     /// Waits for something in the log, and starts to talk as soon as the call is answered.
     fn advance(&mut self, what: &str, timeout: Duration, wish: impl Fn(&[Event]) -> bool) -> Result<()> {
-        let Self { sipp, media, script, talk, number, keys, .. } = self;
+        let Self { sipp, media, script, talk, number, cues, .. } = self;
         until(&format!("{what} the call to {number}"), timeout, || {
             // Asked first: what was logged before the end must be read.
             let ended = sipp.ended()?;
@@ -235,8 +251,8 @@ impl Calling {
             {
                 let peer = peer_of(answered.message.body())
                     .with_context(|| format!("an answer without a session description: {}", answered.message.text))?;
-                let keys = keys.take().context("a call is answered once")?;
-                *talk = Some(media.talk(peer, script.clone(), keys)?);
+                let cues = cues.take().context("a call is answered once")?;
+                *talk = Some(media.talk(peer, script.clone(), cues)?);
             }
             if wish(&events) {
                 return Ok(Some(()));

@@ -4,7 +4,7 @@ use super::{Event, SIP, SipMessage, Sipp, Start, plain, scenario};
 use crate::place::{Place, udp_is_bound};
 use crate::rtp::Media;
 use crate::wait::until;
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, SystemTime};
 
@@ -193,6 +193,15 @@ impl Uas {
         until(what, timeout, || Ok(Some(self.calls()?).filter(|calls| wish(calls))))
     }
 
+    /// What it was notified of so far, in order, without being asked: lamps.
+    ///
+    /// # Errors
+    /// When SIPp's log cannot be understood.
+    pub fn notifications(&self) -> Result<Vec<SipMessage>> {
+        let events = self.sipp.events()?.into_iter();
+        Ok(events.filter(|event| event.name == "notify").map(|event| event.message).collect())
+    }
+
     /// Stops answering and gives the place back, as a phone whose power is cut.
     pub fn close(self) -> Place {
         drop(self.sipp);
@@ -291,6 +300,28 @@ impl Phone {
     /// When they are not in time.
     pub fn wait(&self, what: &str, timeout: Duration, wish: impl Fn(&[RangCall]) -> bool) -> Result<Vec<RangCall>> {
         self.uas.wait(what, timeout, wish)
+    }
+
+    /// As [`Uas::notifications`].
+    ///
+    /// # Errors
+    /// When SIPp's log cannot be understood.
+    pub fn notifications(&self) -> Result<Vec<SipMessage>> {
+        self.uas.notifications()
+    }
+
+    /// Waits until the lamp for messages is lit, or out, and gives the notification that did it: RFC 3842, section 5.4.
+    ///
+    /// # Errors
+    /// When it is not in time, with the last notification.
+    pub fn wait_lamp(&self, lit: bool, timeout: Duration) -> Result<SipMessage> {
+        let wanted = format!("Messages-Waiting: {}", if lit { "yes" } else { "no" });
+        let mut last = None;
+        until(&format!("`{wanted}` at {}", self.ip()), timeout, || {
+            last = self.notifications()?.pop();
+            Ok(last.clone().filter(|message| message.body().lines().any(|line| line.trim() == wanted)))
+        })
+        .with_context(|| last.map_or_else(|| "no notification".to_owned(), |message| message.text))
     }
 
     /// Stops answering without a word: the registrar still believes in it.

@@ -240,8 +240,8 @@ pub(super) fn answer(behaviour: &Behaviour, sdp: &str) -> String {
     const TAG: &str = ";tag=[pid]uas[call_number]";
     const EMPTY: &str = "Content-Length: 0\n";
     let mut body = String::new();
-    for request in ["OPTIONS", "NOTIFY"] {
-        let _ = writeln!(body, "<recv request=\"{request}\" optional=\"true\" next=\"8\"></recv>");
+    for (request, next) in [("OPTIONS", 8), ("NOTIFY", 10)] {
+        let _ = writeln!(body, "<recv request=\"{request}\" optional=\"true\" next=\"{next}\"></recv>");
     }
     let _ = writeln!(
         body,
@@ -312,6 +312,8 @@ pub(super) fn answer(behaviour: &Behaviour, sdp: &str) -> String {
         ),
     );
     body += "<recv request=\"ACK\" next=\"9\"></recv>\n";
+    body += &label(10);
+    body += &log("notify");
     body += &label(8);
     body += &send("", &response("200 OK", TAG, EMPTY));
     body += &label(9);

@@ -47,7 +47,8 @@ pub struct QueueMember {
     #[serde(default)]
     #[schemars(range(min = 0, max = 1000))]
     pub penalty: u32,
-    /// Always logged in. Otherwise the member logs in and out by hand, and stays so through reloads and restarts.
+    /// Always logged in; a break ends when Asterisk restarts. Otherwise the member logs in and out by hand, and stays so, on a break or not,
+    /// through reloads and restarts.
     #[serde(default)]
     pub auto_login: bool,
 }

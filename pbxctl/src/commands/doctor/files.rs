@@ -1,17 +1,18 @@
 //! The files between pbxd and Asterisk.
 
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use pbx_api::Health;
 use pbx_asterisk::config::FILES;
 use pbx_asterisk::deploy::Revisions;
-use pbx_asterisk::setup::{Own, Tree, added_to, conflicts, included, sip_sections, target};
+use pbx_asterisk::setup::{Entry, Own, Tree, added_to, conflicts, included, sip_sections, target};
 
 use super::check::{Checks, NOT_FOR_THIS_USER};
 use super::who::{ENTER, READ, WRITE, Who};
 use crate::commands::setup::site::{self, Site};
+use crate::show;
 
 /// Why something could not be looked at.
 fn unseen(error: &std::io::Error) -> String {
@@ -222,7 +223,7 @@ pub fn include(checks: &mut Checks, name: &str, tree: Option<&Tree>) {
                 format!(
                     "{}: the include comes before [{}], to which it adds",
                     shown.join(", "),
-                    added_to(name).unwrap_or("general")
+                    added_to(name).join("] or [")
                 ),
             )
             .help("`sudo pbxctl setup` moves it");
@@ -312,5 +313,82 @@ pub fn browsers(checks: &mut Checks, pjsip: Option<&Tree>, http: Option<&Tree>) 
             .help("`tlscertfile` in http.conf names the certificate with its chain, readable by Asterisk");
     } else {
         checks.ok("browsers", "HTTPS is on");
+    }
+}
+
+/// The command by which Asterisk mails where nothing else is said (`SENDMAIL` in `app_voicemail.c`).
+const SENDMAIL: &str = "/usr/sbin/sendmail -t";
+
+/// Where a shell finds a program that is named without its folder.
+const PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// Looks for the program by which voicemail is mailed; only where a box has an address. Asterisk starts it and does not look whether
+/// that went well.
+pub fn mail(checks: &mut Checks, voicemail: Option<&Tree>) {
+    let Some(tree) = voicemail else { return };
+    let has_address = |entry: &&Entry| entry.value.split(',').nth(2).is_some_and(|address| !address.trim().is_empty());
+    let boxes = tree.section("pbx").map_or(0, |section| section.entries.iter().filter(has_address).count());
+    if boxes == 0 {
+        return;
+    }
+    // The first counts.
+    let own = tree.section("general").and_then(|section| {
+        section.entries.into_iter().find(|entry| entry.key.eq_ignore_ascii_case("mailcmd")).map(|entry| entry.value)
+    });
+    let command = own.unwrap_or_else(|| SENDMAIL.to_owned());
+    let program = command.split_whitespace().next().unwrap_or_default().trim_matches(['"', '\'']);
+    let there =
+        |path: &Path| fs::metadata(path).map(|about| about.is_file() && about.permissions().mode() & 0o111 != 0);
+    let found = match there(Path::new(program)) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            checks.skip("mail", unseen(&error));
+            return;
+        }
+        _ if !program.contains('/') => PATH.iter().any(|dir| matches!(there(&Path::new(dir).join(program)), Ok(true))),
+        found => matches!(found, Ok(true)),
+    };
+    let boxes = show::plural(boxes, "voicemail box", "voicemail boxes");
+    if found {
+        // What follows the program may be a password.
+        checks.ok("mail", format!("{boxes} with an address, by {program}"));
+        return;
+    }
+    checks
+        .fail("mail", format!("there is no program {program}, by which {boxes} would be mailed: nobody gets a mail"))
+        .help("`sudo apt install msmtp-mta`, and your mail server's name and account in /etc/msmtprc, where Asterisk may read it")
+        .help("a mail server on this machine, as postfix, also keeps a mail and tries again when yours cannot be reached")
+        .help("another program is named in [general] of voicemail.conf, as in `mailcmd = /usr/bin/msmtp -t`; then `sudo asterisk -rx 'voicemail reload'`");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::State;
+    use super::*;
+
+    fn looked(text: &str) -> Checks {
+        let tree = Tree::read("voicemail.conf", text.as_bytes().to_vec(), &mut |_| Ok::<_, ()>(Vec::new())).unwrap();
+        let mut checks = Checks::default();
+        mail(&mut checks, Some(&tree));
+        checks
+    }
+
+    #[test]
+    fn the_program_that_mails_is_looked_for_where_there_is_something_to_mail() {
+        let boxes = "[pbx]\n1001 => 4711,Ana,ana@example.com,,attach=yes\n1002 => 4711,Rui,,,attach=yes\n";
+        assert_eq!(looked("[general]\nmailcmd = /nowhere/sendmail\n[pbx]\n1002 => 4711,Rui,,,attach=yes\n").all, []);
+        for (command, state, said) in [
+            ("/nowhere/sendmail -t", State::Fail, "no program /nowhere/sendmail, by which 1 voicemail box would"),
+            ("nowhere-sendmail -t", State::Fail, "no program nowhere-sendmail"),
+            // It is there, and nobody can run it.
+            ("/etc/passwd", State::Fail, "no program /etc/passwd"),
+            ("/bin/sh -c true", State::Ok, "1 voicemail box with an address, by /bin/sh"),
+            ("sh -c true", State::Ok, "by sh"),
+        ] {
+            let checks = looked(&format!("[general]\nmailcmd = {command}\nmailcmd = /bin/true\n{boxes}"));
+            assert_eq!(checks.all.len(), 1);
+            assert!(checks.all[0].state == state && checks.all[0].message.contains(said), "{:?}", checks.all[0]);
+        }
+        let usual = looked(&format!("[general]\n{boxes}"));
+        assert!(usual.all[0].message.contains("/usr/sbin/sendmail"), "{:?}", usual.all[0]);
     }
 }
