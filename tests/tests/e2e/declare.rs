@@ -30,7 +30,7 @@ fn revisions(system: &System) -> Result<usize> {
 #[test]
 fn pbxd_rests_while_nothing_happens() -> Result<()> {
     let system = System::start()?;
-    system.apply(&extension("1001", ""))?;
+    system.apply(&[settings(""), extension("1001", "")].concat())?;
     let before = processor(&system)?;
     std::thread::sleep(Duration::from_secs(3));
     let used = processor(&system)? - before;
