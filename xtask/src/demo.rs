@@ -75,7 +75,7 @@ impl Office {
             "1. {version} runs at {}, with the configuration that Debian ships (and its web server on).",
             system.ip()
         ));
-        say("2. `pbxctl setup` let pbxd in: a line in each of four files, and a user of the manager interface.");
+        say("2. `pbxctl setup` let pbxd in: a line in each of eight files, and a user of the manager interface.");
 
         // What is special to this machine is a set of its own; the example's files stay as they are.
         system.write(

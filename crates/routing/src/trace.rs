@@ -23,7 +23,7 @@ use pbx_manifest::{Catalog, Given, Hangup, Name, ObjectRef};
 use serde::{Serialize, Serializer};
 
 pub use call::{Call, Entry};
-pub use check::check_tests;
+pub use check::{check_call, check_tests};
 pub use coverage::{Coverage, Uncovered};
 pub use verdict::{Miss, judge};
 

@@ -56,9 +56,11 @@ enum Form {
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    let number = text.strip_suffix('%').unwrap_or(text).parse::<f64>().ok();
+    let (number, percent) = text.strip_suffix('%').map_or((text, false), |number| (number, true));
+    let number = number.parse::<f64>().ok();
+    // Whoever writes `0.8` does not mean less than one per cent.
     number
-        .filter(|share| (0.0..=100.0).contains(share))
+        .filter(|share| (0.0..=100.0).contains(share) && (percent || *share == 0.0 || *share >= 1.0))
         .ok_or_else(|| "a share from `0%` to `100%`, as in `80%`".into())
 }
 

@@ -6,7 +6,7 @@ use clap_complete::engine::ArgValueCompleter;
 use jiff::Timestamp;
 use pbx_manifest::kinds::ScheduleState;
 use pbx_manifest::{At, CallFrom, DialString, Given, Name, Press, TestCall};
-use pbx_routing::trace::{Call, End, Entry, Passed, Trace, Tracer};
+use pbx_routing::trace::{Call, End, Entry, Passed, Trace, Tracer, check_call};
 use serde_json::json;
 
 use crate::app::App;
@@ -124,9 +124,16 @@ impl World {
 pub fn run(args: &TraceArgs, app: &mut App) -> Result<Exit, Failure> {
     let system = System::read(app, &args.files.file, args.rows)?;
     let wanted = TestCall { to: args.to.clone(), from: args.from.clone(), at: args.at, carrier: args.carrier.clone() };
+    let given = args.world.given();
+    // Whoever is taken for busy and is not there would change nothing, and nobody would know.
+    let wrong = check_call(&system.catalog, &system.graph, &wanted, &given);
+    if let Some(first) = wrong.first() {
+        let failure = Failure::failed("missing-reference", first.message.clone());
+        return Err(first.help.iter().fold(failure, |failure, help| failure.help(help.clone())));
+    }
     let call = Call::new(&system.catalog, &wanted, Some(now()));
     let tracer = Tracer::new(&system.catalog, &system.graph);
-    let trace = tracer.trace(&call, &args.world.given());
+    let trace = tracer.trace(&call, &given);
     let mut places = system.places(&app.sources);
     if args.output == Format::Json {
         let document = told(&wanted, &call, &trace, &mut places);

@@ -353,3 +353,26 @@ fn a_stream_needs_its_player() -> Result<()> {
     ensure!(!asked(&system, "moh show classes")?.contains("radio"));
     Ok(())
 }
+
+/// Who presses the code during a call parks the other side, and who dials the slot takes it.
+#[test]
+fn a_call_is_parked_by_its_code_and_taken() -> Result<()> {
+    let system = System::start()?;
+    let lot = "---\nkind: ParkingLot\nmetadata: { name: main }\nspec: { number: \"700\", slots: 701-705 }\n";
+    let phones: String = ["1001", "1002", "1003"].map(|number| extension(number, "")).concat();
+    system.apply(&[settings(""), phones, lot.to_owned()].concat())?;
+    let _phone = system.phone("1002", &Behaviour::answer_after(Duration::ZERO))?;
+    let caller = system.caller("1001")?.hold();
+    let mut calling = caller.start("1002", system.ip())?;
+    calling.wait_answered(SOON)?;
+    calling.keypad().press("*2");
+    until("a parked call", SOON, || {
+        let parked = asked(&system, "parking show main")?;
+        Ok((parked.contains("PJSIP/1002") && parked.contains("701")).then_some(()))
+    })?;
+    let taken = system.caller("1003")?.hold_for(Duration::from_millis(500)).call("701", system.ip())?;
+    taken.expect_answer()?;
+    ensure!(!asked(&system, "parking show main")?.contains("PJSIP/1002"), "it is still parked");
+    drop(calling);
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: how fast it is, beside something that everybody knows.
 
 mod calls;
+mod dialplan;
 mod system;
 
 use std::fmt::Write as _;
@@ -39,18 +40,21 @@ for _ in range(int(sys.argv[2])):
 print(count, best)
 ";
 
+/// What is measured, in this order.
+const PARTS: [&str; 6] = ["manifests", "events", "commands", "paper", "dialplan", "system"];
+
 /// Measure, on a release build
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
+    /// Only these
+    #[arg(value_name = "PART", value_parser = PARTS)]
+    only: Vec<String>,
     /// Write the table to benches/RESULTS.md
-    #[arg(long)]
+    #[arg(long, conflicts_with = "only")]
     write: bool,
     /// Also a whole system of 100,000 extensions: many minutes, nearly all of them Asterisk's own
     #[arg(long)]
     large: bool,
-    /// Only a whole system of so many extensions
-    #[arg(long, value_name = "COUNT", conflicts_with_all = ["write", "large"])]
-    system: Option<u32>,
 }
 
 impl Bench {
@@ -64,24 +68,33 @@ impl Bench {
             return project::run(
                 again
                     .arg("bench")
+                    .args(&self.only)
                     .args(self.write.then_some("--write"))
-                    .args(self.large.then_some("--large"))
-                    .args(self.system.map(|count| format!("--system={count}"))),
+                    .args(self.large.then_some("--large")),
             );
         }
         let mut table = String::from("| what | measured | beside it |\n|---|---|---|\n");
-        if let Some(count) = self.system {
-            return system::changes(count, &mut table);
-        }
-        for count in [1_000, 10_000, 100_000] {
-            manifests(count, &mut table)?;
-        }
-        decode(&mut table)?;
-        system::commands(&mut table)?;
-        calls::paper(&mut table)?;
-        system::changes(10_000, &mut table)?;
-        if self.large {
-            system::changes(100_000, &mut table)?;
+        for part in PARTS {
+            if !self.only.is_empty() && !self.only.iter().any(|only| only == part) {
+                continue;
+            }
+            match part {
+                "manifests" => {
+                    for count in [1_000, 10_000, 100_000] {
+                        manifests(count, &mut table)?;
+                    }
+                }
+                "events" => decode(&mut table)?,
+                "commands" => system::commands(&mut table)?,
+                "paper" => calls::paper(&mut table)?,
+                "dialplan" => dialplan::calls(&mut table)?,
+                _ => {
+                    system::changes(10_000, &mut table)?;
+                    if self.large {
+                        system::changes(100_000, &mut table)?;
+                    }
+                }
+            }
         }
         let text = format!(
             "# Measured\n\n`cargo xtask bench --write` on {}. The best of {RUNS} runs each.\n\n{table}",

@@ -1,7 +1,7 @@
 //! `res_parking.conf`: where calls are parked.
 //!
-//! What is dialled for a lot and its slots is in the dialplan. Asterisk would make such extensions by itself, and where two lots meet in
-//! one context it would take them away from all lots and give none of them back.
+//! What is dialled for a lot and its slots is in the dialplan. Asterisk makes such extensions by itself, and where two lots meet in one
+//! context it takes them away from all lots and gives none of them back: each lot has a context that nobody comes to.
 
 use pbx_manifest::{Catalog, Kind, Name, ObjectRef};
 
@@ -20,6 +20,8 @@ pub(super) fn render(catalog: &Catalog) -> ConfigFile {
         file.mark(Some(ObjectRef::new(Kind::ParkingLot, name.clone())));
         file.section(name.as_str(), "");
         file.set("parkpos", lot.slots);
+        // Nobody dials it: the code during a call parks by way of an extension that does, which Asterisk makes in the lot's own context.
+        file.set("parkext", "park");
         // By this the states of its slots are known: `park:701@CONTEXT`.
         file.set("context", dialplan::parked_context(name));
         file.set("parkingtime", lot.timeout.seconds());

@@ -1,6 +1,6 @@
 //! `pjsip.conf`: transports, telephones, carriers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pbx_manifest::kinds::{Carrier, Credentials, MediaEncryption, Phone, Recording, Settings, Transport};
 use pbx_manifest::{Catalog, Codec, Endpoint, Kind, Name, ObjectRef};
@@ -35,15 +35,35 @@ pub(super) fn render(catalog: &Catalog, secrets: &Secrets) -> ConfigFile {
         .collect();
     transports(&mut file, catalog, &settings, phones.iter().any(|phone| phone.webrtc));
     templates(&mut file);
-    let lamps = lamps(catalog);
+    let house = House {
+        lamps: lamps(catalog),
+        recorders: recorders(catalog),
+        lot: catalog.parking.iter().find(|(_, object)| object.spec.enabled).map(|(name, _)| name),
+    };
     for phone in &phones {
-        let boxes = lamps.get(phone.name).map_or(&[][..], Vec::as_slice);
-        telephone(&mut file, catalog, &settings, phone, boxes, secrets);
+        telephone(&mut file, catalog, &settings, phone, &house, secrets);
     }
     for (name, object) in catalog.carriers.iter().filter(|(_, object)| object.spec.enabled) {
         carrier(&mut file, &settings, name, &object.spec, secrets);
     }
     file
+}
+
+/// What telephones have of other objects.
+struct House<'c> {
+    /// The shared boxes whose messages an extension's lamp shows.
+    lamps: BTreeMap<&'c Name, Vec<&'c Name>>,
+    /// Who records calls of a queue on demand.
+    recorders: BTreeSet<&'c Name>,
+    /// Where a call is parked by its code.
+    lot: Option<&'c Name>,
+}
+
+/// The members of queues whose calls are recorded on demand.
+fn recorders(catalog: &Catalog) -> BTreeSet<&Name> {
+    let queues = catalog.queues.values().map(|object| &object.spec).filter(|queue| queue.enabled);
+    let on_demand = queues.filter(|queue| queue.record == Recording::OnDemand);
+    on_demand.flat_map(|queue| &queue.members).map(|member| &member.extension).collect()
 }
 
 /// The shared boxes whose messages an extension's lamp shows, by extension.
@@ -146,7 +166,7 @@ fn telephone(
     catalog: &Catalog,
     settings: &Settings,
     phone: &Phone<'_>,
-    lamps: &[&Name],
+    house: &House<'_>,
     secrets: &Secrets,
 ) {
     let name = phone.name;
@@ -163,6 +183,7 @@ fn telephone(
         None => file.set("callerid", name),
     }
     let own = phone.voicemail.then_some(name);
+    let lamps = house.lamps.get(name).map_or(&[][..], Vec::as_slice);
     let boxes: Vec<String> =
         own.into_iter().chain(lamps.iter().copied()).map(|name| format!("{name}@{}", voicemail::CONTEXT)).collect();
     if !boxes.is_empty() {
@@ -206,8 +227,13 @@ fn telephone(
     if phone.record != Recording::Never {
         file.set("set_var", format_args!("PBX_RECORD={}", dialplan::record_word(phone.record)));
     }
-    if phone.record == Recording::OnDemand {
+    if phone.record == Recording::OnDemand || house.recorders.contains(name) {
         file.set("set_var", format_args!("FEATUREMAP(automixmon)={}", settings.feature_codes.record));
+    }
+    if let Some(lot) = house.lot {
+        file.set("set_var", format_args!("FEATUREMAP(parkcall)={}", settings.feature_codes.park));
+        // Where no lot is named, a call would be parked in `default`, which is nobody's.
+        file.set("set_var", format_args!("PARKINGLOT={lot}"));
     }
     file.section(id, "(pbx-auth)");
     file.set("username", id);

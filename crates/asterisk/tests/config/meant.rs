@@ -309,7 +309,7 @@ fn rooms_are_those_that_were_meant(built: &Built, tree: &ConfigTree) {
     for ((_, object), lot) in wanted.zip(&lots) {
         assert_eq!(lot.get("parkpos"), Some(object.spec.slots.to_string().as_str()));
         assert_eq!(lot.get("parkingtime"), Some(object.spec.timeout.seconds().to_string().as_str()));
-        assert_eq!(lot.get("parkext"), None);
+        assert_eq!(lot.get("parkext"), Some("park"));
         assert_eq!(
             lot.get("parkedmusicclass"),
             Some(music(catalog, object.spec.hold_music.as_ref()).unwrap_or("default"))

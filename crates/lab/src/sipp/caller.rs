@@ -132,6 +132,28 @@ impl Caller {
     /// # Errors
     /// As [`Caller::call`].
     pub fn start(&self, number: &str, server: Ipv4Addr) -> Result<Calling> {
+        let (sipp, media, hold_for) = self.play(number, server, Start::ONCE)?;
+        let patience = hold_for.map(|time| self.ring_for + time + MARGIN);
+        let (keypad, cues) = mpsc::channel();
+        let (script, number) = (self.script.clone(), number.to_owned());
+        Ok(Calling { sipp, media, script, talk: None, patience, number, keypad: Keypad(keypad), cues: Some(cues) })
+    }
+
+    /// Calls that many times, so often a second, and waits until all calls are over. Nothing is said in any.
+    ///
+    /// # Errors
+    /// When one of them was not answered.
+    pub fn often(&self, number: &str, server: Ipv4Addr, calls: u32, rate: u32) -> Result<()> {
+        let (mut sipp, _media, _) = self.play(number, server, (calls, rate))?;
+        let patience = Duration::from_secs((calls / rate).into()) + self.ring_for + MARGIN;
+        until(&format!("the end of {calls} calls to {number}"), patience, || Ok(sipp.ended()?.then_some(())))?;
+        let answered = sipp.events()?.iter().filter(|event| event.name == "answered").count();
+        ensure!(answered == calls as usize, "{answered} of {calls} calls were answered. {}", sipp.complaints());
+        Ok(())
+    }
+
+    /// Plays the call; how long each is held is returned too.
+    fn play(&self, number: &str, server: Ipv4Addr, times: (u32, u32)) -> Result<(Sipp, Media, Option<Duration>)> {
         let media = Media::open(self.place.ip())?;
         let said = self.script.length() + Duration::from_millis(100);
         let speaks = !self.script.keys.is_empty() || !self.script.say.samples.is_empty();
@@ -151,12 +173,8 @@ impl Caller {
         });
         let login = self.login.as_ref().map(|(user, password)| (user.as_str(), password.as_str()));
         let to = SocketAddrV4::new(server, SIP);
-        let start = Start { name: "call", scenario: &scenario, to: Some(to), login };
-        let sipp = Sipp::start(&self.place, &start)?;
-        let patience = hold_for.map(|time| self.ring_for + time + MARGIN);
-        let (keypad, cues) = mpsc::channel();
-        let (script, number) = (self.script.clone(), number.to_owned());
-        Ok(Calling { sipp, media, script, talk: None, patience, number, keypad: Keypad(keypad), cues: Some(cues) })
+        let start = Start { name: "call", scenario: &scenario, to: Some(to), login, times };
+        Ok((Sipp::start(&self.place, &start)?, media, hold_for))
     }
 }
 

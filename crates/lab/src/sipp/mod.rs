@@ -102,6 +102,13 @@ pub(crate) struct Start<'a> {
     pub(crate) to: Option<SocketAddrV4>,
     /// User and password for digest authentication.
     pub(crate) login: Option<(&'a str, &'a str)>,
+    /// How many times it is played, and how often a second.
+    pub(crate) times: (u32, u32),
+}
+
+impl Start<'_> {
+    /// Played once.
+    pub(crate) const ONCE: (u32, u32) = (1, 10);
 }
 
 impl Sipp {
@@ -118,7 +125,8 @@ impl Sipp {
         let ip = place.ip().to_string();
         let mut command = Command::new("sipp");
         if let Some(to) = start.to {
-            command.arg(to.to_string()).args(["-m", "1"]);
+            let (calls, rate) = start.times;
+            command.arg(to.to_string()).args(["-m", &calls.to_string(), "-r", &rate.to_string()]);
         }
         if let Some((user, password)) = start.login {
             command.args(["-au", user, "-ap", password]);

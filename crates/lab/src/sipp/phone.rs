@@ -136,7 +136,7 @@ impl Uas {
         }
         let media = Media::open(place.ip())?;
         let scenario = scenario::answer(behaviour, &media.sdp()?.replace("\r\n", "\n"));
-        let start = Start { name: "uas", scenario: &scenario, to: None, login: None };
+        let start = Start { name: "uas", scenario: &scenario, to: None, login: None, times: Start::ONCE };
         let mut sipp = Sipp::start(&place, &start)?;
         let address = SocketAddrV4::new(place.ip(), SIP);
         until(&format!("SIPp listening at {address}"), Duration::from_secs(20), || {
@@ -346,7 +346,7 @@ fn bind(place: &Place, spec: &PhoneSpec, expires: Duration) -> Result<()> {
     let scenario = scenario::register(plain(&spec.user)?, expires);
     let to = SocketAddrV4::new(spec.server, SIP);
     let login = Some((spec.user.as_str(), spec.password.as_str()));
-    let start = Start { name: "register", scenario: &scenario, to: Some(to), login };
+    let start = Start { name: "register", scenario: &scenario, to: Some(to), login, times: Start::ONCE };
     let mut sipp = Sipp::start(place, &start)?;
     let what = format!("an answer of {} to the registration of {}", spec.server, spec.user);
     until(&what, Duration::from_secs(30), || Ok(sipp.ended()?.then_some(())))?;

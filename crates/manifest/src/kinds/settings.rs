@@ -144,7 +144,7 @@ pub struct FeatureCodes {
     pub directory: FeatureCode,
     /// During a call: starts and stops its recording.
     pub record: FeatureCode,
-    /// During a call: parks it.
+    /// During a call: parks the other side, in the first parking lot by name.
     pub park: FeatureCode,
 }
 

@@ -1,7 +1,8 @@
 //! What is wrong with call tests: names of nothing.
 
 use pbx_manifest::{
-    CallFrom, Catalog, Diagnostic, Kind, Locator, Name, Prompt, Source, TestDocument, missing_reference, nearest,
+    CallFrom, Catalog, Diagnostic, Given, Kind, Locator, Name, Prompt, Source, TestCall, TestDocument,
+    missing_reference, nearest,
 };
 
 use crate::{CallGraph, NodeId, Service};
@@ -26,6 +27,13 @@ pub fn check_tests(
             found.push(diagnostic);
         }
     }
+    found
+}
+
+/// The same of one call and the world around it; without positions.
+pub fn check_call(catalog: &Catalog, graph: &CallGraph, call: &TestCall, given: &Given) -> Vec<Diagnostic> {
+    let (mut found, mut compared) = (Vec::new(), 0);
+    Checker { catalog, graph, found: &mut found, compared: &mut compared }.world(call, given);
     found
 }
 
@@ -57,7 +65,28 @@ const ENDS: [&str; 5] = ["answered", "endless", "waits", "unknown", "forbidden"]
 
 impl Checker<'_> {
     fn test(&mut self, test: &TestDocument) {
-        let (call, given, expect) = (&test.test.call, &test.test.given, &test.test.expect);
+        let expect = &test.test.expect;
+        self.world(&test.test.call, &test.test.given);
+        for (at, label) in expect.path.iter().enumerate() {
+            self.label(&format!("expect.path[{at}]"), label.as_str());
+        }
+        if let Some(end) = expect.end.as_ref().filter(|end| !ENDS.contains(&end.as_str())) {
+            self.label("expect.end", end.as_str());
+        }
+        for (at, prompt) in expect.heard.iter().enumerate() {
+            if let Prompt::Announcement(name) = prompt {
+                self.object(&format!("expect.heard[{at}]"), Kind::Announcement, name);
+            }
+        }
+        if let Some(name) = &expect.music {
+            self.object("expect.music", Kind::HoldMusic, name);
+        }
+        if let Some(name) = &expect.carrier {
+            self.object("expect.carrier", Kind::Carrier, name);
+        }
+    }
+
+    fn world(&mut self, call: &TestCall, given: &Given) {
         if let Some(CallFrom::Extension(name)) = &call.from {
             self.object("call.from", Kind::Extension, name);
         }
@@ -83,23 +112,6 @@ impl Checker<'_> {
         }
         for name in given.schedules.keys() {
             self.object(&format!("given.schedules.{name}"), Kind::Schedule, name);
-        }
-        for (at, label) in expect.path.iter().enumerate() {
-            self.label(&format!("expect.path[{at}]"), label.as_str());
-        }
-        if let Some(end) = expect.end.as_ref().filter(|end| !ENDS.contains(&end.as_str())) {
-            self.label("expect.end", end.as_str());
-        }
-        for (at, prompt) in expect.heard.iter().enumerate() {
-            if let Prompt::Announcement(name) = prompt {
-                self.object(&format!("expect.heard[{at}]"), Kind::Announcement, name);
-            }
-        }
-        if let Some(name) = &expect.music {
-            self.object("expect.music", Kind::HoldMusic, name);
-        }
-        if let Some(name) = &expect.carrier {
-            self.object("expect.carrier", Kind::Carrier, name);
         }
     }
 

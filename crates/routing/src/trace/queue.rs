@@ -54,7 +54,13 @@ impl<'g> Walk<'g, '_> {
                     name,
                     penalty: member.penalty,
                     paused: self.given.paused.contains(name) || self.taken_out.contains(&name),
-                    telephone: self.telephone(name),
+                    // Whoever calls is on the telephone.
+                    telephone: match self.telephone(name) {
+                        Telephone::Answers | Telephone::Silent if self.calls(name) && !queue.ring_in_use => {
+                            Telephone::Busy
+                        }
+                        telephone => telephone,
+                    },
                 }
             })
             .collect()

@@ -4,7 +4,7 @@ use pbx_manifest::kinds::Strategy;
 use pbx_manifest::{Duration, Hangup, Name};
 
 use super::walk::{Status, Turn, Walk};
-use super::{End, list};
+use super::{End, Entry, list};
 use crate::{Edge, When};
 
 /// What an extension does when it is called.
@@ -28,6 +28,11 @@ impl Walk<'_, '_> {
             () if given.no_answer.contains(name) => Telephone::Silent,
             () => Telephone::Answers,
         }
+    }
+
+    /// Whether it is the caller's own.
+    pub(super) fn calls(&self, name: &Name) -> bool {
+        matches!(&self.call.entry, Entry::Telephone { extension, .. } if extension == name)
     }
 
     /// One extension rings.

@@ -106,13 +106,15 @@ fn pbxd_killed_at_any_instant() -> Result<()> {
 }
 
 /// What pbxd says to Asterisk when a step begins, in the order of the steps.
-pub(super) const WORDS: [&str; 8] = [
+pub(super) const WORDS: [&str; 10] = [
     "Action: GetConfig",
     "config show help",
     "logger add channel",
+    "Action: DBPut",
     "Action: Reload",
     "Action: ShowDialPlan",
     "Action: PJSIPShowEndpoint",
+    "Action: DBDel",
     "Action: Hangup",
     "logger remove channel",
 ];

@@ -15,6 +15,11 @@ type Files = BTreeMap<String, Vec<u8>>;
 /// What a manifest file, an extension's name and an extension that is only there tell of each state.
 const STATES: [(&str, &str, &str); 2] = [("ana.yaml", "Ana Alfa", "1002"), ("bia.yaml", "Bia Beta", "1003")];
 
+/// Whom the filter of a state denies.
+fn denied(own: &str) -> String {
+    format!("+35191000{own}")
+}
+
 /// A system's two states, known by their files.
 pub(super) struct States {
     files: [Files; 2],
@@ -51,7 +56,11 @@ impl States {
         let mut states = Self { files: Default::default(), now: 0 };
         for (state, (file, name, own)) in STATES.into_iter().enumerate() {
             let ana = format!(", displayName: {name}, voicemail: {{ enabled: true }}");
-            system.write(file, &[settings(""), extension("1001", &ana), extension(own, "")].concat())?;
+            let filter = format!(
+                "---\nkind: BlockFilter\nmetadata: {{ name: spam }}\nspec: {{ deny: [{{ caller: \"{}\" }}] }}\n",
+                denied(own)
+            );
+            system.write(file, &[settings(""), extension("1001", &ana), extension(own, ""), filter].concat())?;
             begin(system, state, &[])?.end()?.1.expect(0)?;
             states.files[state] = live_files(system)?;
             states.now = state;
@@ -102,6 +111,13 @@ impl States {
         for (_, _, number) in STATES {
             ensure!(endpoints.contains(&format!(" {number}")) == (number == own), "{number}:\n{endpoints}");
         }
+
+        // And so does its database.
+        until(&format!("the entries of {name}"), SOON, || {
+            let held = system.asterisk().cli("database show pbx-filter")?;
+            let right = |number: &str| held.contains(&denied(number)[1..]) == (number == own);
+            Ok(STATES.iter().all(|(_, _, number)| right(number)).then_some(()))
+        })?;
 
         // What was told is true.
         if let Some((to, output)) = told {
