@@ -34,10 +34,12 @@ pub async fn preflight(
 ) -> Result<Vec<Rejection>, DeployError> {
     let mut rejections = without_modules(client, tree).await?;
     for (name, file) in tree.files().filter(|(name, _)| files.contains(name)) {
-        // What adds to a section of the main file cannot be read alone, and breaks the main file where there is no such section.
+        // What adds to a section of the main file cannot be read alone, and breaks the main file where there is no such section. It may also
+        // add to one of its own.
         let adds =
-            |section: &&Section| file.section_text(section).lines().next().is_some_and(|head| head.ends_with("](+)"));
-        let added: Vec<&Section> = file.sections().iter().filter(adds).collect();
+            |section: &Section| file.section_text(section).lines().next().is_some_and(|head| head.ends_with("](+)"));
+        let mut added: Vec<&Section> = file.sections().iter().filter(|section| adds(section)).collect();
+        added.retain(|section| !file.sections().iter().any(|own| own.name == section.name && !adds(own)));
         for section in &added {
             if !has_section(client, name, &section.name).await? {
                 let message = format!("{name} has no section [{}] before the line that includes this", section.name);
