@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use fs_err as fs;
-use pbx_lab::{Behaviour, Postgres};
-use pbx_tests::{SOON, System, extension, settings};
+use pbx_lab::{Behaviour, Caller, Place, Postgres};
+use pbx_tests::{SOON, System, Walk, extension, settings};
 
 /// How often Asterisk has reloaded a module.
 fn reloads(system: &System) -> Result<usize> {
@@ -78,6 +78,62 @@ fn the_example_applied_twice_changes_nothing_the_second_time() -> Result<()> {
         );
     }
     assert_eq!((reloads(&system)?, revisions(&system)?), before);
+    Ok(())
+}
+
+/// A folder with all that is in it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_call_center_is_applied_in_one_go_and_takes_calls() -> Result<()> {
+    let place = Place::take()?;
+    let system = System::start()?;
+    let own = system.dir().join("manifests/call-center");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/call-center"), &own)?;
+    let lines = own.join("lines.yaml");
+    let text = fs::read_to_string(&lines)?.replace("127.0.0.60:5060", &format!("{}:5060", place.ip()));
+    fs::write(&lines, text)?;
+    // The example listens everywhere; here each system has its own address, set by another owner.
+    system.write("lab.yaml", &settings("").replace("timeZone: Europe/Lisbon, ", ""))?;
+    system.pbxctl(&["apply", "-f", "lab.yaml", "--set", "lab", "--yes"])?.expect(0)?;
+    let applied = system.pbxctl(&["apply", "-f", "call-center", "--yes", "-o", "json"])?.expect(0)?.json()?;
+    let verified = &applied["outcome"]["verified"];
+    assert_eq!(verified["queues"], 10, "{verified}");
+    for what in ["music", "parkingLots", "conferences", "mailboxes", "entries"] {
+        assert!(verified[what].as_u64() > Some(0), "{what}: {verified}");
+    }
+    let again = system.pbxctl(&["apply", "-f", "call-center", "--yes"])?.expect(0)?;
+    assert!(again.stdout.contains("Nothing to change."), "{again}");
+    system.pbxctl(&["drift"])?.expect(0)?;
+    // Its calls go there, on paper and by telephone.
+    let passed = system.pbxctl(&["test", "-f", "call-center/calls.yaml"])?.expect(0)?;
+    assert!(passed.stderr.contains("all passed"), "{passed}");
+    let watch = Walk::watch(system.asterisk())?;
+    let mut caller = Caller::at(place).hold_for(Duration::from_millis(300));
+    for (from, to, steps) in [
+        ("+351961234567", "+351210002000", &["filter/nuisance=denied", "hangup/busy"][..]),
+        ("+351912345678", "+351210002004", &["ivr/faults"]),
+    ] {
+        let since = watch.len();
+        // What became of it is seen by its steps.
+        caller = caller.from(from);
+        let _ = caller.call(to, system.ip())?;
+        let went = watch.wait(since, steps.len() + 1, SOON)?;
+        let behind: Vec<&str> = went.iter().skip(1).take(steps.len()).map(String::as_str).collect();
+        assert!(went[0] == format!("did/{to}") && behind == steps, "{from}: {went:?}");
+    }
     Ok(())
 }
 

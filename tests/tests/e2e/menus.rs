@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use pbx_lab::{Behaviour, Caller, Keypad, Place};
+use pbx_lab::{Behaviour, Caller, Keypad, Place, until};
 use pbx_tests::{SOON, System, Walk, carrier, did, extension, settings};
 
 const LINE: &str = "+351210001000";
@@ -118,5 +118,75 @@ fn keys_silence_and_numbers_lead_where_the_menu_says() -> Result<()> {
     let steps = walk(&watch, &system, &caller, LINE, &[(menu, "2"), ("ivr/main.account", "2222")])?;
     ensure!(steps.last().is_some_and(|last| last == "extension/2002"), "{steps:?}");
     drop(phones);
+    Ok(())
+}
+
+/// Nodes of a long menu, and after how many its pattern comes again: there is a key to press at the first of them, and at the sixth.
+const NODES: usize = 200;
+const PATTERN: usize = 20;
+
+/// A menu of very many nodes, each of which leads to the next one.
+fn long(carrier_ip: Ipv4Addr) -> String {
+    let mut menu = String::from("---\nkind: Ivr\nmetadata: { name: long }\nspec:\n  start: n0\n  nodes:\n");
+    for at in 0..NODES {
+        let next = if at + 1 < NODES { format!("n{}", at + 1) } else { "hangup".to_owned() };
+        let block = at / PATTERN;
+        let node = match at % PATTERN {
+            0 => format!(
+                "menu: {{ timeout: 2s, retries: 0 }}, keys: {{ \"1\": {next} }}, invalid: lost, timedOut: quiet"
+            ),
+            5 => format!(
+                "collect: {{ digits: 1, into: v{block}, timeout: 2s, retries: 0 }}, next: {next}, timedOut: quiet"
+            ),
+            6 => format!("route: v{block}, cases: [{{ match: \"5\", to: {next} }}], otherwise: lost"),
+            10 => format!("set: {{ variables: {{ seen: \"{at}\" }} }}, next: {next}"),
+            _ => format!("go: {next}"),
+        };
+        menu.push_str(&format!("    n{at}: {{ {node} }}\n"));
+    }
+    menu.push_str("    lost: { go: hangup/busy }\n    quiet: { go: hangup/congestion }\n");
+    let line = did(LINE, "carrier: main, destination: ivr/long");
+    [settings(""), menu, carrier("main", carrier_ip, ""), line].concat()
+}
+
+#[test]
+fn a_menu_of_200_nodes_is_walked_to_its_end() -> Result<()> {
+    let place = Place::take()?;
+    let system = System::start()?;
+    system.apply(&long(place.ip()))?;
+    let watch = Walk::watch(system.asterisk())?;
+    let caller = Caller::at(place).from("+351912345678").hold();
+    let steps: Vec<(String, &str)> = (0..NODES)
+        .filter_map(|at| {
+            Some((format!("ivr/long.n{at}"), [(0, "1"), (5, "5")].iter().find(|of| of.0 == at % PATTERN)?.1))
+        })
+        .collect();
+    let presses: Vec<(&str, &str)> = steps.iter().map(|(step, key)| (step.as_str(), *key)).collect();
+    let traced = |keys: &[(&str, &str)]| -> Result<Vec<String>> {
+        let mut line = vec!["trace", "--to", LINE, "--from", "+351912345678", "-o", "json"];
+        for (_, key) in keys {
+            line.extend(["--press", key]);
+        }
+        let told = system.pbxctl(&line)?.expect(0)?.json()?;
+        let steps = told["steps"].as_array().into_iter().flatten();
+        Ok(steps.filter_map(|step| step["label"].as_str().map(str::to_owned)).collect())
+    };
+    let wrong = [presses[0], presses[1], presses[2], (presses[3].0, "4")];
+    // All the way, a wrong digit that is routed elsewhere, a wrong key, and silence.
+    for keys in [&presses[..], &wrong, &[presses[0], presses[1], (presses[2].0, "9")], &presses[..3]] {
+        let steps = walk(&watch, &system, &caller, LINE, keys)?;
+        let expected = traced(keys)?;
+        ensure!(steps == expected, "{keys:?}: {steps:?}, not {expected:?}");
+        ensure!(keys.len() < presses.len() || steps.len() > NODES, "{} steps alone", steps.len());
+    }
+    // Who hangs up is gone, wherever that was.
+    let since = watch.len();
+    let caller = caller.hold_for(Duration::from_millis(700));
+    caller.call(LINE, system.ip())?;
+    until("the end of the channel", SOON, || {
+        Ok(system.asterisk().cli("core show channels count")?.contains("0 active channels").then_some(()))
+    })?;
+    let steps = watch.since(since);
+    ensure!(steps.last().is_some_and(|last| last == "ivr/long.n0"), "{steps:?}");
     Ok(())
 }
