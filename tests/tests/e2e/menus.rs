@@ -1,5 +1,6 @@
 //! Menus: what callers hear, and where their keys, their silence and their numbers lead.
 
+use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -142,7 +143,7 @@ fn long(carrier_ip: Ipv4Addr) -> String {
             10 => format!("set: {{ variables: {{ seen: \"{at}\" }} }}, next: {next}"),
             _ => format!("go: {next}"),
         };
-        menu.push_str(&format!("    n{at}: {{ {node} }}\n"));
+        let _ = writeln!(menu, "    n{at}: {{ {node} }}");
     }
     menu.push_str("    lost: { go: hangup/busy }\n    quiet: { go: hangup/congestion }\n");
     let line = did(LINE, "carrier: main, destination: ivr/long");
