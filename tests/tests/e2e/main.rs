@@ -4,6 +4,7 @@ mod audio;
 mod browser;
 mod bulk;
 mod carriers;
+mod clocks;
 mod confirm;
 mod declare;
 mod drift;
