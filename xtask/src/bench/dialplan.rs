@@ -38,7 +38,7 @@ fn office(entries: u32, ip: std::net::Ipv4Addr) -> String {
         filter.as_str(),
         "---\nkind: Schedule\nmetadata: { name: office }\nspec: { open: [{ days: daily, hours: [\"00:00-24:00\"] }] }\n",
         "---\nkind: Queue\nmetadata: { name: support }\nspec: { members: [{ extension: \"1001\", autoLogin: true }], joinEmpty: never }\n",
-        &did(LINE, "carrier: main, blockFilter: spam, schedule: office, outOfOffice: hangup, destination: queue/support"),
+        &did(LINE, "carrier: main, blockFilter: spam, schedule: office, afterHours: hangup, destination: queue/support"),
     ]
     .concat()
 }
