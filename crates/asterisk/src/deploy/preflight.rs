@@ -7,6 +7,7 @@ use crate::ami::action::{Command, GetConfig};
 use crate::ami::{AmiError, Client};
 use crate::config::{ConfigFile, ConfigTree, FFMPEG, Section, keeps_order};
 use crate::modules::{self, Module};
+use crate::setup::added_to;
 use crate::sockets::{self, Listening};
 
 use super::verify::{ORDER, options};
@@ -34,12 +35,10 @@ pub async fn preflight(
 ) -> Result<Vec<Rejection>, DeployError> {
     let mut rejections = without_modules(client, tree).await?;
     for (name, file) in tree.files().filter(|(name, _)| files.contains(name)) {
-        // What adds to a section of the main file cannot be read alone, and breaks the main file where there is no such section. It may also
-        // add to one of its own.
-        let adds =
-            |section: &Section| file.section_text(section).lines().next().is_some_and(|head| head.ends_with("](+)"));
-        let mut added: Vec<&Section> = file.sections().iter().filter(|section| adds(section)).collect();
-        added.retain(|section| !file.sections().iter().any(|own| own.name == section.name && !adds(own)));
+        // What adds to a section of the main file cannot be read alone, and breaks the main file where there is no such section.
+        let bases = added_to(name);
+        let added: Vec<&Section> =
+            file.sections().iter().filter(|section| bases.contains(&section.name.as_str())).collect();
         for section in &added {
             if !has_section(client, name, &section.name).await? {
                 let message = format!("{name} has no section [{}] before the line that includes this", section.name);

@@ -2,7 +2,8 @@
 //!
 //! Used by the tests of this crate, and by the fuzz targets.
 
-use pbx_asterisk::config::{ConfigFile, ConfigTree, MASK, Secrets, sip_id};
+use pbx_asterisk::config::{ConfigFile, ConfigTree, MASK, Secrets, Section, sip_id};
+use pbx_asterisk::setup::added_to;
 use pbx_manifest::kinds::{Order, Phone};
 use pbx_manifest::{Audio, Catalog, Document, Kind, Name, ObjectRef, Prompt};
 
@@ -75,6 +76,7 @@ pub fn is_what_was_meant(built: &Built, tree: &ConfigTree) {
     music_is_that_which_was_meant(built, tree);
     queues_are_those_that_were_meant(built, tree);
     rooms_are_those_that_were_meant(built, tree);
+    additions_are_those_that_setup_makes_room_for(tree);
     lines_belong_to_their_objects(built, tree);
     no_secret_is_shown(built, tree);
     let contexts = dialplan(file(tree, "extensions.conf").text()).unwrap();
@@ -157,6 +159,19 @@ fn music<'c>(catalog: &'c Catalog, named: Option<&'c Name>) -> Option<&'c str> {
 /// A file of audio as Asterisk finds it.
 fn path(audio: &Audio) -> String {
     format!("/etc/asterisk/pbx.d/audio/{}", audio.content().unwrap())
+}
+
+/// What adds to a section adds to one of its own file, or to one that setup sees to in the main file; and there nothing else has its name.
+fn additions_are_those_that_setup_makes_room_for(tree: &ConfigTree) {
+    for (name, file) in tree.files() {
+        let adds =
+            |section: &Section| file.section_text(section).lines().next().is_some_and(|head| head.ends_with("](+)"));
+        for section in file.sections() {
+            let own = file.sections().iter().any(|own| own.name == section.name && !adds(own));
+            let base = added_to(name).contains(&section.name.as_str());
+            assert!(base == (adds(section) && !own), "{name}: [{}]", section.name);
+        }
+    }
 }
 
 /// The boxes of extensions and those that many share, and nothing that a text made of them.
