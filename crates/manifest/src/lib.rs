@@ -16,6 +16,7 @@ mod document;
 mod effective;
 mod kind;
 pub mod kinds;
+mod locate;
 mod patterns;
 mod record;
 mod schema;
@@ -31,9 +32,10 @@ pub use call_test::{At, CallFrom, CallTest, DialString, Expect, Given, Press, Te
 pub use check::{Checker, check, missing_reference};
 pub use dest::{Caller, Destination, Hangup};
 pub use diagnostic::{Diagnostic, Severity, nearest};
-pub use document::{API_VERSION, Document, Label, Locator, Metadata, Origin, Parsed, locate, parse, read_spec};
+pub use document::{API_VERSION, Document, Label, Metadata, Origin, Parsed, parse, read_spec};
 pub use effective::Wanted;
 pub use kind::{AnySpec, Catalog, Kind, Object, ObjectRef, Spec};
+pub use locate::{Locator, locate};
 pub use patterns::PatternIndex;
 pub use record::{
     Action, Conflict, Declaration, FieldChange, Meta, ObjectChange, Patch, Record, Records, catalog, changes, fields,
