@@ -2,6 +2,7 @@
 
 mod command;
 mod manifests;
+mod processor;
 mod proxy;
 mod samples;
 mod system;
@@ -9,7 +10,8 @@ mod trace;
 mod walk;
 
 pub use command::CommandOutput;
-pub use manifests::{carrier, did, extension, settings};
+pub use manifests::{carrier, did, extension, manifest, settings};
+pub use processor::processor_time;
 pub use proxy::{Fault, Proxy, Trap};
 pub use samples::{Random, samples};
 pub use system::{Builder, SOON, System, program};

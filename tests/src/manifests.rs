@@ -24,5 +24,10 @@ pub fn carrier(name: &str, host: impl std::fmt::Display, more: &str) -> String {
 
 /// A number that is called from outside, with the fields of its `spec`.
 pub fn did(number: &str, spec: &str) -> String {
-    format!("---\nkind: Did\nmetadata: {{ name: \"{number}\" }}\nspec: {{ {spec} }}\n")
+    manifest("Did", number, spec)
+}
+
+/// An object of any kind, with the fields of its `spec`.
+pub fn manifest(kind: &str, name: &str, spec: &str) -> String {
+    format!("---\nkind: {kind}\nmetadata: {{ name: \"{name}\" }}\nspec: {{ {spec} }}\n")
 }

@@ -376,6 +376,13 @@ impl System {
         Ok(outcome)
     }
 
+    /// The steps of a call on paper, by `pbxctl trace` with these arguments.
+    pub fn trace(&self, args: &[&str]) -> Result<Vec<String>> {
+        let told = self.pbxctl(&[&["trace", "-o", "json"], args].concat())?.expect(0)?.json()?;
+        let steps = told["steps"].as_array().into_iter().flatten();
+        Ok(steps.filter_map(|step| step["label"].as_str().map(str::to_owned)).collect())
+    }
+
     /// Registers a telephone of an extension whose password is `secret-NUMBER`.
     pub fn phone(&self, number: &str, behaviour: &Behaviour) -> Result<Phone> {
         Phone::register(&self.login(number), behaviour)

@@ -1,10 +1,8 @@
 //! Opening hours where the clock jumps, by real calls: beside a trace, and beside what a person would say.
 
-use std::fmt::Write as _;
-
 use anyhow::{Result, ensure};
 use pbx_lab::{Caller, Place};
-use pbx_tests::{SOON, System, Walk, carrier, did, settings};
+use pbx_tests::{SOON, System, Walk, carrier, did, manifest, settings};
 
 const FROM: &str = "+351912345678";
 
@@ -24,7 +22,7 @@ fn office(place: &Place) -> String {
     for (at, (number, hours)) in LINES.into_iter().enumerate() {
         let way = format!("carrier: main, schedule: s{at}, destination: hangup/busy, afterHours: hangup/congestion");
         text.push_str(&did(number, &way));
-        let _ = writeln!(text, "---\nkind: Schedule\nmetadata: {{ name: s{at} }}\nspec: {{ {hours} }}");
+        text.push_str(&manifest("Schedule", &format!("s{at}"), hours));
     }
     text
 }
@@ -47,10 +45,8 @@ fn calls(instants: &[(&str, [bool; 3])]) -> Result<()> {
                 format!("hangup/{}", if *open { "busy" } else { "congestion" }),
             ];
             ensure!(went == expected, "{instant}: {went:?}, not {expected:?}");
-            let line = ["trace", "--to", number, "--from", FROM, "--at", instant, "-o", "json"];
-            let told = system.pbxctl(&line)?.expect(0)?.json()?;
-            let labels = told["steps"].as_array().into_iter().flatten().filter_map(|step| step["label"].as_str());
-            ensure!(labels.eq(went.iter().map(String::as_str)), "{instant}: {told}");
+            let traced = system.trace(&["--to", number, "--from", FROM, "--at", instant])?;
+            ensure!(traced == went, "{instant}: {traced:?} on paper, and not {went:?}");
         }
     }
     Ok(())

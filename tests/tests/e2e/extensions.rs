@@ -241,7 +241,7 @@ fn calls_are_recorded_where_they_shall_be() -> Result<()> {
 }
 
 /// As if a telephone that was called pressed keys: SIPp's answering side has none.
-fn press(system: &System, number: &str, keys: &str) -> Result<()> {
+pub(crate) fn press(system: &System, number: &str, keys: &str) -> Result<()> {
     let channel = until(&format!("a bridged channel of {number}"), SOON, || {
         let all = system.asterisk().cli("core show channels concise")?;
         let own = all.lines().filter_map(|line| line.split('!').next());

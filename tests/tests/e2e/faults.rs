@@ -9,13 +9,21 @@ mod states;
 mod together;
 
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use pbx_lab::{Behaviour, Phone};
 use pbx_tests::{CommandOutput, SOON, System, extension, program, settings};
+
+/// Copies a folder with owners, links and times.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status()?;
+    ensure!(status.success(), "{} cannot be copied", from.display());
+    Ok(())
+}
 
 /// Two extensions, the first with a telephone.
 fn small(system: &System) -> Result<(String, Phone)> {

@@ -164,13 +164,8 @@ fn a_menu_of_200_nodes_is_walked_to_its_end() -> Result<()> {
         .collect();
     let presses: Vec<(&str, &str)> = steps.iter().map(|(step, key)| (step.as_str(), *key)).collect();
     let traced = |keys: &[(&str, &str)]| -> Result<Vec<String>> {
-        let mut line = vec!["trace", "--to", LINE, "--from", "+351912345678", "-o", "json"];
-        for (_, key) in keys {
-            line.extend(["--press", key]);
-        }
-        let told = system.pbxctl(&line)?.expect(0)?.json()?;
-        let steps = told["steps"].as_array().into_iter().flatten();
-        Ok(steps.filter_map(|step| step["label"].as_str().map(str::to_owned)).collect())
+        let presses = keys.iter().flat_map(|(_, key)| ["--press", key]);
+        system.trace(&["--to", LINE, "--from", "+351912345678"].into_iter().chain(presses).collect::<Vec<_>>())
     };
     let wrong = [presses[0], presses[1], presses[2], (presses[3].0, "4")];
     // All the way, a wrong digit that is routed elsewhere, a wrong key, and silence.

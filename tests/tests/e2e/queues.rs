@@ -3,10 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
-use pbx_lab::{Behaviour, Caller, Place, until};
-use pbx_tests::{SOON, System, did, extension, settings};
+use fs_err as fs;
+use pbx_lab::{Behaviour, Caller, Place, Sound, tone, until};
+use pbx_tests::{SOON, System, did, extension, manifest, settings};
 
-use crate::waiting::{asked, manifest};
+use crate::extensions::press;
+use crate::waiting::asked;
 
 const LINE: &str = "+351210001000";
 
@@ -159,5 +161,37 @@ fn a_break_outlasts_applies_and_a_restart() -> Result<()> {
     calling.wait()?.expect_answer()?;
     dial(&system, "1001", "*44")?;
     ensure!(member(&system, "support")?.is_none() && member(&system, "sales")?.is_none(), "still logged in");
+    Ok(())
+}
+
+/// Whoever serves a queue that is recorded on demand has the code for it, whatever holds for other calls.
+#[test]
+fn a_member_records_a_call_of_the_queue_on_demand() -> Result<()> {
+    let system = System::start()?;
+    let queue = |name: &str, number: u32, more: &str| {
+        let members = "members: [{ extension: \"1001\", autoLogin: true }]";
+        manifest("Queue", name, &format!("number: \"{number}\", joinEmpty: never, retry: 1s, {members}{more}"))
+    };
+    let phones = [extension("1001", ""), extension("1002", "")].concat();
+    let queues = [queue("asked", 600, ", record: onDemand"), queue("plain", 601, "")].concat();
+    system.apply(&[settings(""), phones, queues].concat())?;
+    let _phone = system.phone("1001", &Behaviour::answer_after(Duration::ZERO))?;
+    let recorded = || -> Result<bool> {
+        let files = fs::read_dir(system.asterisk().spool().join("monitor"))?;
+        let paths = files.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+        Ok(paths.iter().any(|path| Sound::read(path).is_ok_and(|sound| sound.has_tone(900))))
+    };
+    for (number, expected) in [("601", false), ("600", true)] {
+        let caller = system.caller("1002")?.say(tone(900, 5_000));
+        let mut talking = caller.start(number, system.ip())?;
+        talking.wait_answered(SOON)?;
+        press(&system, "1001", "*1")?;
+        talking.wait()?.expect_answer()?;
+        if expected {
+            until("a recording on demand", SOON, || Ok(recorded()?.then_some(())))?;
+        } else {
+            ensure!(!recorded()?, "a call of {number} was recorded");
+        }
+    }
     Ok(())
 }

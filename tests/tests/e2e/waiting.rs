@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use pbx_lab::{Behaviour, until};
-use pbx_tests::{CommandOutput, SOON, System, extension, settings};
+use pbx_tests::{CommandOutput, SOON, System, extension, manifest, settings};
 
 /// Recordings beside the manifests, each another one.
 fn recordings(system: &System) -> Result<()> {
@@ -17,10 +17,6 @@ fn recordings(system: &System) -> Result<()> {
         fs::copy(data.join(format!("tone.{ending}")), folder.join(format!("tone.{ending}")))?;
     }
     Ok(())
-}
-
-pub(crate) fn manifest(kind: &str, name: &str, spec: &str) -> String {
-    format!("---\nkind: {kind}\nmetadata: {{ name: \"{name}\" }}\nspec: {{ {spec} }}\n")
 }
 
 /// Asterisk's answer to a command, without colours.
@@ -358,9 +354,9 @@ fn a_stream_needs_its_player() -> Result<()> {
 #[test]
 fn a_call_is_parked_by_its_code_and_taken() -> Result<()> {
     let system = System::start()?;
-    let lot = "---\nkind: ParkingLot\nmetadata: { name: main }\nspec: { number: \"700\", slots: 701-705 }\n";
+    let lot = manifest("ParkingLot", "main", "number: \"700\", slots: 701-705");
     let phones: String = ["1001", "1002", "1003"].map(|number| extension(number, "")).concat();
-    system.apply(&[settings(""), phones, lot.to_owned()].concat())?;
+    system.apply(&[settings(""), phones, lot].concat())?;
     let _phone = system.phone("1002", &Behaviour::answer_after(Duration::ZERO))?;
     let caller = system.caller("1001")?.hold();
     let mut calling = caller.start("1002", system.ip())?;

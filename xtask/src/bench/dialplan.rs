@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use fs_err as fs;
 use pbx_lab::{Asterisk, Caller};
-use pbx_tests::{System, carrier, did, extension, settings};
+use pbx_tests::{System, carrier, did, extension, manifest, processor_time, settings};
 
 use super::{line, took};
 
@@ -36,9 +36,12 @@ fn office(entries: u32, ip: std::net::Ipv4Addr) -> String {
         &extension("1001", ""),
         &carrier("main", ip, ""),
         filter.as_str(),
-        "---\nkind: Schedule\nmetadata: { name: office }\nspec: { open: [{ days: daily, hours: [\"00:00-24:00\"] }] }\n",
-        "---\nkind: Queue\nmetadata: { name: support }\nspec: { members: [{ extension: \"1001\", autoLogin: true }], joinEmpty: never }\n",
-        &did(LINE, "carrier: main, blockFilter: spam, schedule: office, afterHours: hangup, destination: queue/support"),
+        &manifest("Schedule", "office", "open: [{ days: daily, hours: [\"00:00-24:00\"] }]"),
+        &manifest("Queue", "support", "members: [{ extension: \"1001\", autoLogin: true }], joinEmpty: never"),
+        &did(
+            LINE,
+            "carrier: main, blockFilter: spam, schedule: office, afterHours: hangup, destination: queue/support",
+        ),
     ]
     .concat()
 }
@@ -71,20 +74,12 @@ fn by_hand(asterisk: &Asterisk, ip: std::net::Ipv4Addr) -> Result<()> {
     Ok(())
 }
 
-/// How long Asterisk was on a processor so far (proc_pid_stat(5): `utime` and `stime`, in hundredths of a second).
-fn processor(asterisk: &Asterisk) -> Result<Duration> {
-    let id = asterisk.pid().context("Asterisk does not run")?;
-    let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
-    let behind = stat.rsplit_once(')').context("a stat without a name")?.1;
-    let ticks: Result<u64> = behind.split_whitespace().skip(11).take(2).map(|ticks| Ok(ticks.parse::<u64>()?)).sum();
-    Ok(Duration::from_millis(ticks? * 10))
-}
-
 /// What one of many calls costs.
 fn cost(system: &System, caller: &Caller) -> Result<Duration> {
-    let before = processor(system.asterisk())?;
+    let id = system.asterisk().pid().context("Asterisk does not run")?;
+    let before = processor_time(id)?;
     caller.often(LINE, system.ip(), CALLS, RATE)?;
-    Ok(processor(system.asterisk())?.saturating_sub(before) / CALLS)
+    Ok(processor_time(id)?.saturating_sub(before) / CALLS)
 }
 
 /// Calls through the dialplan.

@@ -40,14 +40,24 @@ for _ in range(int(sys.argv[2])):
 print(count, best)
 ";
 
+/// What measures a part, and adds its rows to the table.
+type Part = fn(&mut String) -> Result<()>;
+
 /// What is measured, in this order.
-const PARTS: [&str; 6] = ["manifests", "events", "commands", "paper", "dialplan", "system"];
+const PARTS: [(&str, Part); 6] = [
+    ("manifests", |table| [1_000, 10_000, 100_000].into_iter().try_for_each(|count| manifests(count, table))),
+    ("events", decode),
+    ("commands", system::commands),
+    ("paper", calls::paper),
+    ("dialplan", dialplan::calls),
+    ("system", |table| system::changes(10_000, table)),
+];
 
 /// Measure, on a release build
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// Only these
-    #[arg(value_name = "PART", value_parser = PARTS)]
+    #[arg(value_name = "PART", value_parser = PARTS.map(|(name, _)| name))]
     only: Vec<String>,
     /// Write the table to benches/RESULTS.md
     #[arg(long, conflicts_with = "only")]
@@ -74,27 +84,12 @@ impl Bench {
             );
         }
         let mut table = String::from("| what | measured | beside it |\n|---|---|---|\n");
-        for part in PARTS {
-            if !self.only.is_empty() && !self.only.iter().any(|only| only == part) {
-                continue;
-            }
-            match part {
-                "manifests" => {
-                    for count in [1_000, 10_000, 100_000] {
-                        manifests(count, &mut table)?;
-                    }
-                }
-                "events" => decode(&mut table)?,
-                "commands" => system::commands(&mut table)?,
-                "paper" => calls::paper(&mut table)?,
-                "dialplan" => dialplan::calls(&mut table)?,
-                _ => {
-                    system::changes(10_000, &mut table)?;
-                    if self.large {
-                        system::changes(100_000, &mut table)?;
-                    }
-                }
-            }
+        let wanted = |name: &str| self.only.is_empty() || self.only.iter().any(|only| only == name);
+        for (_, measure) in PARTS.into_iter().filter(|(name, _)| wanted(name)) {
+            measure(&mut table)?;
+        }
+        if self.large {
+            system::changes(100_000, &mut table)?;
         }
         let text = format!(
             "# Measured\n\n`cargo xtask bench --write` on {}. The best of {RUNS} runs each.\n\n{table}",

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use pbx_tests::{Random, System, samples};
 
-use super::kills;
 use super::states::States;
+use super::{copy, kills};
 
 /// Each call of an apply that changes files: what it does, the call, the path, and which of them. `{n}` is the revision's folder.
 const CALLS: [(&str, &str, &str, u32); 14] = [
@@ -108,13 +108,6 @@ impl Drop for Mounted {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
     }
-}
-
-/// Copies a folder with owners, links and times.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    let status = Command::new("cp").arg("-a").arg(from).arg(to).status()?;
-    ensure!(status.success(), "{} cannot be copied", from.display());
-    Ok(())
 }
 
 /// The same without a word of strace: short writes, and faults that last for all of an apply.
