@@ -124,16 +124,22 @@ pub(crate) struct Start {
 pub(crate) fn in_background(system: &Arc<System>, start: Start) {
     let task = Arc::clone(system);
     system.tasks.spawn(async move {
-        let (mut compared, mut starting) = (start.compared, !start.undone);
+        let mut compared = start.compared;
+        // The revision of which Asterisk may not have said that it has it because pbxd ended.
+        let mut cut_off = task.live().revision.filter(|_| !start.undone);
         let keep = async {
             loop {
                 let mut pause = PAUSES.0;
-                while let Err(error) = settle(&task, compared, starting).await {
-                    warn!("files, store and Asterisk do not agree yet: {error:#}");
+                let settled = loop {
+                    match settle(&task, compared, cut_off).await {
+                        Ok(settled) => break settled,
+                        Err(error) => warn!("files, store and Asterisk do not agree yet: {error:#}"),
+                    }
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(PAUSES.1);
-                }
-                (compared, starting) = (false, false);
+                };
+                compared = false;
+                cut_off = cut_off.filter(|_| !settled);
                 task.unsettled().await;
             }
         };
@@ -144,12 +150,13 @@ pub(crate) fn in_background(system: &Arc<System>, start: Start) {
     });
 }
 
-/// One try. While somebody applies it is put off until they have ended: they begin with the same.
-async fn settle(system: &Arc<System>, compared: bool, starting: bool) -> anyhow::Result<()> {
+/// One try. While somebody changes something it is put off until they have ended: whoever applies begins with the same. Whether it was
+/// not is returned.
+async fn settle(system: &Arc<System>, compared: bool, cut_off: Option<u64>) -> anyhow::Result<bool> {
     if !compared {
         let Some(lock) = system.lock_itself() else {
             system.leave_unsettled(true);
-            return Ok(());
+            return Ok(false);
         };
         let reconciled = async {
             answer(system.owner.check()).await?;
@@ -162,30 +169,30 @@ async fn settle(system: &Arc<System>, compared: bool, starting: bool) -> anyhow:
     }
     let proven = || system.live().revision.is_none() || system.revisions().proven() == system.live().revision;
     if proven() {
-        return Ok(());
+        return Ok(true);
     }
     // However long it takes: while nobody is there, nothing can be done.
     while system.link().connected(PAUSES.1).await.is_err() {}
     let client = system.booted(PAUSES.0).await?;
     let Some(lock) = system.lock_itself() else {
         system.leave_unsettled(true);
-        return Ok(());
+        return Ok(false);
     };
     let proved = async {
         // Somebody else may have become the owner while Asterisk was waited for: then what it has is theirs.
         answer(system.owner.check()).await?;
-        if proven() { Ok(()) } else { prove(system, &client, starting).await }
+        if proven() { Ok(()) } else { prove(system, &client, cut_off).await }
     };
     let proved = proved.await;
     lock.end();
     if proved.is_err() {
         client.abandon();
     }
-    proved
+    proved.map(|()| true)
 }
 
 /// While Asterisk has not said that it has the live revision, as after a crash or `--no-reload`: has it reload and read back all of it.
-async fn prove(system: &System, client: &Client, starting: bool) -> anyhow::Result<()> {
+async fn prove(system: &System, client: &Client, cut_off: Option<u64>) -> anyhow::Result<()> {
     let (live, config) = (system.live(), system.config());
     let Some(id) = live.revision else { return Ok(()) };
     deploy::complaints::forget(client, &config.asterisk.log_dir).await?;
@@ -202,7 +209,9 @@ async fn prove(system: &System, client: &Client, starting: bool) -> anyhow::Resu
     system.database.doubt();
     proved(&system.revisions(), id);
     info!(revision = id, "Asterisk has read the live revision, and said so");
-    if starting && let Ok(revision) = i64::try_from(id).map_or(Err("out of range"), RevisionId::try_from) {
+    if cut_off == Some(id)
+        && let Ok(revision) = i64::try_from(id).map_or(Err("out of range"), RevisionId::try_from)
+    {
         let said = "pbxd ended before Asterisk had said that it has this revision; when pbxd started again, it was asked, and has it";
         answer(system.store.remark(revision, said)).await?;
     }
