@@ -12,7 +12,7 @@ use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, geteuid, getpid, kill_process, kill_process_group};
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -86,8 +86,10 @@ impl Place {
             return Ok(None);
         }
         reap(&dir)?;
+        // Read, not tried: a socket that was bound to find out lives on for a moment in whatever process another thread
+        // is starting just now, and its port is taken for that moment.
         let sip = SocketAddrV4::new(ip, 5060);
-        if UdpSocket::bind(sip).is_err() || TcpListener::bind(sip).is_err() {
+        if is_bound("udp", sip)? || is_bound("tcp", sip)? {
             return Ok(None);
         }
         fs::create_dir(&dir)?;
@@ -270,11 +272,23 @@ pub(crate) fn give(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether some socket is bound to this UDP port of this address.
-pub(crate) fn udp_is_bound(address: SocketAddrV4) -> Result<bool> {
-    let wanted = format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port());
-    let table = fs::read_to_string("/proc/net/udp")?;
-    Ok(table.lines().filter_map(|line| line.split_whitespace().nth(1)).any(|local| local == wanted))
+/// Whether some socket of a protocol, `udp` or `tcp`, holds this port of this address, or of every address.
+pub(crate) fn is_bound(protocol: &str, address: SocketAddrV4) -> Result<bool> {
+    let port = address.port();
+    let ip = u32::from_ne_bytes(address.ip().octets());
+    let own = [format!("{ip:08X}:{port:04X}"), format!("{:08X}:{port:04X}", 0)];
+    let everywhere = format!("{:032X}:{port:04X}", 0);
+    let held = |table: &str, locals: &[String]| -> Result<bool> {
+        let table = fs::read_to_string(format!("/proc/net/{table}"))?;
+        Ok(table.lines().any(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            let local = words.next().is_some_and(|local| locals.iter().any(|one| one == local));
+            // Of TCP only what listens (0A): a connection that ended leaves its port to the next.
+            local && (protocol != "tcp" || words.nth(1) == Some("0A"))
+        }))
+    };
+    // A kernel without IPv6 has no such table.
+    Ok(held(protocol, &own)? || held(&format!("{protocol}6"), &[everywhere]).unwrap_or(false))
 }
 
 /// The lab's folder of this user. Its owner is verified, since anybody may create a name in `/tmp`.

@@ -1,7 +1,7 @@
 //! The called side: phones that register, and carriers that do not.
 
 use super::{Event, SIP, SipMessage, Sipp, Start, plain, scenario};
-use crate::place::{Place, udp_is_bound};
+use crate::place::{Place, is_bound};
 use crate::rtp::Media;
 use crate::wait::until;
 use anyhow::{Context, Result, bail, ensure};
@@ -141,7 +141,7 @@ impl Uas {
         let address = SocketAddrV4::new(place.ip(), SIP);
         until(&format!("SIPp listening at {address}"), Duration::from_secs(20), || {
             sipp.ensure_running()?;
-            Ok(udp_is_bound(address)?.then_some(()))
+            Ok(is_bound("udp", address)?.then_some(()))
         })?;
         Ok(Self { sipp, place, _media: media })
     }
