@@ -1,12 +1,15 @@
-//! Where real calls go: each step of the dialplan names itself in its channel, and Asterisk tells of it over AMI.
+//! Where real calls go: Asterisk tells of each step over AMI, and the dialplan names those that are nodes of the call graph.
 
+use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
+use fs_err as fs;
 use pbx_lab::Asterisk;
 
 /// One step of one call.
@@ -16,6 +19,67 @@ pub struct Visit {
     pub channel: String,
     /// What the step is called; nothing where a key is listened for.
     pub step: Option<String>,
+}
+
+/// What the nodes are called whose first steps are at a context and an extension, as the dialplan has it in its comments.
+#[derive(Debug, Default)]
+struct Names {
+    as_of: Option<SystemTime>,
+    names: HashMap<(String, String), String>,
+}
+
+impl Names {
+    /// What a step that is told of is called, if it is the first one of a node or an answer of a filter or of a schedule.
+    fn step<'e>(&mut self, dialplan: &Path, said: &impl Fn(&str) -> &'e str) -> Option<String> {
+        let (context, extension) = (said("Context"), said("Extension"));
+        if said("Application") == "Return" {
+            let of = |prefix| context.strip_prefix(prefix).filter(|_| !said("AppData").is_empty());
+            return of("pbx-filter-")
+                .or_else(|| of("pbx-allow-"))
+                .map(|name| format!("filter/{name}={}", said("AppData")))
+                .or_else(|| of("pbx-schedule-").map(|name| format!("schedule/{name}={}", said("AppData"))));
+        }
+        if said("Priority") != "1" || !context.starts_with("pbx-") {
+            return None;
+        }
+        self.read(dialplan);
+        // Patterns are named by what they are the pattern of.
+        let pattern = || {
+            let own = self.names.iter().filter(|((of, pattern), _)| of == context && takes(pattern, extension));
+            own.max_by_key(|((_, pattern), _)| pattern.len()).map(|(_, name)| name.replace("${EXTEN}", extension))
+        };
+        self.names.get(&(context.to_owned(), extension.to_owned())).cloned().or_else(pattern)
+    }
+
+    /// Reads the dialplan again, if it has changed.
+    fn read(&mut self, dialplan: &Path) {
+        let as_of = fs::metadata(dialplan).and_then(|of| of.modified()).ok();
+        if as_of == self.as_of && as_of.is_some() {
+            return;
+        }
+        self.as_of = as_of;
+        let mut context = String::new();
+        self.names.clear();
+        for line in fs::read_to_string(dialplan).unwrap_or_default().lines() {
+            if let Some(name) = line.strip_prefix('[') {
+                name.trim_end_matches(']').clone_into(&mut context);
+            } else if let Some(rest) = line.strip_prefix("exten => ")
+                && let Some((extension, _)) = rest.split_once(",1,")
+                && let Some((_, name)) = rest.rsplit_once(" ; ")
+            {
+                self.names.insert((context.clone(), extension.to_owned()), name.to_owned());
+            }
+        }
+    }
+}
+
+/// Whether a pattern, of those that nodes have, takes an extension.
+fn takes(pattern: &str, extension: &str) -> bool {
+    let Some(pattern) = pattern.strip_prefix('_') else { return false };
+    match pattern.split_once(['X', '[']) {
+        Some((begins, _)) => extension.starts_with(begins) && extension.len() > begins.len(),
+        None => false,
+    }
 }
 
 #[derive(Debug, Default)]
@@ -44,26 +108,25 @@ impl Walk {
         ensure!(answer == "Response: Success", "the manager interface says: {answer}");
         let seen = Arc::new(Seen::default());
         let into = Arc::clone(&seen);
+        let dialplan = asterisk.etc().join("pbx.d/current/extensions.conf");
         let reader = std::thread::spawn(move || {
-            let (mut name, mut value, mut channel, mut application) =
-                (String::new(), String::new(), String::new(), String::new());
+            let mut event: HashMap<String, String> = HashMap::new();
+            let mut names = Names::default();
             for line in lines.map_while(Result::ok) {
-                match line.split_once(": ") {
-                    Some(("Variable", variable)) => variable.clone_into(&mut name),
-                    Some(("Value", text)) => text.clone_into(&mut value),
-                    Some(("Uniqueid", id)) => id.clone_into(&mut channel),
-                    Some(("Application", called)) => called.clone_into(&mut application),
-                    None if line.is_empty() => {
-                        let step = (name == "PBX_NODE").then(|| std::mem::take(&mut value));
-                        if step.is_some() || application == "Read" {
-                            let visit = Visit { channel: std::mem::take(&mut channel), step };
-                            into.visits.lock().unwrap_or_else(PoisonError::into_inner).push(visit);
-                            into.more.notify_all();
-                        }
-                        name.clear();
-                        application.clear();
+                if let Some((key, value)) = line.split_once(": ") {
+                    event.insert(key.to_owned(), value.to_owned());
+                } else if line.is_empty() {
+                    let event = std::mem::take(&mut event);
+                    if event.get("Event").is_none_or(|name| name != "Newexten") {
+                        continue;
                     }
-                    _ => {}
+                    let said = |key: &str| event.get(key).map(String::as_str).unwrap_or_default();
+                    let step = names.step(&dialplan, &said);
+                    if step.is_some() || said("Application") == "Read" {
+                        let visit = Visit { channel: said("Uniqueid").to_owned(), step };
+                        into.visits.lock().unwrap_or_else(PoisonError::into_inner).push(visit);
+                        into.more.notify_all();
+                    }
                 }
             }
         });

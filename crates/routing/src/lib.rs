@@ -22,6 +22,7 @@ use pbx_manifest::{Audio, Caller, Destination, Duration, Hangup, Name, Number, P
 pub use build::rings;
 pub use check::{check, check_system};
 pub use field::Field;
+pub use lint::circles;
 pub use outbound::{Class, Outbound, Try};
 
 /// A step's name: what a real call's channel says of itself, and what a trace prints.

@@ -12,6 +12,7 @@ use pbx_manifest::{Catalog, Diagnostic};
 
 use crate::CallGraph;
 
+pub use loops::circles;
 pub(crate) use loops::loops;
 
 /// Everything odd, circles aside.

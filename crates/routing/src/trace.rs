@@ -1,7 +1,7 @@
 //! Follows a call through the graph, on paper: which steps it takes, why, what the caller hears, and how it ends.
 //!
-//! What a trace names its steps is what a real call's channel says of itself in `PBX_NODE`, in the same order, so that the two can
-//! be compared. Every step that is entered says its name. A filter that is asked says `filter/NAME=denied` or `=passed`, a schedule
+//! What a trace names its steps is what the dialplan names them in its comments, in the order in which a real call comes to them, so
+//! that the two can be compared. Every step that is entered says its name. A filter that is asked says `filter/NAME=denied` or `=passed`, a schedule
 //! `schedule/NAME=open` or `=closed`; a `schedule/NAME` that calls are sent to says nothing else of itself.
 
 mod call;

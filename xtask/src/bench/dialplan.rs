@@ -46,7 +46,8 @@ fn office(entries: u32, ip: std::net::Ipv4Addr) -> String {
     .concat()
 }
 
-/// The same by hand: another carrier, whose calls come into this context.
+/// The same by hand: another carrier, whose calls come into this context. Entries expire, somebody may have turned the hours over, and
+/// how the queue ended decides about the end: what the generated one does too.
 fn by_hand(asterisk: &Asterisk, ip: std::net::Ipv4Addr) -> Result<()> {
     let more = |name: &str, text: &str| -> Result<()> {
         let before = fs::read_to_string(asterisk.etc().join(name))?;
@@ -61,14 +62,17 @@ fn by_hand(asterisk: &Asterisk, ip: std::net::Ipv4Addr) -> Result<()> {
     more(
         "extensions.conf",
         &format!(
-            "[hand]\nexten => {LINE},1,GotoIf(${{DB_EXISTS(hand/${{CALLERID(num)}})}}?blocked)\n \
-             same => n,GotoIf(${{DB_EXISTS(hand/${{CALLERID(num):0:3}})}}?blocked)\n \
+            "[hand]\nexten => {LINE},1,GotoIf($[0${{DB(hand/number/${{CALLERID(num)}})}} > ${{EPOCH}}]?blocked)\n \
+             same => n,GotoIf($[0${{DB(hand/prefix/${{CALLERID(num):0:3}})}} > ${{EPOCH}}]?blocked)\n \
+             same => n,GotoIf($[\"${{DB(hand/office)}}\"=\"closed\"]?blocked)\n \
+             same => n,GotoIf($[\"${{DB(hand/office)}}\"=\"open\"]?open)\n \
              same => n,GotoIfTime(00:00-23:59,mon-sun,*,*?open)\n same => n,Hangup()\n \
-             same => n(open),Answer()\n same => n,Queue(support)\n same => n,Hangup()\n \
-             same => n(blocked),Hangup(21)\n"
+             same => n(open),Answer()\n same => n,Queue(support)\n \
+             same => n,GotoIf($[\"${{QUEUESTATUS:0:4}}\"=\"JOIN\"]?busy)\n same => n,Hangup()\n \
+             same => n(busy),Hangup(34)\n same => n(blocked),Hangup(19)\n"
         ),
     )?;
-    for command in ["module reload res_pjsip.so", "dialplan reload", "database put hand +44 0"] {
+    for command in ["module reload res_pjsip.so", "dialplan reload", "database put hand prefix/+44 9999999999"] {
         asterisk.cli(command)?;
     }
     Ok(())

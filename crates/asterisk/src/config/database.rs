@@ -17,6 +17,9 @@ pub const SCHEDULES: &str = "pbx-schedule";
 /// The families that telephones write, by the number of their extension.
 pub const OF_TELEPHONES: [&str; 2] = ["pbx-dnd", "pbx-forward"];
 
+/// When an entry ends that never does: later than any call. A number like any other, so that a call compares it as one.
+const NEVER: i64 = 9_999_999_999;
+
 /// Values by their keys below a family.
 pub type Entries = BTreeMap<String, String>;
 
@@ -108,14 +111,14 @@ fn add(entries: &mut Entries, name: &Name, filter: &BlockFilter, at: Timestamp, 
     for (list, all) in [("deny", &filter.deny), ("allow", &filter.allow)] {
         let mut one = |key: String, until: i64| {
             // Of two that are the same to Asterisk, as with a `+` and without, the one that lasts longer counts.
-            let longer = |old: &str| old == "0" || old.parse::<i64>().is_ok_and(|old| until != 0 && until < old);
+            let longer = |old: &str| old.parse::<i64>().is_ok_and(|old| until < old);
             if !entries.get(&key).is_some_and(|old| longer(old)) {
                 entries.insert(key, until.to_string());
             }
         };
         let (mut lengths, mut expressions) = (BTreeSet::new(), Vec::new());
         for entry in all.iter().filter(|entry| !entry.is_over(at, zone)) {
-            let until = entry.until(zone).map_or(0, second);
+            let until = entry.until(zone).map_or(NEVER, second);
             match &entry.caller {
                 Some(Caller::Number(number)) => one(format!("{name}/{list}/number/{}", number.digits()), until),
                 Some(Caller::Prefix(prefix)) => {
@@ -127,8 +130,9 @@ fn add(entries: &mut Entries, name: &Name, filter: &BlockFilter, at: Timestamp, 
             }
         }
         if !lengths.is_empty() {
-            let all: Vec<String> = lengths.iter().rev().map(ToString::to_string).collect();
-            entries.insert(format!("{name}/{list}/lengths"), all.join("&"));
+            // Two digits each.
+            let all: String = lengths.iter().rev().map(|length| format!("{length:02}")).collect();
+            entries.insert(format!("{name}/{list}/lengths"), all);
         }
         for (at, (until, text)) in expressions.iter().enumerate() {
             entries.insert(format!("{name}/{list}/regex/{}", at + 1), format!("{until}/{text}"));
@@ -251,26 +255,26 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "spam/allow/number/44870111222 0",
-                "spam/deny/anonymous 0",
-                "spam/deny/lengths 5&1",
+                "spam/allow/number/44870111222 9999999999",
+                "spam/deny/anonymous 9999999999",
+                "spam/deny/lengths 0501",
                 // Midnight in Lisbon, in summer.
                 "spam/deny/number/351210001000 1782860400",
-                "spam/deny/number/351912345678 0",
-                "spam/deny/prefix/1 0",
+                "spam/deny/number/351912345678 9999999999",
+                "spam/deny/prefix/1 9999999999",
                 "spam/deny/prefix/44870 1798358400",
-                "spam/deny/regex/1 0/^[+]1900[23456789][0123456789][0123456789][2345][0123456789]$",
+                "spam/deny/regex/1 9999999999/^[+]1900[23456789][0123456789][0123456789][2345][0123456789]$",
                 "spam/deny/regex/2 1798137000/^[+]44(70|90)",
-                "spam/deny/regex/3 0/^[+]882.",
+                "spam/deny/regex/3 9999999999/^[+]882.",
                 "spam/deny/regexes 3",
             ]
         );
         assert_eq!(next_expiry(&catalog, at("2026-06-01T00:00:00Z")), Some(at("2026-06-30T23:00:00Z")));
         // At its instant an entry no longer counts, and what is made of all of them follows.
         let later = filters(&catalog, at("2026-12-27T08:00:00Z"));
-        assert_eq!(later["spam/deny/lengths"], "1");
+        assert_eq!(later["spam/deny/lengths"], "01");
         assert_eq!(later["spam/deny/regexes"], "2");
-        assert_eq!(later["spam/deny/regex/2"], "0/^[+]882.");
+        assert_eq!(later["spam/deny/regex/2"], "9999999999/^[+]882.");
         assert!(!later.contains_key("spam/deny/number/351210001000"));
         assert_eq!(next_expiry(&catalog, at("2026-12-27T08:00:00Z")), None);
         let steps = Steps::between(&entries, &later);
@@ -307,8 +311,8 @@ mod tests {
         assert_eq!(deny(&[short.clone(), long.clone()]), deny(&[long.clone(), short.clone()]));
         assert_eq!(deny(&[short.clone(), long.clone()]), "1785538800");
         let always = json!({ "caller": "+351912345678" });
-        assert_eq!(deny(&[always.clone(), short.clone()]), "0");
-        assert_eq!(deny(&[short, always]), "0");
+        assert_eq!(deny(&[always.clone(), short.clone()]), "9999999999");
+        assert_eq!(deny(&[short, always]), "9999999999");
     }
 
     #[test]

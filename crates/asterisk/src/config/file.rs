@@ -150,10 +150,19 @@ impl ConfigFile {
     /// Writes an extension of the open context: its steps one after another. A step that others jump to starts with its label, as in
     /// `(done)Return()`; the first one has none.
     pub(super) fn exten(&mut self, pattern: &str, steps: &[String]) {
+        self.extension(pattern, "", steps);
+    }
+
+    /// Writes an extension that is a node of the call graph, with the node's name behind its first step.
+    pub(super) fn node(&mut self, name: impl Display, pattern: &str, steps: &[String]) {
+        self.extension(pattern, &format!(" ; {name}"), steps);
+    }
+
+    fn extension(&mut self, pattern: &str, comment: &str, steps: &[String]) {
         for (at, step) in steps.iter().enumerate() {
             let step = escape(step);
             if at == 0 {
-                self.line(format_args!("exten => {pattern},1,{step}"));
+                self.line(format_args!("exten => {pattern},1,{step}{comment}"));
             } else if step.starts_with('(')
                 && let Some((label, step)) = step.split_once(')')
             {

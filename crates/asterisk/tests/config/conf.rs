@@ -306,9 +306,11 @@ pub fn loose_ends(contexts: &[Context]) -> Vec<String> {
                         )
                     };
                     // Where a call goes that somebody has turned over is known when it is there.
-                    let kept = |part: &str| part.starts_with("${CUT(");
+                    let kept =
+                        |part: &str| ["${CUT(", "${DB(", "${EXTEN:"].iter().any(|begins| part.starts_with(begins));
                     let good = match parts[..] {
                         [label] if kept(label) => true,
+                        [own, "1"] if kept(own) => true,
                         [own, priority] if !own.contains('$') => {
                             find(&by_name, &context.name, own).is_some_and(|steps| has(steps, priority))
                         }
@@ -341,8 +343,14 @@ pub fn loose_ends(contexts: &[Context]) -> Vec<String> {
                 }
             }
             // A call never falls off the end of an extension.
-            let last = steps.last().map(|step| step.application.as_str());
-            if !matches!(last, Some("Goto" | "Return" | "Hangup")) {
+            let last = steps.last();
+            let ends = last.is_some_and(|step| match step.application.as_str() {
+                "Goto" | "Return" | "Hangup" => true,
+                // One target of two is taken.
+                "GotoIf" => targets(step).len() == 2,
+                _ => false,
+            });
+            if !ends {
                 wrong.push(format!("{},{extension} ends with {last:?}", context.name));
             }
         }

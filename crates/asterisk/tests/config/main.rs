@@ -60,8 +60,9 @@ fn the_small_office_leads_everywhere() {
 }
 
 /// Asterisk itself has these; all else that a dialplan calls comes from a module that is asked for before.
-const CORE: [&str; 13] = [
+const CORE: [&str; 14] = [
     "Set",
+    "MSet",
     "Goto",
     "GotoIf",
     "GotoIfTime",

@@ -48,7 +48,7 @@ pub(crate) fn loops(catalog: &Catalog, graph: &CallGraph) -> Vec<Diagnostic> {
             at = &edge.to;
         }
     }
-    for component in components(graph) {
+    for component in components(graph, |node| silent_ways(node).collect()) {
         if component.iter().any(|id| told.contains(id)) {
             continue;
         }
@@ -79,9 +79,14 @@ fn tell(catalog: &Catalog, graph: &CallGraph, circle: &[&NodeId], diagnostic: Di
     Some(diagnostic.at(field.object, field.path).help("let one of them lead elsewhere"))
 }
 
-/// The parts of the graph in which every step can be come to from every other, the caller doing nothing; single steps that do not lead
+/// The steps that a call may come back to, whatever its caller does and whoever answers.
+pub fn circles(graph: &CallGraph) -> BTreeSet<&NodeId> {
+    components(graph, |node| node.ways().collect()).into_iter().flatten().collect()
+}
+
+/// The parts of the graph in which every step can be come to from every other by some ways of theirs; single steps that do not lead
 /// to themselves are left out. Tarjan's way, without recursion: a chain may have a hundred thousand steps.
-fn components(graph: &CallGraph) -> Vec<Vec<&NodeId>> {
+fn components(graph: &CallGraph, ways: impl Fn(&Node) -> Vec<&Edge>) -> Vec<Vec<&NodeId>> {
     struct State {
         index: usize,
         low: usize,
@@ -92,7 +97,7 @@ fn components(graph: &CallGraph) -> Vec<Vec<&NodeId>> {
     let next: Vec<Vec<usize>> = graph
         .nodes
         .values()
-        .map(|node| silent_ways(node).filter_map(|edge| places.get(&edge.to).copied()).collect())
+        .map(|node| ways(node).into_iter().filter_map(|edge| places.get(&edge.to).copied()).collect())
         .collect();
     let mut states: Vec<Option<State>> = ids.iter().map(|_| None).collect();
     let (mut stack, mut count, mut all) = (Vec::new(), 0, Vec::new());

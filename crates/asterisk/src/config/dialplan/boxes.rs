@@ -6,7 +6,7 @@ use md5::{Digest as _, Md5};
 use pbx_manifest::{Destination, Kind, Name};
 use pbx_routing::{Greeting, NodeId, Step, When};
 
-use super::{Writer, audio, enter, hashed_name, object, word};
+use super::{Writer, audio, hashed_name, object, word};
 use crate::config::voicemail;
 
 impl Writer<'_> {
@@ -15,7 +15,7 @@ impl Writer<'_> {
         self.file.mark(None);
         self.file.context("pbx-voicemail");
         // Most boxes are alike: one pattern for all that have nothing of their own.
-        self.file.exten("_[0-9a-z]!", &leave("${EXTEN}", "voicemail/${EXTEN}"));
+        self.file.node("voicemail/${EXTEN}", "_[0-9a-z]!", &leave("${EXTEN}"));
         let mut operators = Vec::new();
         for (id, node) in &self.graph.nodes {
             let (NodeId::To(Destination::Voicemail(name)), Step::Voicemail { greeting }) = (id, &node.step) else {
@@ -30,7 +30,7 @@ impl Writer<'_> {
             let kind = if self.catalog.extensions.contains_key(name) { Kind::Extension } else { Kind::Mailbox };
             self.file.mark(Some(object(kind, name)));
             let steps = greeted(name, greeting, operator.is_some());
-            self.file.exten(&word(name), &[vec![enter(id)], steps].concat());
+            self.file.node(id, &word(name), &steps);
         }
         self.file.mark(None);
         // During the greeting: the star leads to the box's own menu, zero to its operator.
@@ -59,22 +59,18 @@ impl Writer<'_> {
                     } else {
                         self.decide(&node.edges)
                     };
-                    self.file.exten("s", &[vec![enter(id)], steps].concat());
+                    self.file.node(id, "s", &steps);
                 }
                 NodeId::To(Destination::Parking(name)) => {
                     self.file.mark(Some(object(Kind::ParkingLot, name)));
                     self.file.context(&hashed_name("pbx-park-", name));
                     if node.step != Step::Park {
-                        self.file.exten("s", &[vec![enter(id)], self.decide(&node.edges)].concat());
+                        let steps = self.decide(&node.edges);
+                        self.file.node(id, "s", &steps);
                         continue;
                     }
-                    let steps = [
-                        enter(id),
-                        "Answer()".into(),
-                        format!("Park({name},s)"),
-                        "Goto(pbx-hangup,congestion,1)".into(),
-                    ];
-                    self.file.exten("s", &steps);
+                    let steps = ["Answer()".into(), format!("Park({name},s)"), "Goto(pbx-hangup,congestion,1)".into()];
+                    self.file.node(id, "s", &steps);
                     if let Some(edge) = node.edges.first() {
                         // Whoever was parked for too long comes here, by the name of the telephone that has parked the call.
                         self.file.context(&hashed_name("pbx-comeback-", name));
@@ -130,11 +126,9 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Leaves a message in a box, greeted as Asterisk does it.
-fn leave(name: &str, label: &str) -> Vec<String> {
+fn leave(name: &str) -> Vec<String> {
     vec![
-        format!("Set(PBX_NODE={label})"),
-        format!("Set(PBX_BOX={name})"),
-        format!("Set(PBX_BOX_WORD={name})"),
+        format!("MSet(PBX_BOX={name},PBX_BOX_WORD={name})"),
         format!("VoiceMail({name}@{},${{IF($[\"${{PBX_STATUS}}\"=\"BUSY\"]?b:u)}})", voicemail::CONTEXT),
         "Hangup()".into(),
     ]
@@ -142,8 +136,7 @@ fn leave(name: &str, label: &str) -> Vec<String> {
 
 /// Leaves a message in a box that has a greeting of its own.
 fn greeted(name: &Name, greeting: &Greeting, operator: bool) -> Vec<String> {
-    let mut steps =
-        vec![format!("Set(PBX_BOX={name})"), format!("Set(PBX_BOX_WORD={})", word(name)), "Answer()".to_owned()];
+    let mut steps = vec![format!("MSet(PBX_BOX={name},PBX_BOX_WORD={})", word(name)), "Answer()".to_owned()];
     let usual = greeting.temporary.as_ref().or(greeting.usual.as_ref()).map(audio);
     let busy = greeting.temporary.as_ref().or(greeting.busy.as_ref()).map(audio).or_else(|| usual.clone());
     let sentence = |state: &str| match &greeting.name {

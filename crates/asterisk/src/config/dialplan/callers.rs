@@ -1,8 +1,8 @@
 //! Who calls, and who may not.
 
-use pbx_manifest::Caller;
+use pbx_manifest::{Caller, Kind};
 
-use super::Writer;
+use super::{Writer, hashed_name, object};
 
 impl Writer<'_> {
     pub(super) fn callers(&mut self) {
@@ -30,55 +30,43 @@ impl Writer<'_> {
         }
     }
 
-    /// `Gosub(pbx-filter,s,1(filter))` returns `denied` or `passed`. What a filter holds is in Asterisk's database, so that an entry
+    /// `Gosub(pbx-filter-NAME,s,1)` returns `denied` or `passed`. What a filter holds is in Asterisk's database, so that an entry
     /// comes and goes without a reload; by number and by prefix it is looked up, whatever there is besides.
     pub(super) fn filters(&mut self) {
-        if !self.catalog.filters.values().any(|object| object.spec.enabled) {
-            return;
+        for (name, _) in self.catalog.filters.iter().filter(|(_, object)| object.spec.enabled) {
+            self.file.mark(Some(object(Kind::BlockFilter, name)));
+            let allow = hashed_name("pbx-allow-", name);
+            self.file.context(&hashed_name("pbx-filter-", name));
+            self.list(&format!("pbx-filter/{name}/deny"), &format!("{allow},s,1"), "passed");
+            // Only whoever would be denied is looked for among those who may.
+            self.file.context(&allow);
+            self.list(&format!("pbx-filter/{name}/allow"), "passed,1", "denied");
+            self.file.exten("passed", &["Return(passed)".into()]);
         }
+    }
+
+    /// Looks the caller up in a list, a family of keys: goes to `yes` where an entry counts, returns `no` where none does. An entry's
+    /// value is when it expires, in seconds of the epoch.
+    fn list(&mut self, family: &str, yes: &str, no: &str) {
         let file = &mut self.file;
-        file.mark(None);
-        file.context("pbx-filter");
+        let counts = |key: &str| format!("$[0${{DB({family}/{key})}} > ${{EPOCH}}]");
+        let whole = counts("${IF($[\"${PBX_CALLER}\"=\"\"]?anonymous:number/${PBX_CALLER})}");
+        file.exten("s", &[format!("GotoIf({whole}?{yes}:${{DB({family}/lengths)}}rest,1)")]);
+        // The lengths that prefixes have, two digits each, are the extension: those that are left are the next one.
+        let prefix = counts("prefix/${PBX_CALLER:0:${EXTEN:0:2}}");
+        file.exten("_XX!", &[format!("GotoIf({prefix}?{yes}:${{EXTEN:2}},1)")]);
         file.exten(
-            "s",
+            "rest",
             &[
-                "Gosub(pbx-filter-list,s,1(${ARG1}/deny))".into(),
-                "GotoIf($[\"${GOSUB_RETVAL}\"!=\"yes\"]?passed)".into(),
-                "Gosub(pbx-filter-list,s,1(${ARG1}/allow))".into(),
-                "GotoIf($[\"${GOSUB_RETVAL}\"=\"yes\"]?passed)".into(),
-                "Set(PBX_NODE=filter/${ARG1}=denied)".into(),
-                "Return(denied)".into(),
-                "(passed)Set(PBX_NODE=filter/${ARG1}=passed)".into(),
-                "Return(passed)".into(),
-            ],
-        );
-        // An entry's value is when it expires, in seconds of the epoch; 0 is never.
-        let counts = |label: &str| format!("GotoIf($[\"${{end}}\"=\"0\" | 0${{end}} > ${{EPOCH}}]?{label})");
-        file.context("pbx-filter-list");
-        file.exten(
-            "s",
-            &[
-                "GotoIf($[\"${PBX_CALLER}\"=\"\"]?anonymous)".into(),
-                "Set(LOCAL(end)=${DB(pbx-filter/${ARG1}/number/${PBX_CALLER})})".into(),
-                counts("yes"),
-                "Set(LOCAL(lengths)=${DB(pbx-filter/${ARG1}/lengths)})".into(),
-                "(prefix)Set(LOCAL(length)=${SHIFT(lengths,&)})".into(),
-                "GotoIf($[\"${length}\"=\"\"]?regexes)".into(),
-                "Set(LOCAL(end)=${DB(pbx-filter/${ARG1}/prefix/${PBX_CALLER:0:${length}})})".into(),
-                counts("yes"),
-                "Goto(prefix)".into(),
-                "(regexes)Set(LOCAL(left)=0${DB(pbx-filter/${ARG1}/regexes)})".into(),
-                "(regex)GotoIf($[${left} <= 0]?no)".into(),
-                "Set(LOCAL(entry)=${DB(pbx-filter/${ARG1}/regex/${MATH(${left}+0,i)})})".into(),
-                "Set(LOCAL(left)=$[${left} - 1])".into(),
-                "Set(LOCAL(end)=${CUT(entry,/,1)})".into(),
-                "GotoIf($[\"${end}\"!=\"0\" & 0${end} <= ${EPOCH}]?regex)".into(),
-                "Set(LOCAL(expression)=${CUT(entry,/,2-)})".into(),
-                "GotoIf(${REGEX(\"${expression}\" +${PBX_CALLER})}?yes:regex)".into(),
-                "(anonymous)Set(LOCAL(end)=${DB(pbx-filter/${ARG1}/anonymous)})".into(),
-                counts("yes"),
-                "(no)Return(no)".into(),
-                "(yes)Return(yes)".into(),
+                format!("GotoIf($[\"${{DB({family}/regexes)}}\"=\"\" | \"${{PBX_CALLER}}\"=\"\"]?none)"),
+                format!("Set(LOCAL(left)=${{DB({family}/regexes)}})"),
+                "(regex)GotoIf($[${left} <= 0]?none)".to_owned(),
+                format!("Set(LOCAL(entry)=${{DB({family}/regex/${{MATH(${{left}}+0,i)}})}})"),
+                "Set(LOCAL(left)=$[${left} - 1])".to_owned(),
+                "GotoIf($[0${CUT(entry,/,1)} <= ${EPOCH}]?regex)".to_owned(),
+                "Set(LOCAL(expression)=${CUT(entry,/,2-)})".to_owned(),
+                format!("GotoIf(${{REGEX(\"${{expression}}\" +${{PBX_CALLER}})}}?{yes}:regex)"),
+                format!("(none)Return({no})"),
             ],
         );
     }

@@ -20,14 +20,12 @@ impl Writer<'_> {
     fn schedule(&mut self, name: &Name, schedule: &Schedule) {
         let settings = self.catalog.settings();
         let zone = schedule.time_zone.as_ref().unwrap_or(&settings.time_zone);
-        let mut steps = vec![
-            format!("Set(LOCAL(set)=${{DB(pbx-schedule/{name})}})"),
-            "GotoIf($[\"${set}\"=\"\"]?hours)".to_owned(),
-            "Set(LOCAL(until)=${CUT(set,/,2)})".to_owned(),
-            "GotoIf($[\"${until}\"=\"\" | 0${until} > ${EPOCH}]?${CUT(set,/,1)})".to_owned(),
-        ];
+        let mut steps = vec![format!("GotoIf($[\"${{DB(pbx-schedule/{name})}}\"!=\"\"]?set)")];
         let closed = closed_days(schedule);
-        steps.push(format!("(hours)Set(LOCAL(day)=${{STRFTIME(,{zone},{DAY})}})"));
+        let day = |at: &str| format!("Set(LOCAL(day)=${{STRFTIME({at},{zone},{DAY})}})");
+        if !closed.is_empty() {
+            steps.push(day(""));
+        }
         steps.extend(closed.iter().cloned());
         // Asterisk's ranges hold their last minute too.
         let times = |from: u16, until: u16| {
@@ -51,18 +49,27 @@ impl Writer<'_> {
         }
         let over_midnight = !begun.is_empty();
         steps.extend(begun);
-        steps.push(format!("(closed)Set(PBX_NODE=schedule/{name}=closed)"));
-        steps.push("Return(closed)".into());
+        match steps.get_mut(1) {
+            Some(first) => first.insert_str(0, "(hours)"),
+            // It is never open.
+            None => steps.push("(hours)NoOp()".to_owned()),
+        }
+        steps.push("(closed)Return(closed)".into());
         if over_midnight {
             // What has begun yesterday goes on, unless yesterday was closed. Its noon is found by the hours of today that have gone, for
             // a day may have 23 of them, or 25.
-            steps.push(format!(
-                "(begun)Set(LOCAL(day)=${{STRFTIME($[${{EPOCH}} - ${{STRFTIME(,{zone},%H)}} * 3600 - 43200],{zone},{DAY})}})"
-            ));
-            steps.extend(closed);
+            if closed.is_empty() {
+                steps.push("(begun)Goto(open)".into());
+            } else {
+                let noon = format!("$[${{EPOCH}} - ${{STRFTIME(,{zone},%H)}} * 3600 - 43200]");
+                steps.push(format!("(begun){}", day(&noon)));
+                steps.extend(closed);
+            }
         }
-        steps.push(format!("(open)Set(PBX_NODE=schedule/{name}=open)"));
-        steps.push("Return(open)".into());
+        steps.push("(open)Return(open)".into());
+        steps.push(format!("(set)Set(LOCAL(set)=${{DB(pbx-schedule/{name})}})"));
+        steps
+            .push("GotoIf($[\"${CUT(set,/,2)}\"=\"\" | 0${CUT(set,/,2)} > ${EPOCH}]?${CUT(set,/,1)}:hours)".to_owned());
         self.file.exten("s", &steps);
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pbx_manifest::{Destination, Kind, Name};
 use pbx_routing::{Edge, Heard, Node, NodeId, Step, When};
 
-use super::{Writer, enter, hashed_name, object, sound, word};
+use super::{Writer, hashed_name, object, sound, word};
 
 /// How long a further digit is waited for, when an extension is dialled: seconds.
 const BETWEEN: u32 = 2;
@@ -43,7 +43,7 @@ impl Writer<'_> {
                     let begin = ["Answer()".to_owned()].into_iter();
                     ("s".to_owned(), begin.chain(self.decide(&node.edges)).collect())
                 };
-                self.file.exten(&extension, &[vec![enter(id)], steps].concat());
+                self.file.node(id, &extension, &steps);
             }
             self.direct(name);
         }
@@ -56,10 +56,10 @@ impl Writer<'_> {
             let (NodeId::To(Destination::Announcement(name)), Step::Play { what }) = (id, &node.step) else { continue };
             self.file.mark(Some(object(Kind::Announcement, name)));
             self.file.context(&hashed_name("pbx-say-", name));
-            let mut steps = vec![enter(id), "Answer()".to_owned()];
+            let mut steps = vec!["Answer()".to_owned()];
             steps.extend(play(what.as_ref()));
             steps.extend(self.decide(&node.edges));
-            self.file.exten("s", &steps);
+            self.file.node(id, "s", &steps);
         }
     }
 

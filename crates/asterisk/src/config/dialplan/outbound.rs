@@ -8,7 +8,7 @@ use pbx_manifest::{Destination, Kind, Name};
 use pbx_routing::{NodeId, Step};
 
 use super::super::pjsip::{carrier_id, carrier_uri, contact_user};
-use super::{ANY, Writer, carrier_context, enter, hashed_name, object};
+use super::{ANY, Writer, carrier_context, hashed_name, object};
 
 impl Writer<'_> {
     pub(super) fn routes(&mut self) {
@@ -29,9 +29,8 @@ impl Writer<'_> {
             }
             self.file.context(&context);
             let number = sent_number(route, "${EXTEN}");
-            let mut steps = vec![format!("Set(PBX_NODE=route/{name})")];
-            steps.extend(tries(route.carriers.iter().map(|carrier| (carrier, number.as_str(), route.emergency))));
-            self.file.exten(ANY, &steps);
+            let steps = tries(route.carriers.iter().map(|carrier| (carrier, number.as_str(), route.emergency)));
+            self.file.node(format_args!("route/{name}"), ANY, &steps);
         }
     }
 
@@ -79,32 +78,24 @@ impl Writer<'_> {
                 format!("{prepend}${{{value}:{}}}", rule.strip)
             }
         };
-        let mut steps = vec![
-            format!("Set(PBX_CARRIER={name})"),
-            "Set(PBX_NUMBER=${FILTER(0-9,${EXTEN})})".into(),
-            "Set(PBX_CALLER=${FILTER(0-9,${CALLERID(num)})})".into(),
-            // A caller who withholds the number is anonymous, even where the network knows better.
-            "ExecIf($[\"${CALLERID(num-pres):0:6}\"=\"prohib\"]?Set(PBX_CALLER=))".into(),
-        ];
         let inbound = &carrier.inbound;
-        if inbound.number != pbx_manifest::kinds::Rewrite::default() {
-            steps.push(format!("Set(PBX_NUMBER={})", rewrite(&inbound.number, "PBX_NUMBER")));
-        }
+        let number = rewrite(&inbound.number, "FILTER(0-9,${EXTEN})");
+        // A caller who withholds the number is anonymous, even where the network knows better.
+        let caller = "${IF($[\"${CALLERID(num-pres):0:6}\"=\"prohib\"]?:${FILTER(0-9,${CALLERID(num)})})}";
+        let mut steps =
+            vec![format!("MSet(PBX_CARRIER={name},PBX_NUMBER={number},PBX_CALLER={caller},GROUP(pbx-in)={name})")];
         if inbound.caller != pbx_manifest::kinds::Rewrite::default() {
             steps.push(format!(
                 "ExecIf($[\"${{PBX_CALLER}}\"!=\"\"]?Set(PBX_CALLER={}))",
                 rewrite(&inbound.caller, "PBX_CALLER")
             ));
         }
-        steps.push(format!("Set(GROUP(pbx-in)={name})"));
         if let Some(most) = carrier.max_channels {
             steps.push(format!("GotoIf($[{} > {most}]?pbx-hangup,congestion,1)", in_use(name)));
         }
         let digits = self.did_digits;
-        steps.push(format!(
-            "GotoIf(${{DIALPLAN_EXISTS(pbx-did-${{PBX_NUMBER:-{digits}}},${{PBX_NUMBER}},1)}}?pbx-did-${{PBX_NUMBER:-{digits}}},${{PBX_NUMBER}},1)"
-        ));
-        steps.push("Goto(pbx-hangup,unknown,1)".into());
+        let did = format!("pbx-did-${{PBX_NUMBER:-{digits}}},${{PBX_NUMBER}},1");
+        steps.push(format!("GotoIf(${{DIALPLAN_EXISTS({did})}}?{did}:pbx-hangup,unknown,1)"));
         self.file.exten("_[0-9+]!", &steps);
     }
 
@@ -114,7 +105,7 @@ impl Writer<'_> {
         let carrier = &self.catalog.carriers[name].spec;
         let id = carrier_id(name);
         self.file.context(&hashed_name("pbx-to-", name));
-        let mut steps = vec![format!("Set(PBX_NODE=carrier/{name})"), format!("Set(GROUP(pbx-out)={name})")];
+        let mut steps = vec![format!("Set(GROUP(pbx-out)={name})")];
         if let Some(most) = carrier.max_channels {
             steps.push(format!("GotoIf($[\"${{ARG2}}\"!=\"yes\" & {} > {most}]?full)", in_use(name)));
         }
@@ -162,7 +153,7 @@ impl Writer<'_> {
             steps.push(format!("(next{at})NoOp()"));
         }
         steps.push("Return()".into());
-        self.file.exten("s", &steps);
+        self.file.node(format_args!("carrier/{name}"), "s", &steps);
         self.file.line(" same => n(full),Set(PBX_STATUS=CONGESTION)");
         self.file.line(" same => n(done),Return()");
     }
@@ -175,9 +166,8 @@ impl Writer<'_> {
             let (NodeId::To(Destination::External(number)), Step::External { tries: list }) = (id, &node.step) else {
                 continue;
             };
-            let mut steps = vec![enter(id)];
-            steps.extend(tries(list.iter().map(|next| (&next.carrier, next.number.as_str(), next.emergency))));
-            self.file.exten(number.as_str(), &steps);
+            let steps = tries(list.iter().map(|next| (&next.carrier, next.number.as_str(), next.emergency)));
+            self.file.node(id, number.as_str(), &steps);
         }
     }
 }

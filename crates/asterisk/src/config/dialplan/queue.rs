@@ -4,7 +4,7 @@ use pbx_manifest::kinds::Recording;
 use pbx_manifest::{Destination, Kind, Name};
 use pbx_routing::{Edge, NodeId, Step, When};
 
-use super::{Writer, enter, hashed_name, object};
+use super::{PASS, PASSED, Writer, hashed_name, object, otherwise};
 use crate::config::queue::{AGENTS, keys_context, member_interfaces, member_name};
 
 /// Gives a caller the name back that a queue or a group has put something in front of.
@@ -31,13 +31,16 @@ impl Writer<'_> {
             let NodeId::To(Destination::Queue(name)) = id else { continue };
             self.file.mark(Some(object(Kind::Queue, name)));
             self.file.context(&hashed_name("pbx-queue-", name));
-            let mut steps = vec![enter(id)];
+            let mut steps = match &node.step {
+                Step::Queue { .. } => self.join(id),
+                _ => Vec::new(),
+            };
             steps.extend(self.decide(&node.gates));
             match &node.step {
                 Step::Queue { .. } => steps.extend(self.wait(&node.step, &node.edges)),
                 _ => steps.extend(self.decide(&node.edges)),
             }
-            self.file.exten("s", &steps);
+            self.file.node(id, "s", &steps);
             let keys: Vec<(String, String)> = node
                 .edges
                 .iter()
@@ -56,12 +59,35 @@ impl Writer<'_> {
         self.members();
     }
 
-    /// Waits in a queue, and goes on by how that ended.
+    /// The first steps of a node that waits in a queue.
+    pub(super) fn join(&self, id: &NodeId) -> Vec<String> {
+        let mut set = Vec::new();
+        if self.circles.contains(id) {
+            set.push(PASS);
+        }
+        // Whoever was served first elsewhere is not so here.
+        if self.serves_first() {
+            set.push("QUEUE_PRIO=0");
+        }
+        let mut steps = Vec::new();
+        if !set.is_empty() {
+            steps.push(format!("MSet({})", set.join(",")));
+        }
+        if self.circles.contains(id) {
+            steps.push(PASSED.to_owned());
+        }
+        steps
+    }
+
+    /// Whether some queue serves some callers before others.
+    fn serves_first(&self) -> bool {
+        self.catalog.queues.values().any(|object| !object.spec.vip.is_empty())
+    }
+
+    /// Waits in a queue, behind [`Self::join`], and goes on by how that ended.
     pub(super) fn wait(&self, step: &Step, edges: &[Edge]) -> Vec<String> {
         let Step::Queue { queue, vip, longest, record, prefix } = step else { return Vec::new() };
-        let mut steps = vec!["Gosub(pbx-pass,s,1)".to_owned(), "Answer()".to_owned()];
-        // Whoever was served first elsewhere is not so here.
-        steps.push("Set(QUEUE_PRIO=0)".into());
+        let mut steps = vec!["Answer()".to_owned()];
         for (at, (caller, priority)) in vip.iter().enumerate() {
             steps.push(format!("ExecIf({}?Set(QUEUE_PRIO={priority}))", self.condition("PBX_CALLER", caller)));
             if at + 1 < vip.len() {
@@ -85,7 +111,9 @@ impl Writer<'_> {
         }
         let longest = longest.map(|longest| longest.seconds().to_string()).unwrap_or_default();
         push(&mut steps, format!("Queue({queue},{options}${{PBX_TOUCH}},,,{longest})"));
-        steps.push(BARE.to_owned());
+        if prefix.is_some() {
+            steps.push(BARE.to_owned());
+        }
         for edge in edges {
             let target = self.target(&edge.to);
             let is = |status: &str| format!("\"${{QUEUESTATUS}}\"=\"{status}\"");
@@ -96,13 +124,13 @@ impl Writer<'_> {
                 // Keys have a context of their own.
                 When::Key(_) => continue,
                 _ => {
-                    steps.push(format!("Goto({target})"));
+                    otherwise(&mut steps, &target);
                     return steps;
                 }
             };
             steps.push(format!("GotoIf($[{condition}]?{target})"));
         }
-        steps.push("Goto(pbx-hangup,normal,1)".into());
+        otherwise(&mut steps, "pbx-hangup,normal,1");
         steps
     }
 

@@ -6,7 +6,7 @@ use pbx_manifest::kinds::Strategy;
 use pbx_manifest::{Destination, Kind, Name};
 use pbx_routing::{Edge, Node, NodeId, Step, When};
 
-use super::{Writer, enter, hashed_name, object, record_word, tail};
+use super::{Writer, hashed_name, object, otherwise, record_word, tail};
 
 impl Writer<'_> {
     pub(super) fn dids(&mut self) {
@@ -20,13 +20,13 @@ impl Writer<'_> {
             self.file.mark(None);
             self.file.context(&format!("pbx-did-{digits}"));
             for (name, node) in entries {
-                let mut steps = vec![format!("Set(PBX_NODE=did/{name})")];
+                let mut steps = Vec::new();
                 if let Step::Inbound { carrier: Some(carrier) } = &node.step {
                     steps.push(format!("GotoIf($[\"${{PBX_CARRIER}}\"!=\"{carrier}\"]?pbx-hangup,unknown,1)"));
                 }
                 steps.extend(self.decide(&node.edges));
                 self.file.mark(Some(object(Kind::Did, name)));
-                self.file.exten(name.digits(), &steps);
+                self.file.node(format_args!("did/{name}"), name.digits(), &steps);
             }
         }
     }
@@ -42,7 +42,7 @@ impl Writer<'_> {
             self.file.mark(None);
             self.file.context(&format!("pbx-extension-{digits}"));
             for (name, id, node) in entries {
-                let mut steps = vec![enter(id)];
+                let mut steps = Vec::new();
                 if node.step == Step::Unknown {
                     steps.push("Goto(pbx-hangup,unknown,1)".into());
                 }
@@ -51,7 +51,7 @@ impl Writer<'_> {
                 }
                 steps.extend(self.exits(&node.edges));
                 self.file.mark(Some(object(Kind::Extension, name)));
-                self.file.exten(name.as_str(), &steps);
+                self.file.node(id, name.as_str(), &steps);
             }
         }
     }
@@ -71,7 +71,7 @@ impl Writer<'_> {
             match edge.when {
                 When::Busy => steps.push(format!("GotoIf($[\"${{PBX_STATUS}}\"=\"BUSY\"]?{target})")),
                 When::NoAnswer => steps.push(format!("GotoIf($[\"${{PBX_STATUS}}\"=\"NOANSWER\"]?{target})")),
-                _ => steps.push(format!("Goto({target})")),
+                _ => otherwise(&mut steps, target),
             }
         }
         steps
@@ -84,12 +84,11 @@ impl Writer<'_> {
             let context = hashed_name("pbx-group-", name);
             self.file.context(&context);
             let last = node.edges.first().map_or("pbx-hangup,normal,1".into(), |edge| self.target(&edge.to));
-            let mut steps = vec![enter(id)];
             let Step::RingMembers { strategy, members, timeout, prefix } = &node.step else {
-                steps.push(format!("Goto({last})"));
-                self.file.exten("s", &steps);
+                self.file.node(id, "s", &[format!("Goto({last})")]);
                 continue;
             };
+            let mut steps = Vec::new();
             let seconds = timeout.seconds();
             let mut leave = Vec::new();
             if let Some(prefix) = prefix {
@@ -125,7 +124,7 @@ impl Writer<'_> {
                 }
             }
             if *strategy == Strategy::RoundRobin {
-                self.file.exten("s", &steps);
+                self.file.node(id, "s", &steps);
                 self.file.line(format_args!(" same => n(next),Gosub({context},m${{PBX_TURN}},1)"));
                 self.file.line(format_args!(" same => n,Set(PBX_TURN=$[(${{PBX_TURN}} + 1) % {}])", members.len()));
                 self.file.line(" same => n,Set(PBX_LEFT=$[${PBX_LEFT} + 1])");
@@ -138,7 +137,7 @@ impl Writer<'_> {
                 }
             } else {
                 steps.extend(leave);
-                self.file.exten("s", &steps);
+                self.file.node(id, "s", &steps);
             }
         }
     }
@@ -155,7 +154,10 @@ impl Writer<'_> {
             self.file.mark(Some(object(Kind::RingTree, name)));
             self.file.context(&hashed_name("pbx-tree-", name));
             for (id, node) in levels {
-                let mut steps = vec![enter(id)];
+                let mut steps = match &node.step {
+                    Step::Queue { .. } => self.join(id),
+                    _ => Vec::new(),
+                };
                 steps.extend(self.decide(&node.gates));
                 match &node.step {
                     Step::RingTogether { members, timeout } => {
@@ -170,7 +172,7 @@ impl Writer<'_> {
                     NodeId::Branch(_, branches) => branches.join("."),
                     _ => "s".to_owned(),
                 };
-                self.file.exten(&level, &steps);
+                self.file.node(id, &level, &steps);
             }
         }
     }

@@ -19,13 +19,13 @@ impl Writer<'_> {
                 Dialled::Slot(lot) => {
                     self.file.mark(Some(object(Kind::ParkingLot, lot)));
                     let take = format!("ParkedCall({lot},{number})");
-                    self.file.exten(number, &says(&format!("parking/{lot}"), &[&take]));
+                    self.file.node(format_args!("parking/{lot}"), number, &serves(&[&take]));
                     self.file.mark(None);
                 }
                 Dialled::Messages(name) => {
                     self.file.mark(Some(object(Kind::Mailbox, name)));
                     let listen = format!("VoiceMailMain({name}@{})", voicemail::CONTEXT);
-                    self.file.exten(number, &says("voicemail", &["Answer()", &listen]));
+                    self.file.node("voicemail", number, &serves(&["Answer()", &listen]));
                     self.file.mark(None);
                 }
                 Dialled::Service(service) => self.service(number, *service),
@@ -37,7 +37,7 @@ impl Writer<'_> {
         let word = service.word();
         let members = self.catalog.queues.values().any(|object| object.spec.enabled && !object.spec.members.is_empty());
         // What stands behind the code.
-        let behind = |file: &mut super::ConfigFile, steps: &[String]| file.exten(&format!("_{code}X!"), steps);
+        let behind = |file: &mut super::ConfigFile, steps: &[String]| file.node(word, &format!("_{code}X!"), steps);
         let rest = format!("${{EXTEN:{}}}", code.len());
         // Queues know no telephone that is not to be disturbed: its owner takes a break in them.
         let (away, back) = if members {
@@ -58,97 +58,88 @@ impl Writer<'_> {
         match service {
             Service::Voicemail => {
                 let listen = format!("VoiceMailMain(${{FILTER(0-9,${{CHANNEL(endpoint)}})}}@{})", voicemail::CONTEXT);
-                file.exten(code, &says(word, &["Answer()", &listen]));
+                file.node(word, code, &serves(&["Answer()", &listen]));
             }
-            Service::EchoTest => file.exten(code, &says(word, &["Answer()", "Echo()"])),
+            Service::EchoTest => file.node(word, code, &serves(&["Answer()", "Echo()"])),
             Service::QueueLogin | Service::QueueLogout => {
                 if !members {
-                    return file.exten(code, &says(word, &["Answer()", "Playback(pbx-invalid)"]));
+                    return file.node(word, code, &serves(&["Answer()", "Playback(pbx-invalid)"]));
                 }
                 let (context, state, said) = if service == Service::QueueLogin {
                     ("pbx-queue-login", "INUSE", "agent-loginok")
                 } else {
                     ("pbx-queue-logout", "NOT_INUSE", "agent-loggedoff")
                 };
-                file.exten(
+                file.node(
+                    word,
                     code,
-                    &says(
-                        word,
-                        &[
-                            "Answer()",
-                            OWN,
-                            &format!("GotoIf(${{DIALPLAN_EXISTS({context},${{PBX_OWN_EXTENSION}},1)}}?known)"),
-                            "Playback(pbx-invalid)",
-                            "Hangup()",
-                            &format!("(known)Gosub({context},${{PBX_OWN_EXTENSION}},1)"),
-                            &format!("Set(DEVICE_STATE(Custom:pbx-login-${{PBX_OWN_EXTENSION}})={state})"),
-                            &format!("Playback({said})"),
-                        ],
-                    ),
+                    &serves(&[
+                        "Answer()",
+                        OWN,
+                        &format!("GotoIf(${{DIALPLAN_EXISTS({context},${{PBX_OWN_EXTENSION}},1)}}?known)"),
+                        "Playback(pbx-invalid)",
+                        "Hangup()",
+                        &format!("(known)Gosub({context},${{PBX_OWN_EXTENSION}},1)"),
+                        &format!("Set(DEVICE_STATE(Custom:pbx-login-${{PBX_OWN_EXTENSION}})={state})"),
+                        &format!("Playback({said})"),
+                    ]),
                 );
             }
             Service::QueuePause => self.pause(code, members),
             Service::Pickup => {
-                file.exten(code, &says(word, &["Pickup()"]));
-                behind(file, &says(word, &[&format!("PickupChan(PJSIP/{rest}-,p)")]));
+                file.node(word, code, &serves(&["Pickup()"]));
+                behind(file, &serves(&[&format!("PickupChan(PJSIP/{rest}-,p)")]));
             }
-            Service::DoNotDisturb => file.exten(
+            Service::DoNotDisturb => file.node(
+                word,
                 code,
-                &says(
-                    word,
-                    &[
-                        "Answer()",
-                        OWN,
-                        "GotoIf($[\"${DB(pbx-dnd/${PBX_OWN_EXTENSION})}\"!=\"\"]?on)",
-                        "Set(DB(pbx-dnd/${PBX_OWN_EXTENSION})=yes)",
-                        "Set(DEVICE_STATE(Custom:pbx-dnd-${PBX_OWN_EXTENSION})=INUSE)",
-                        away[0],
-                        away[1],
-                        "Playback(do-not-disturb&activated)",
-                        "Hangup()",
-                        "(on)Set(PBX_WAS=${DB_DELETE(pbx-dnd/${PBX_OWN_EXTENSION})})",
-                        "Set(DEVICE_STATE(Custom:pbx-dnd-${PBX_OWN_EXTENSION})=NOT_INUSE)",
-                        back[0],
-                        back[1],
-                        "Playback(do-not-disturb&de-activated)",
-                    ],
-                ),
+                &serves(&[
+                    "Answer()",
+                    OWN,
+                    "GotoIf($[\"${DB(pbx-dnd/${PBX_OWN_EXTENSION})}\"!=\"\"]?on)",
+                    "Set(DB(pbx-dnd/${PBX_OWN_EXTENSION})=yes)",
+                    "Set(DEVICE_STATE(Custom:pbx-dnd-${PBX_OWN_EXTENSION})=INUSE)",
+                    away[0],
+                    away[1],
+                    "Playback(do-not-disturb&activated)",
+                    "Hangup()",
+                    "(on)Set(PBX_WAS=${DB_DELETE(pbx-dnd/${PBX_OWN_EXTENSION})})",
+                    "Set(DEVICE_STATE(Custom:pbx-dnd-${PBX_OWN_EXTENSION})=NOT_INUSE)",
+                    back[0],
+                    back[1],
+                    "Playback(do-not-disturb&de-activated)",
+                ]),
             ),
             Service::CallForward => {
-                file.exten(
+                file.node(
+                    word,
                     code,
-                    &says(
-                        word,
-                        &[
-                            "Answer()",
-                            OWN,
-                            "Set(PBX_WAS=${DB_DELETE(pbx-forward/${PBX_OWN_EXTENSION})})",
-                            "Set(DEVICE_STATE(Custom:pbx-forward-${PBX_OWN_EXTENSION})=NOT_INUSE)",
-                            "Playback(call-forwarding&de-activated)",
-                        ],
-                    ),
+                    &serves(&[
+                        "Answer()",
+                        OWN,
+                        "Set(PBX_WAS=${DB_DELETE(pbx-forward/${PBX_OWN_EXTENSION})})",
+                        "Set(DEVICE_STATE(Custom:pbx-forward-${PBX_OWN_EXTENSION})=NOT_INUSE)",
+                        "Playback(call-forwarding&de-activated)",
+                    ]),
                 );
                 // It goes where its owner may dial, and no further.
                 behind(
                     file,
-                    &says(
-                        word,
-                        &[
-                            "Answer()",
-                            OWN,
-                            &format!("GotoIf($[\"{rest}\"=\"${{PBX_OWN_EXTENSION}}\"]?no)"),
-                            &format!("Set(DB(pbx-forward/${{PBX_OWN_EXTENSION}})=${{TRANSFER_CONTEXT}}/{rest})"),
-                            "Set(DEVICE_STATE(Custom:pbx-forward-${PBX_OWN_EXTENSION})=INUSE)",
-                            "Playback(call-forwarding&activated)",
-                            "Hangup()",
-                            "(no)Playback(pbx-invalid)",
-                        ],
-                    ),
+                    &serves(&[
+                        "Answer()",
+                        OWN,
+                        &format!("GotoIf($[\"{rest}\"=\"${{PBX_OWN_EXTENSION}}\"]?no)"),
+                        &format!("Set(DB(pbx-forward/${{PBX_OWN_EXTENSION}})=${{TRANSFER_CONTEXT}}/{rest})"),
+                        "Set(DEVICE_STATE(Custom:pbx-forward-${PBX_OWN_EXTENSION})=INUSE)",
+                        "Playback(call-forwarding&activated)",
+                        "Hangup()",
+                        "(no)Playback(pbx-invalid)",
+                    ]),
                 );
             }
             Service::Directory => {
                 let find = format!("Directory({},${{TRANSFER_CONTEXT}},b)", voicemail::CONTEXT);
-                file.exten(code, &says(word, &["Answer()", &find]));
+                file.node(word, code, &serves(&["Answer()", &find]));
             }
         }
     }
@@ -159,7 +150,7 @@ impl Writer<'_> {
         let rest = format!("${{EXTEN:{}}}", code.len());
         let codes = self.catalog.break_codes.values().any(|object| object.spec.enabled && object.spec.number.is_some());
         if !members {
-            return self.file.exten(code, &says(word, &["Answer()", "Playback(pbx-invalid)"]));
+            return self.file.node(word, code, &serves(&["Answer()", "Playback(pbx-invalid)"]));
         }
         let known = [
             "Answer()",
@@ -191,7 +182,7 @@ impl Writer<'_> {
             "(no)Playback(pbx-invalid)",
         ]));
         let steps: Vec<&str> = alone.iter().map(String::as_str).collect();
-        self.file.exten(code, &says(word, &steps));
+        self.file.node(word, code, &serves(&steps));
         if !codes {
             return;
         }
@@ -202,14 +193,13 @@ impl Writer<'_> {
         reason.extend(pause("${PBX_REASON}"));
         reason.push("(no)Playback(pbx-invalid)".to_owned());
         let steps: Vec<&str> = reason.iter().map(String::as_str).collect();
-        self.file.exten(&format!("_{code}X!"), &says(word, &steps));
+        self.file.node(word, &format!("_{code}X!"), &serves(&steps));
     }
 }
 
-/// A service: what its channel says of itself, what it does, and the end.
-fn says(word: &str, steps: &[&str]) -> Vec<String> {
-    let first = [format!("Set(PBX_NODE={word})")];
+/// What a service does, and the end.
+fn serves(steps: &[&str]) -> Vec<String> {
     // What does nothing in this system is left out.
     let steps = steps.iter().filter(|step| **step != "NoOp()");
-    first.into_iter().chain(steps.map(ToString::to_string)).chain(["Hangup()".to_owned()]).collect()
+    steps.map(ToString::to_string).chain(["Hangup()".to_owned()]).collect()
 }

@@ -3,7 +3,7 @@
 use pbx_manifest::Name;
 
 use super::super::file::escape;
-use super::{HINTS, MESSAGES, Writer, enter, hashed_name};
+use super::{HINTS, MESSAGES, PASS, PASSED, Writer, hashed_name};
 
 impl Writer<'_> {
     /// What every system has: ringing, recording, messages, ends.
@@ -30,7 +30,8 @@ impl Writer<'_> {
         file.exten(
             "s",
             &[
-                "Gosub(pbx-pass,s,1)".into(),
+                format!("Set({PASS})"),
+                PASSED.into(),
                 // What its owner has dialled: to be left alone, or to be called elsewhere.
                 "GotoIf($[\"${DB(pbx-dnd/${ARG1})}\"!=\"\"]?busy)".into(),
                 "Set(LOCAL(forward)=${DB(pbx-forward/${ARG1})})".into(),
@@ -56,12 +57,7 @@ impl Writer<'_> {
         file.context("pbx-ring-many");
         file.exten(
             "s",
-            &[
-                "Gosub(pbx-pass,s,1)".into(),
-                "Set(LOCAL(members)=${ARG1})".into(),
-                "Set(LOCAL(targets)=)".into(),
-                "Set(LOCAL(busy)=)".into(),
-            ],
+            &[format!("MSet({PASS},LOCAL(members)=${{ARG1}},LOCAL(targets)=,LOCAL(busy)=)"), PASSED.into()],
         );
         file.line(" same => n(next),Set(LOCAL(member)=${SHIFT(members,&)})");
         file.line(" same => n,GotoIf($[\"${member}\"=\"\"]?ring)");
@@ -103,25 +99,13 @@ impl Writer<'_> {
                 "Return()".into(),
             ],
         );
-        // Gosub(pbx-pass,s,1): counts what a call has tried. Calls that are sent round in circles of telephones that are busy or away
-        // would keep Asterisk busy without end.
-        file.context("pbx-pass");
-        file.exten(
-            "s",
-            &[
-                "Set(PBX_PASSES=$[0${PBX_PASSES} + 1])".into(),
-                "GotoIf($[${PBX_PASSES} > 100]?pbx-hangup,congestion,1)".into(),
-                "Return()".into(),
-            ],
-        );
         // Gosub(pbx-bare,s,1): a call that leaves a group has its caller's own name again, without the group's prefix.
         file.context("pbx-bare");
         file.exten(
             "s",
             &[
                 "Set(CALLERID(name)=${PBX_BARE_NAME})".into(),
-                "Set(CALLERID(name-valid)=${PBX_BARE_NAME_VALID})".into(),
-                "Set(PBX_PREFIXED=)".into(),
+                "MSet(CALLERID(name-valid)=${PBX_BARE_NAME_VALID},PBX_PREFIXED=)".into(),
                 "Return()".into(),
             ],
         );
@@ -184,7 +168,7 @@ impl Writer<'_> {
             ("CHANUNAVAIL", "hangup/congestion", 20),
             ("CONGESTION", "hangup/congestion", 34),
         ] {
-            file.exten(name, &[enter(&node), format!("Hangup({cause})")]);
+            file.node(node, name, &[format!("Hangup({cause})")]);
         }
         file.exten("_[A-Z]!", &["Hangup()".into()]);
     }

@@ -37,7 +37,8 @@ fn meant(text: &str) -> Vec<(DialplanLine, usize)> {
         } else {
             continue;
         };
-        let step = read(step);
+        // What stands behind it is for people: a semicolon of its own is escaped.
+        let step = read(step.split_once(" ; ").map_or(step, |(step, _)| step));
         let (application, arguments) = step.split_once('(').unwrap_or((&step, ""));
         let arguments = arguments.strip_suffix(')').unwrap_or(arguments);
         lines.push(((extension.clone(), priority.to_string(), application.to_owned(), arguments.to_owned()), at));
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_context_means_its_steps() {
-        let text = "[a]\nexten => _X!,1,Set(A=b,c\\;d)\n same => n(here),Goto(x,${EXTEN},1)\n same => n,GotoIf($[(1)]?here)\n\
+        let text = "[a]\nexten => _X!,1,Set(A=b,c\\;d)\n same => n(here),Goto(x,${EXTEN},1) ; did/+1\n same => n,GotoIf($[(1)]?here)\n\
                     exten => s,1,Return()\ninclude => b\nexten => _XXXX,hint,PJSIP/${EXTEN}\n; a comment\n";
         let found = meant(text);
         assert_eq!(
