@@ -43,6 +43,11 @@ impl System {
         Ok(Self { catalog, graph, tests, documents: Vec::new() })
     }
 
+    /// Whether files declare it, and it is not the live one.
+    pub fn is_declared(&self) -> bool {
+        !self.documents.is_empty()
+    }
+
     /// Fails where the system has errors: what would be refused is not worth a test.
     pub fn refuse_errors(&self, sources: &[Source]) -> Result<(), Failure> {
         if self.documents.is_empty() {

@@ -23,6 +23,7 @@ use crate::confirm;
 use crate::database;
 use crate::drift;
 use crate::live::Live;
+use crate::logins;
 use crate::plan::Planned;
 use crate::recovery::{self, answer, proved, repoint};
 use crate::schedules;
@@ -515,7 +516,9 @@ impl Changing<'_> {
             match self.commit().await {
                 Ok(()) => {
                     proved(&self.folders(), number(self.id));
-                    database::forget(&client, &self.planned.view.changes).await;
+                    let changes = &self.planned.view.changes;
+                    database::forget(&client, changes).await;
+                    logins::follow(&client, &self.live.catalog, &self.planned.catalog, changes).await;
                     return Ok(self.outcome(OutcomeResult::Applied, Vec::new(), &verified));
                 }
                 Err(error) => {

@@ -14,6 +14,7 @@ mod http;
 mod identity;
 mod lifecycle;
 mod live;
+mod logins;
 mod plan;
 mod recovery;
 mod schedules;

@@ -199,8 +199,7 @@ impl CallGraph {
             way(&queue.on_timeout, Hangup::Normal),
         );
         let node = if queue.enabled {
-            let hours = queue.schedule.as_ref().zip(queue.out_of_office.as_ref());
-            let gates = self.gates(catalog, queue.block_filter.as_ref(), hours);
+            let gates = self.gates_of(catalog, queue);
             let mut edges = vec![Edge { when: When::Empty, to: empty }];
             if queue.max_waiting.is_some() {
                 edges.push(Edge { when: When::Full, to: full });
@@ -208,9 +207,7 @@ impl CallGraph {
             if queue.max_wait.is_some() {
                 edges.push(Edge { when: When::TimedOut, to: late });
             }
-            for (key, destination) in &queue.keys {
-                edges.push(Edge { when: When::Key(*key), to: self.to(catalog, destination) });
-            }
+            edges.extend(self.keys_of(catalog, queue));
             let step = Step::Queue {
                 queue: name.clone(),
                 vip: queue.vip.iter().map(|vip| (vip.caller.clone(), vip.priority)).collect(),
@@ -224,6 +221,18 @@ impl CallGraph {
         };
         self.nodes.insert(id.clone(), node);
         self.number(queue.number.as_ref(), id);
+    }
+
+    /// Who may not wait in a queue, and when nobody may: asked each time a call comes there, also by a ring tree.
+    fn gates_of(&mut self, catalog: &Catalog, queue: &Queue) -> Vec<Edge> {
+        let hours = queue.schedule.as_ref().zip(queue.out_of_office.as_ref());
+        self.gates(catalog, queue.block_filter.as_ref(), hours)
+    }
+
+    /// Where keys lead that are pressed while a caller waits in a queue.
+    fn keys_of(&mut self, catalog: &Catalog, queue: &Queue) -> Vec<Edge> {
+        let keys = queue.keys.iter();
+        keys.map(|(key, destination)| Edge { when: When::Key(*key), to: self.to(catalog, destination) }).collect()
     }
 
     fn announcement(&mut self, catalog: &Catalog, name: &Name, announcement: &Announcement) {

@@ -54,20 +54,9 @@ impl CallGraph {
             }
             NodeId::To(Destination::Extension(name)) => self.forward(catalog, name, edge),
             NodeId::To(Destination::Group(name)) => Some(Field::new(Kind::ExtensionGroup, name, "failover")),
-            NodeId::To(Destination::Queue(name)) => {
-                let below = match &edge.when {
-                    When::Denied(_) => "blockFilter".to_owned(),
-                    When::Closed(_) => "outOfOffice".to_owned(),
-                    When::Full => "onFull".to_owned(),
-                    When::TimedOut => "onTimeout".to_owned(),
-                    When::Key(key) => format!("keys.{key}"),
-                    // What is turned off sends its calls where an empty one does.
-                    _ => "onEmpty".to_owned(),
-                };
-                Some(Field::new(Kind::Queue, name, below))
-            }
-            NodeId::To(Destination::Tree(name)) => Some(Self::branch(name, &[], edge)),
-            NodeId::Branch(name, branches) => Some(Self::branch(name, branches, edge)),
+            NodeId::To(Destination::Queue(name)) => Some(of_queue(name, edge)),
+            NodeId::To(Destination::Tree(name)) => Some(self.branch(catalog, from, name, &[], edge)),
+            NodeId::Branch(name, branches) => Some(self.branch(catalog, from, name, branches, edge)),
             NodeId::To(Destination::Ivr(name)) => {
                 let on = catalog.enabled(Kind::Ivr, name.as_str()) == Some(true);
                 Some(Field::new(Kind::Ivr, name, if on { "start" } else { "enabled" }))
@@ -123,9 +112,18 @@ impl CallGraph {
         Some(own.map_or_else(shared, |own| Field::new(Kind::Extension, name, own)))
     }
 
-    fn branch(tree: &Name, branches: &[&'static str], edge: &Edge) -> Field {
-        let field = match edge.when {
-            When::Denied(_) => return Field::new(Kind::RingTree, tree, "blockFilter"),
+    /// The field of a ring tree's level, or of the queue that rings there.
+    fn branch(&self, catalog: &Catalog, from: &NodeId, tree: &Name, branches: &[&'static str], edge: &Edge) -> Field {
+        let own = |filter: &Name| {
+            let spec = catalog.trees.get(tree).map(|object| &object.spec);
+            branches.is_empty() && spec.is_some_and(|spec| spec.block_filter.as_ref() == Some(filter))
+        };
+        let field = match &edge.when {
+            When::Denied(filter) if own(filter) => return Field::new(Kind::RingTree, tree, "blockFilter"),
+            When::Denied(_) | When::Closed(_) | When::Key(_) => match self.nodes.get(from).map(|node| &node.step) {
+                Some(Step::Queue { queue, .. }) => return of_queue(queue, edge),
+                _ => "otherwise",
+            },
             When::Busy => "busy",
             When::NoAnswer => "noAnswer",
             _ => "otherwise",
@@ -133,6 +131,20 @@ impl CallGraph {
         let path: Vec<&str> = branches.iter().copied().chain([field]).collect();
         Field::new(Kind::RingTree, tree, path.join("."))
     }
+}
+
+/// The way out of a queue, by its field.
+fn of_queue(name: &Name, edge: &Edge) -> Field {
+    let below = match &edge.when {
+        When::Denied(_) => "blockFilter".to_owned(),
+        When::Closed(_) => "outOfOffice".to_owned(),
+        When::Full => "onFull".to_owned(),
+        When::TimedOut => "onTimeout".to_owned(),
+        When::Key(key) => format!("keys.{key}"),
+        // What is turned off sends its calls where an empty one does.
+        _ => "onEmpty".to_owned(),
+    };
+    Field::new(Kind::Queue, name, below)
 }
 
 /// The way out of a menu's node, by its field below the node.

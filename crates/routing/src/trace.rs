@@ -29,9 +29,6 @@ pub use verdict::{Miss, judge};
 
 use crate::{CallGraph, Field, NodeId};
 
-/// After so many steps that ring or ask, Asterisk's dialplan ends a call that goes round in circles.
-pub const MOST_PASSES: usize = 100;
-
 /// A step that a call took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

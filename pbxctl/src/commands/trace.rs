@@ -18,7 +18,7 @@ use crate::ui::{Look, Style};
 
 /// Follow a call on paper: which steps it takes, why, and how it ends
 ///
-/// Without `-f` it is the live system's call. Whoever is not named as busy or away is there, free, and answers.
+/// Without `-f` it is the live system's call, with its schedules as somebody has turned them. Whoever is not named as busy or away is there, free, and answers.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   pbxctl trace --to +351210001000 --from +351912345678 -f office/
@@ -124,7 +124,7 @@ impl World {
 pub fn run(args: &TraceArgs, app: &mut App) -> Result<Exit, Failure> {
     let system = System::read(app, &args.files.file, args.rows)?;
     let wanted = TestCall { to: args.to.clone(), from: args.from.clone(), at: args.at, carrier: args.carrier.clone() };
-    let given = args.world.given();
+    let mut given = args.world.given();
     // Whoever is taken for busy and is not there would change nothing, and nobody would know.
     let wrong = check_call(&system.catalog, &system.graph, &wanted, &given);
     if let Some(first) = wrong.first() {
@@ -132,6 +132,9 @@ pub fn run(args: &TraceArgs, app: &mut App) -> Result<Exit, Failure> {
         return Err(first.help.iter().fold(failure, |failure, help| failure.help(help.clone())));
     }
     let call = Call::new(&system.catalog, &wanted, Some(now()));
+    if !system.is_declared() {
+        as_turned(app, &call, &mut given)?;
+    }
     let tracer = Tracer::new(&system.catalog, &system.graph);
     let trace = tracer.trace(&call, &given);
     let mut places = system.places(&app.sources);
@@ -152,6 +155,18 @@ pub fn run(args: &TraceArgs, app: &mut App) -> Result<Exit, Failure> {
     std::mem::forget(trace);
     std::mem::forget(system);
     Ok(Exit::Done)
+}
+
+/// Adds the live system's schedules that somebody has turned over by hand, as far as that holds at the time of the call.
+fn as_turned(app: &mut App, call: &Call, given: &mut Given) -> Result<(), Failure> {
+    let list = app.ask(|client| async move { client.schedules().await })?;
+    for schedule in list.schedules {
+        let holds = |until: Option<Timestamp>| until.is_none_or(|until| call.at.is_none_or(|at| at < until));
+        if schedule.turned.is_some_and(|turn| holds(turn.until)) {
+            given.schedules.entry(schedule.name).or_insert(schedule.state);
+        }
+    }
+    Ok(())
 }
 
 #[expect(

@@ -8,6 +8,7 @@ mod clocks;
 mod confirm;
 mod declare;
 mod drift;
+mod edges;
 mod extensions;
 mod faults;
 mod filters;

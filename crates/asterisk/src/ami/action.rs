@@ -32,7 +32,7 @@ pub use self::{
         AorItem, ContactItem, EndpointDetail, EndpointItem, PJSIPShowAors, PJSIPShowAuths, PJSIPShowContacts,
         PJSIPShowEndpoint, PJSIPShowEndpoints, PJSIPShowRegistrationsOutbound, RegistrationDetails, RegistrationItem,
     },
-    queue::{QueueMember, QueueParams, QueueStatus, Queues},
+    queue::{QueueAdd, QueueMember, QueueParams, QueuePenalty, QueueRemove, QueueStatus, Queues},
     voicemail::{VoicemailUser, VoicemailUsersList},
 };
 

@@ -4,6 +4,7 @@ mod conference;
 pub mod database;
 mod dialplan;
 mod file;
+pub mod logins;
 mod music;
 mod parking;
 mod pjsip;

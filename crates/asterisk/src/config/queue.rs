@@ -10,7 +10,7 @@ use super::{Place, sound, yes_no};
 
 /// The context in which those who wait may press keys.
 pub(super) fn keys_context(name: &Name) -> String {
-    format!("pbx-queue-keys-{name}")
+    format!("pbx-keys-{name}")
 }
 
 /// The context in which a member rings whose extension has several telephones.

@@ -100,6 +100,8 @@ fn line(file: &mut ConfigFile, one: Mailbox<'_>, secrets: &Secrets) {
         format!("maxmsg={}", one.max_messages.unwrap_or(MESSAGES)),
         format!("operator={}", yes_no(one.operator.is_some())),
     ];
+    // A directory leads to whom one can call, which a shared box is not.
+    options.extend((one.object.kind == Kind::Mailbox).then(|| "hidefromdir=yes".to_owned()));
     options.extend(one.max_length.map(|length| format!("maxsecs={}", length.seconds())));
     let name = one.object.name.clone();
     let pin = secrets.get(one.object.kind, &name, one.pin);

@@ -291,7 +291,7 @@ fn queues_are_those_that_were_meant(built: &Built, tree: &ConfigTree) {
         let comfort = queue.announce.comfort.as_ref().and_then(|comfort| play(&comfort.play));
         assert_eq!(section.get("periodic-announce"), comfort.as_deref());
         assert_eq!(section.get("announce"), queue.announce.member.as_ref().and_then(play).as_deref());
-        let context = (!queue.keys.is_empty()).then(|| format!("pbx-queue-keys-{name}"));
+        let context = (!queue.keys.is_empty()).then(|| format!("pbx-keys-{name}"));
         assert_eq!(section.get("context"), context.as_deref());
         let own = queue.members.iter().filter(|member| member.auto_login);
         let phones: Vec<(Phone<'_>, u32)> = own

@@ -44,7 +44,8 @@ impl CallGraph {
             self.level(catalog, name, &mut Vec::new(), &id, &top);
             let gates = self.gates(catalog, tree.block_filter.as_ref(), None);
             if let Some(node) = self.nodes.get_mut(&id) {
-                node.gates = gates;
+                // Before those of a queue that rings there.
+                node.gates.splice(0..0, gates);
             }
         } else {
             let edges = vec![Edge { when: When::Otherwise, to: hangup(Hangup::Congestion) }];
@@ -73,20 +74,25 @@ impl CallGraph {
         if edges.last().is_none_or(|edge| edge.when != When::Otherwise) {
             edges.push(Edge { when: When::Otherwise, to: hangup(Hangup::Normal) });
         }
+        let mut gates = Vec::new();
         let step = match level.ring {
             [Destination::Queue(queue)] => match catalog.queues.get(queue).filter(|object| object.spec.enabled) {
-                Some(object) => Step::Queue {
-                    queue: queue.clone(),
-                    vip: object.spec.vip.iter().map(|vip| (vip.caller.clone(), vip.priority)).collect(),
-                    longest: Some(level.timeout),
-                    record: object.spec.record,
-                    prefix: object.spec.display_name.as_ref().map(ToString::to_string),
-                },
+                Some(object) => {
+                    gates = self.gates_of(catalog, &object.spec);
+                    edges.splice(0..0, self.keys_of(catalog, &object.spec));
+                    Step::Queue {
+                        queue: queue.clone(),
+                        vip: object.spec.vip.iter().map(|vip| (vip.caller.clone(), vip.priority)).collect(),
+                        longest: Some(level.timeout),
+                        record: object.spec.record,
+                        prefix: object.spec.display_name.as_ref().map(ToString::to_string),
+                    }
+                }
                 None => Step::RingTogether { members: Vec::new(), timeout: level.timeout },
             },
             ring => Step::RingTogether { members: members(catalog, ring), timeout: level.timeout },
         };
-        self.nodes.insert(id.clone(), Node::new(step, edges));
+        self.nodes.insert(id.clone(), Node { gates, step, edges });
     }
 }
 

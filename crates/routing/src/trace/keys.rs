@@ -97,8 +97,8 @@ enum Choice<'g> {
 fn choice<'g>(keys: &str, allowed: &'g [Name], edges: &[Edge]) -> Choice<'g> {
     let Some(first) = keys.chars().next() else { return Choice::Pressed(Pressed::Silence) };
     let longest = allowed.iter().map(|name| name.as_str().len()).max().unwrap_or_default();
-    let more = longest > 1 && allowed.iter().any(|name| name.as_str().starts_with(first));
-    let meant: String = if more {
+    let begins = allowed.iter().any(|name| name.as_str().starts_with(first));
+    let meant: String = if begins && longest > 1 {
         // The hash ends the input, wherever it is not the first key.
         let behind = keys[first.len_utf8()..].split('#').next().unwrap_or_default();
         let behind = behind.chars().filter(char::is_ascii_digit).take(longest - 1);
@@ -106,11 +106,16 @@ fn choice<'g>(keys: &str, allowed: &'g [Name], edges: &[Edge]) -> Choice<'g> {
     } else {
         first.to_string()
     };
-    if more && let Ok(at) = allowed.binary_search_by(|name| name.as_str().cmp(&meant)) {
-        return Choice::Extension(&allowed[at]);
-    }
+    let extension = || allowed.binary_search_by(|name| name.as_str().cmp(&meant)).ok().map(|at| &allowed[at]);
     let is = |key: pbx_manifest::kinds::Key| meant.chars().eq(std::iter::once(key.as_char()));
     let found = edges.iter().position(|edge| matches!(edge.when, When::Key(key) if is(key)));
+    // A key of the menu's own goes before an extension of one digit.
+    if found.is_none()
+        && begins
+        && let Some(extension) = extension()
+    {
+        return Choice::Extension(extension);
+    }
     Choice::Pressed(match found {
         Some(at) => Pressed::Way(at, format!("key {first}")),
         None => Pressed::Wrong,

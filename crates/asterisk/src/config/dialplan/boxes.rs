@@ -14,8 +14,10 @@ impl Writer<'_> {
     pub(super) fn boxes(&mut self) {
         self.file.mark(None);
         self.file.context("pbx-voicemail");
-        // Most boxes are alike: one pattern for all that have nothing of their own.
-        self.file.node("voicemail/${EXTEN}", "_[0-9a-z]!", &leave("${EXTEN}"));
+        // Most boxes are alike: one pattern for all that have nothing of their own. A letter alone is Asterisk's own extension.
+        for pattern in ["_X!", "_[a-z][0-9a-z]!"] {
+            self.file.node("voicemail/${EXTEN}", pattern, &leave("${EXTEN}"));
+        }
         let mut operators = Vec::new();
         for (id, node) in &self.graph.nodes {
             let (NodeId::To(Destination::Voicemail(name)), Step::Voicemail { greeting }) = (id, &node.step) else {

@@ -20,6 +20,11 @@ fn play(what: Option<&Heard>) -> Option<String> {
     what.map(|heard| format!("Playback({})", sound(heard)))
 }
 
+/// Where the extensions are that callers of a menu may dial, by the last digits of what was.
+fn dial_context(menu: &Name) -> String {
+    format!("{}-${{PBX_KEY:-2}}", hashed_name("pbx-dial-", menu))
+}
+
 /// Where an edge of a kind leads.
 fn way<'n>(node: &'n Node, when: &When) -> Option<&'n NodeId> {
     node.edges.iter().find(|edge| edge.when == *when).map(|edge| &edge.to)
@@ -127,6 +132,11 @@ impl Writer<'_> {
                 steps.push(format!("GotoIf($[\"${{PBX_KEY}}\"=\"{key}\"]?{})", self.target(to)));
             }
         }
+        // A key of the menu's own goes before an extension of one digit.
+        if *direct && self.graph.direct.get(menu).is_some_and(|all| all.iter().any(|name| name.as_str().len() == 1)) {
+            let context = dial_context(menu);
+            steps.push(format!("GotoIf(${{DIALPLAN_EXISTS({context},${{PBX_KEY}},1)}}?{context},${{PBX_KEY}},1)"));
+        }
         steps.extend(self.again(node, *retries, &When::Invalid, invalid.as_ref(), &said));
         steps.push("(silence)NoOp()".to_owned());
         steps.extend(self.again(node, *retries, &When::TimedOut, silence.as_ref(), &said));
@@ -142,14 +152,17 @@ impl Writer<'_> {
         if longest < 2 {
             return Vec::new();
         }
-        let context = format!("{}-${{PBX_KEY:-2}}", hashed_name("pbx-dial-", menu));
-        vec![
-            format!("GotoIf($[\"${{FILTER({first},${{PBX_KEY}})}}\"=\"\"]?key)"),
+        let context = dial_context(menu);
+        let mut steps = vec![format!("GotoIf($[\"${{FILTER({first},${{PBX_KEY}})}}\"=\"\"]?key)")];
+        steps.extend([
             format!("Read(PBX_MORE,,{},,1,{BETWEEN})", longest - 1),
             "Set(PBX_KEY=${FILTER(0-9,${PBX_KEY}${PBX_MORE})})".to_owned(),
-            format!("GotoIf(${{DIALPLAN_EXISTS({context},${{PBX_KEY}},1)}}?{context},${{PBX_KEY}},1)"),
+            format!(
+                "GotoIf($[${{LEN(${{PBX_KEY}})}} > 1 & ${{DIALPLAN_EXISTS({context},${{PBX_KEY}},1)}}]?{context},${{PBX_KEY}},1)"
+            ),
             "(key)NoOp()".to_owned(),
-        ]
+        ]);
+        steps
     }
 
     /// The extensions that callers of a menu may dial, spread over contexts by their last digits.

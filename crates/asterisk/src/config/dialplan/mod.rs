@@ -48,9 +48,13 @@ pub(super) fn carrier_context(name: &Name) -> String {
     hashed_name("pbx-from-", name)
 }
 
-/// A name as an extension's: Asterisk takes no notice of hyphens there, and `a-b` would be `ab`.
+/// A name as an extension's. Asterisk takes no notice of hyphens there, and `a-b` would be `ab`; and a letter alone is one of its own:
+/// `h` would be run at each hangup. No name ends with what is put behind it.
 fn word(name: &Name) -> String {
-    name.as_str().replace('-', "_")
+    match name.as_str() {
+        letter if letter.len() == 1 && letter.starts_with(|c: char| c.is_ascii_lowercase()) => format!("{letter}_"),
+        name => name.replace('-', "_"),
+    }
 }
 
 /// Recording, as the channel's variable says it.
@@ -86,7 +90,7 @@ struct Writer<'w> {
     /// Last digits that choose an extension's context, and a DID's.
     extension_digits: usize,
     did_digits: usize,
-    /// Queues that a call may come back to.
+    /// Steps that a call may come back to.
     circles: BTreeSet<&'w NodeId>,
     /// Caller patterns, each in a context of its own that `DIALPLAN_EXISTS` asks.
     caller_patterns: BTreeMap<Pattern, String>,
@@ -112,9 +116,11 @@ pub(super) fn render(catalog: &Catalog, graph: &CallGraph, secrets: &Secrets) ->
             }
         }
     }
-    let queues = graph.nodes.values().any(|node| matches!(node.step, Step::Queue { .. }));
+    let counts = |node: &pbx_routing::Node| {
+        matches!(node.step, Step::Queue { .. } | Step::RingMembers { .. } | Step::RingTogether { .. })
+    };
     let mut writer = Writer {
-        circles: if queues { pbx_routing::circles(graph) } else { BTreeSet::new() },
+        circles: if graph.nodes.values().any(counts) { pbx_routing::circles(graph) } else { BTreeSet::new() },
         file: ConfigFile::new(super::about("extensions.conf")),
         catalog,
         secrets,
@@ -149,7 +155,8 @@ fn object(kind: Kind, name: &Name) -> ObjectRef {
 }
 
 /// Counts what a call has tried: calls that are sent round in circles of telephones that are busy or away would keep Asterisk busy
-/// without end. Telephones count always, for their owners forward calls to anywhere; queues where the graph leads back to them. `MSet` takes it beside what else is to be set, for each step costs a call its time.
+/// without end. Telephones count always, for their owners forward calls to anywhere; groups, levels of trees and queues count where the
+/// graph leads back to them, once, however many of their members are tried. `MSet` takes it beside what else is to be set, for each step costs a call its time.
 const PASS: &str = "PBX_PASSES=$[0${PBX_PASSES} + 1]";
 
 /// The end of a call that went round in circles, behind [`PASS`].
@@ -170,6 +177,20 @@ fn sound(heard: &Heard) -> String {
 }
 
 impl Writer<'_> {
+    /// The first steps of a node that calls may come back to; beside them is set what else there is to set.
+    fn counted(&self, id: &NodeId, more: &[&str]) -> Vec<String> {
+        let circle = self.circles.contains(id);
+        let set: Vec<&str> = Some(PASS).filter(|_| circle).into_iter().chain(more.iter().copied()).collect();
+        let mut steps = Vec::new();
+        if !set.is_empty() {
+            steps.push(format!("MSet({})", set.join(",")));
+        }
+        if circle {
+            steps.push(PASSED.to_owned());
+        }
+        steps
+    }
+
     /// Where a `Goto` finds a step: context, extension, priority.
     fn target(&self, id: &NodeId) -> String {
         match id {
@@ -220,7 +241,8 @@ impl Writer<'_> {
             );
             // Asterisk knows the number that parks calls by its first step: whoever transfers a call there hears the slot.
             for (lot, object) in self.catalog.parking.iter().filter(|(_, object)| object.spec.enabled) {
-                self.file.exten(object.spec.number.as_str(), &[format!("Park({lot})"), "Hangup()".into()]);
+                let steps = [format!("Park({lot})"), "Hangup()".into()];
+                self.file.node(format_args!("parking/{lot}"), object.spec.number.as_str(), &steps);
             }
             self.file.context(&format!("pbx-out-{name}"));
             // In the routes' order, those it may not use refuse their numbers right there: a wider pattern of a later route must not

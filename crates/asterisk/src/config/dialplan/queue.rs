@@ -1,10 +1,10 @@
 //! Queues, and who logs in to them.
 
-use pbx_manifest::kinds::Recording;
+use pbx_manifest::kinds::{Emptiness, Recording};
 use pbx_manifest::{Destination, Kind, Name};
 use pbx_routing::{Edge, NodeId, Step, When};
 
-use super::{PASS, PASSED, Writer, hashed_name, object, otherwise};
+use super::{Writer, hashed_name, object, otherwise};
 use crate::config::queue::{AGENTS, keys_context, member_interfaces, member_name};
 
 /// Gives a caller the name back that a queue or a group has put something in front of.
@@ -61,22 +61,8 @@ impl Writer<'_> {
 
     /// The first steps of a node that waits in a queue.
     pub(super) fn join(&self, id: &NodeId) -> Vec<String> {
-        let mut set = Vec::new();
-        if self.circles.contains(id) {
-            set.push(PASS);
-        }
         // Whoever was served first elsewhere is not so here.
-        if self.serves_first() {
-            set.push("QUEUE_PRIO=0");
-        }
-        let mut steps = Vec::new();
-        if !set.is_empty() {
-            steps.push(format!("MSet({})", set.join(",")));
-        }
-        if self.circles.contains(id) {
-            steps.push(PASSED.to_owned());
-        }
-        steps
+        self.counted(id, if self.serves_first() { &["QUEUE_PRIO=0"] } else { &[] })
     }
 
     /// Whether some queue serves some callers before others.
@@ -99,6 +85,12 @@ impl Writer<'_> {
         let mut push = |steps: &mut Vec<String>, step: String| {
             steps.push(format!("{}{step}", first.take().unwrap_or_default()));
         };
+        if self.catalog.queues[queue].spec.join_empty == Emptiness::NobodyFree {
+            // Asterisk's own conditions know no member whose telephone has all the calls that it takes, or has one on hold.
+            let empty = edges.iter().find(|edge| matches!(edge.when, When::Empty | When::Otherwise));
+            let target = empty.map_or_else(|| "pbx-hangup,normal,1".to_owned(), |edge| self.target(&edge.to));
+            push(&mut steps, format!("GotoIf($[${{QUEUE_MEMBER({queue},ready)}} = 0]?{target})"));
+        }
         if *record == Recording::Always {
             push(&mut steps, "Gosub(pbx-record,s,1)".into());
         }
@@ -134,8 +126,8 @@ impl Writer<'_> {
         steps
     }
 
-    /// Who may log in to which queues, by hand: `Gosub(pbx-queue-login,EXTENSION,1)` and the like, for members alone. To take a break is
-    /// for all members; `Gosub(pbx-queue-paused,EXTENSION,1)` returns 1 for one that is on a break somewhere.
+    /// Who may log in to which queues, by hand: `Gosub(pbx-login,EXTENSION,1)` and the like, for members alone. To take a break is
+    /// for all members; `Gosub(pbx-paused,EXTENSION,1)` returns 1 for one that is on a break somewhere.
     fn members(&mut self) {
         let mut by_hand: std::collections::BTreeMap<&Name, Vec<(&Name, u32)>> = std::collections::BTreeMap::new();
         let mut all: std::collections::BTreeMap<&Name, Vec<&Name>> = std::collections::BTreeMap::new();
@@ -164,13 +156,13 @@ impl Writer<'_> {
                 .chain(["Return()".to_owned()]);
             Some((*name, steps.collect()))
         });
-        contexts.push(("pbx-queue-login", logins.collect()));
+        contexts.push(("pbx-login", logins.collect()));
         let logouts = by_hand.iter().filter_map(|(name, queues)| {
             let (interface, _) = member_interfaces(&phones(name)?);
             let steps = queues.iter().map(|(queue, _)| format!("RemoveQueueMember({queue},{interface})"));
             Some((*name, steps.chain(["Return()".to_owned()]).collect()))
         });
-        contexts.push(("pbx-queue-logout", logouts.collect()));
+        contexts.push(("pbx-logout", logouts.collect()));
         let breaks = all.iter().filter_map(|(name, queues)| {
             let (interface, _) = member_interfaces(&phones(name)?);
             let mut steps: Vec<String> = queues
@@ -181,12 +173,12 @@ impl Writer<'_> {
             steps.push("(paused)Return(1)".into());
             Some((*name, steps))
         });
-        contexts.push(("pbx-queue-paused", breaks.collect()));
+        contexts.push(("pbx-paused", breaks.collect()));
         let interfaces = all.keys().filter_map(|name| {
             let (interface, _) = member_interfaces(&phones(name)?);
             Some((*name, vec![format!("Return({interface})")]))
         });
-        contexts.push(("pbx-queue-interface", interfaces.collect()));
+        contexts.push(("pbx-interface", interfaces.collect()));
         for (context, entries) in contexts.into_iter().filter(|(_, entries)| !entries.is_empty()) {
             self.file.mark(None);
             self.file.context(context);

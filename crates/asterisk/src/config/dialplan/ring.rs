@@ -49,6 +49,16 @@ impl Writer<'_> {
                 if let Step::Ring { timeout, record } = &node.step {
                     steps.push(format!("Gosub(pbx-ring,s,1({name},{},{}))", timeout.seconds(), record_word(*record)));
                 }
+                if node.step == Step::Pass {
+                    let spec = &self.catalog.extensions[name].spec;
+                    steps.push(if spec.call_forward.always.is_some() {
+                        // Where its owner sends calls goes before where the manifest does.
+                        format!("GotoIf($[\"${{DB(pbx-forward/{name})}}\"!=\"\"]?pbx-forwarded,{name},1)")
+                    } else {
+                        // It is not to be disturbed.
+                        "Set(PBX_STATUS=BUSY)".to_owned()
+                    });
+                }
                 steps.extend(self.exits(&node.edges));
                 self.file.mark(Some(object(Kind::Extension, name)));
                 self.file.node(id, name.as_str(), &steps);
@@ -88,7 +98,7 @@ impl Writer<'_> {
                 self.file.node(id, "s", &[format!("Goto({last})")]);
                 continue;
             };
-            let mut steps = Vec::new();
+            let mut steps = self.counted(id, &[]);
             let seconds = timeout.seconds();
             let mut leave = Vec::new();
             if let Some(prefix) = prefix {
@@ -156,6 +166,7 @@ impl Writer<'_> {
             for (id, node) in levels {
                 let mut steps = match &node.step {
                     Step::Queue { .. } => self.join(id),
+                    Step::RingTogether { .. } => self.counted(id, &[]),
                     _ => Vec::new(),
                 };
                 steps.extend(self.decide(&node.gates));

@@ -39,20 +39,23 @@ impl Writer<'_> {
         // What stands behind the code.
         let behind = |file: &mut super::ConfigFile, steps: &[String]| file.node(word, &format!("_{code}X!"), steps);
         let rest = format!("${{EXTEN:{}}}", code.len());
-        // Queues know no telephone that is not to be disturbed: its owner takes a break in them.
+        // Queues know no telephone that is not to be disturbed: its owner takes a break in them, unless on one already. Which of the two it
+        // is, the key says, so that the one does not end with the other.
         let (away, back) = if members {
             (
                 [
-                    "GosubIf(${DIALPLAN_EXISTS(pbx-queue-interface,${PBX_OWN_EXTENSION},1)}?pbx-queue-interface,${PBX_OWN_EXTENSION},1)",
-                    "ExecIf($[\"${GOSUB_RETVAL}\"!=\"\"]?PauseQueueMember(,${GOSUB_RETVAL},,do-not-disturb))",
+                    "GosubIf(${DIALPLAN_EXISTS(pbx-paused,${PBX_OWN_EXTENSION},1)}?pbx-paused,${PBX_OWN_EXTENSION},1)",
+                    "ExecIf($[\"${GOSUB_RETVAL}\"=\"1\"]?Set(DB(pbx-dnd/${PBX_OWN_EXTENSION})=break))",
+                    "GosubIf($[\"${GOSUB_RETVAL}\"=\"0\"]?pbx-interface,${PBX_OWN_EXTENSION},1)",
+                    "ExecIf($[${LEN(${GOSUB_RETVAL})} > 1]?PauseQueueMember(,${GOSUB_RETVAL},,do-not-disturb))",
                 ],
                 [
-                    "GosubIf(${DIALPLAN_EXISTS(pbx-queue-interface,${PBX_OWN_EXTENSION},1)}?pbx-queue-interface,${PBX_OWN_EXTENSION},1)",
+                    "GosubIf($[\"${PBX_WAS}\"=\"yes\" & ${DIALPLAN_EXISTS(pbx-interface,${PBX_OWN_EXTENSION},1)}]?pbx-interface,${PBX_OWN_EXTENSION},1)",
                     "ExecIf($[\"${GOSUB_RETVAL}\"!=\"\"]?UnpauseQueueMember(,${GOSUB_RETVAL}))",
                 ],
             )
         } else {
-            (["NoOp()"; 2], ["NoOp()"; 2])
+            (["NoOp()"; 4], ["NoOp()"; 2])
         };
         let file = &mut self.file;
         match service {
@@ -65,10 +68,15 @@ impl Writer<'_> {
                 if !members {
                     return file.node(word, code, &serves(&["Answer()", "Playback(pbx-invalid)"]));
                 }
-                let (context, state, said) = if service == Service::QueueLogin {
-                    ("pbx-queue-login", "INUSE", "agent-loginok")
+                // Whoever logs in and is not to be disturbed is on that break.
+                let undisturbed = [
+                    "GosubIf($[\"${DB(pbx-dnd/${PBX_OWN_EXTENSION})}\"=\"yes\"]?pbx-interface,${PBX_OWN_EXTENSION},1)",
+                    "ExecIf($[\"${GOSUB_RETVAL}\"!=\"\"]?PauseQueueMember(,${GOSUB_RETVAL},,do-not-disturb))",
+                ];
+                let (context, state, said, more) = if service == Service::QueueLogin {
+                    ("pbx-login", "INUSE", "agent-loginok", undisturbed)
                 } else {
-                    ("pbx-queue-logout", "NOT_INUSE", "agent-loggedoff")
+                    ("pbx-logout", "NOT_INUSE", "agent-loggedoff", ["NoOp()"; 2])
                 };
                 file.node(
                     word,
@@ -80,6 +88,8 @@ impl Writer<'_> {
                         "Playback(pbx-invalid)",
                         "Hangup()",
                         &format!("(known)Gosub({context},${{PBX_OWN_EXTENSION}},1)"),
+                        more[0],
+                        more[1],
                         &format!("Set(DEVICE_STATE(Custom:pbx-login-${{PBX_OWN_EXTENSION}})={state})"),
                         &format!("Playback({said})"),
                     ]),
@@ -101,6 +111,8 @@ impl Writer<'_> {
                     "Set(DEVICE_STATE(Custom:pbx-dnd-${PBX_OWN_EXTENSION})=INUSE)",
                     away[0],
                     away[1],
+                    away[2],
+                    away[3],
                     "Playback(do-not-disturb&activated)",
                     "Hangup()",
                     "(on)Set(PBX_WAS=${DB_DELETE(pbx-dnd/${PBX_OWN_EXTENSION})})",
@@ -155,12 +167,15 @@ impl Writer<'_> {
         let known = [
             "Answer()",
             OWN,
-            "GotoIf($[${DIALPLAN_EXISTS(pbx-queue-interface,${PBX_OWN_EXTENSION},1)}=0]?no)",
-            "Gosub(pbx-queue-interface,${PBX_OWN_EXTENSION},1)",
+            "GotoIf($[${DIALPLAN_EXISTS(pbx-interface,${PBX_OWN_EXTENSION},1)}=0]?no)",
+            "Gosub(pbx-interface,${PBX_OWN_EXTENSION},1)",
             "Set(PBX_INTERFACE=${GOSUB_RETVAL})",
         ];
+        // Where a telephone is not to be disturbed, its owner is on that break until this one, and again after it.
+        let undisturbed = |step: &str| format!("ExecIf($[\"${{DB(pbx-dnd/${{PBX_OWN_EXTENSION}})}}\"!=\"\"]?{step})");
         let pause = |reason: &str| {
             [
+                undisturbed("Set(DB(pbx-dnd/${PBX_OWN_EXTENSION})=break)"),
                 format!("PauseQueueMember(,${{PBX_INTERFACE}},,{reason})"),
                 "Set(DEVICE_STATE(Custom:pbx-pause-${PBX_OWN_EXTENSION})=INUSE)".to_owned(),
                 "Playback(activated)".to_owned(),
@@ -170,12 +185,16 @@ impl Writer<'_> {
         let owned = |steps: &[&str]| steps.iter().map(ToString::to_string).collect::<Vec<_>>();
         let mut alone = owned(&known);
         alone.extend(owned(&[
-            "Gosub(pbx-queue-paused,${PBX_OWN_EXTENSION},1)",
-            "GotoIf($[\"${GOSUB_RETVAL}\"=\"1\"]?paused)",
+            "Gosub(pbx-paused,${PBX_OWN_EXTENSION},1)",
+            "GotoIf($[\"${GOSUB_RETVAL}\"=\"1\" & \"${DB(pbx-dnd/${PBX_OWN_EXTENSION})}\"!=\"yes\"]?paused)",
         ]));
         alone.extend(pause(""));
+        alone.extend([
+            "(paused)UnpauseQueueMember(,${PBX_INTERFACE})".to_owned(),
+            undisturbed("PauseQueueMember(,${PBX_INTERFACE},,do-not-disturb)"),
+            undisturbed("Set(DB(pbx-dnd/${PBX_OWN_EXTENSION})=yes)"),
+        ]);
         alone.extend(owned(&[
-            "(paused)UnpauseQueueMember(,${PBX_INTERFACE})",
             "Set(DEVICE_STATE(Custom:pbx-pause-${PBX_OWN_EXTENSION})=NOT_INUSE)",
             "Playback(de-activated)",
             "Hangup()",

@@ -34,8 +34,7 @@ impl Writer<'_> {
                 PASSED.into(),
                 // What its owner has dialled: to be left alone, or to be called elsewhere.
                 "GotoIf($[\"${DB(pbx-dnd/${ARG1})}\"!=\"\"]?busy)".into(),
-                "Set(LOCAL(forward)=${DB(pbx-forward/${ARG1})})".into(),
-                "GotoIf($[\"${forward}\"!=\"\"]?${CUT(forward,/,1)},${CUT(forward,/,2)},1)".into(),
+                "GotoIf($[\"${DB(pbx-forward/${ARG1})}\"!=\"\"]?pbx-forwarded,${ARG1},1)".into(),
                 "GotoIf($[\"${DEVICE_STATE(PJSIP/${ARG1})}\"=\"BUSY\"]?busy)".into(),
                 "Gosub(pbx-contacts,s,1(${ARG1}))".into(),
                 "Set(LOCAL(contacts)=${GOSUB_RETVAL})".into(),
@@ -53,12 +52,19 @@ impl Writer<'_> {
         file.line(" same => n,Return()");
         file.line(" same => n(gone),Set(PBX_STATUS=CHANUNAVAIL)");
         file.line(" same => n,Return()");
+        // Where an extension's owner has sent its calls: a class of service, and what was dialled.
+        file.context("pbx-forwarded");
+        file.exten(
+            "_X!",
+            &[
+                format!("MSet({PASS},PBX_FORWARD=${{DB(pbx-forward/${{EXTEN}})}})"),
+                PASSED.into(),
+                "Goto(${CUT(PBX_FORWARD,/,1)},${CUT(PBX_FORWARD,/,2)},1)".into(),
+            ],
+        );
         // Gosub(pbx-ring-many,s,1(extension&extension…,seconds)): rings those that are there and not busy.
         file.context("pbx-ring-many");
-        file.exten(
-            "s",
-            &[format!("MSet({PASS},LOCAL(members)=${{ARG1}},LOCAL(targets)=,LOCAL(busy)=)"), PASSED.into()],
-        );
+        file.exten("s", &["MSet(LOCAL(members)=${ARG1},LOCAL(targets)=,LOCAL(busy)=)".into()]);
         file.line(" same => n(next),Set(LOCAL(member)=${SHIFT(members,&)})");
         file.line(" same => n,GotoIf($[\"${member}\"=\"\"]?ring)");
         file.line(" same => n,GotoIf($[\"${DB(pbx-dnd/${member})}${DB(pbx-forward/${member})}\"!=\"\"]?next)");
