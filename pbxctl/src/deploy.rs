@@ -59,6 +59,14 @@ pub fn must_be_able_to_ask(app: &App, yes: bool, shows: &str) -> Result<(), Fail
         .help(format!("{shows} shows what would change; then add `--yes`")))
 }
 
+/// Asks pbxd for a plan of what somebody does by hand.
+pub fn plan_by_hand(mut request: PlanRequest, app: &mut App) -> Result<Plan, Failure> {
+    request.set = crate::commands::edit::BY_HAND.into();
+    request.source = crate::input::origin(app);
+    request.source.files.clear();
+    plan(app, &request, &[])
+}
+
 /// Asks pbxd for a plan. Findings come back with the places of the files at hand.
 pub fn plan(app: &mut App, request: &PlanRequest, documents: &[Document]) -> Result<Plan, Failure> {
     match app.ask(async |client| client.plan(request).await) {

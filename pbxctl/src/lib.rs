@@ -14,6 +14,7 @@ mod deploy;
 mod failure;
 mod git;
 mod input;
+mod new_secrets;
 mod nouns;
 mod objects;
 mod planfile;

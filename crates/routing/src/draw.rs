@@ -106,7 +106,10 @@ impl Picture {
                     }
                     when => when.to_string(),
                 };
-                if let When::Closed(schedule) = &edge.when {
+                // Where it is open a call waits in a queue; what else there is, is the queue's end.
+                if let When::Closed(schedule) = &edge.when
+                    && !matches!(node.step, Step::Queue { .. })
+                {
                     hours = Some(schedule);
                 }
                 let Some(to) = place(&mut picture, &mut next, &edge.to) else { continue };

@@ -46,6 +46,19 @@ pub struct Passed {
     /// What the caller hears here, as `announcement/welcome` or `sound/vm-goodbye`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub heard: Vec<String>,
+    /// How much was heard before each of what happens.
+    #[serde(skip)]
+    before: Vec<usize>,
+}
+
+impl Passed {
+    /// What happens and what is heard, in order: each that happens behind what was heard until then, and what is heard at last.
+    pub fn in_order(&self) -> impl Iterator<Item = (&[String], Option<&str>)> {
+        let begins = std::iter::once(0).chain(self.before.iter().copied());
+        let ends = self.before.iter().copied().chain([self.heard.len()]);
+        let happens = self.happens.iter().map(|what| Some(what.as_str())).chain([None]);
+        begins.zip(ends).zip(happens).map(|((from, to), what)| (&self.heard[from..to], what))
+    }
 }
 
 /// A carrier that was tried.

@@ -5,7 +5,7 @@ mod passwd;
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap_complete::engine::ArgValueCompleter;
-use pbx_api::{ObjectView, Plan, PlanRequest};
+use pbx_api::{ObjectView, PlanRequest};
 use pbx_manifest::{COVER, Diagnostic, Kind, Patch, Position, Severity, Source, Table, fields};
 use serde_json::{Value as Json, json};
 
@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::cli::{Manner, Selector};
 use crate::deploy;
 use crate::failure::{Exit, Failure};
-use crate::{complete, input, show};
+use crate::{complete, show};
 
 /// What the words of the command line are called in messages about them.
 const COMMAND_LINE: &str = "the command line";
@@ -190,15 +190,8 @@ fn delete(args: &Delete, app: &mut App) -> Result<Exit, Failure> {
     carry_out(request, &args.manner, "Carry out", app)
 }
 
-fn plan(mut request: PlanRequest, app: &mut App) -> Result<Plan, Failure> {
-    request.set = super::edit::BY_HAND.into();
-    request.source = input::origin(app);
-    request.source.files.clear();
-    deploy::plan(app, &request, &[])
-}
-
 fn carry_out(request: PlanRequest, manner: &Manner, verb: &'static str, app: &mut App) -> Result<Exit, Failure> {
-    let plan = plan(request, app)?;
+    let plan = deploy::plan_by_hand(request, app)?;
     deploy::carry_out(app, &plan, &manner.how(verb))
 }
 

@@ -1,6 +1,7 @@
 //! `graph`: pictures of where calls go.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use clap_complete::engine::ArgValueCompleter;
 use pbx_manifest::{Destination, nearest};
@@ -57,8 +58,17 @@ enum Form {
 
 /// Runs it.
 pub fn run(args: &Graph, app: &mut App) -> Result<Exit, Failure> {
-    let system = System::read(app, &args.files.file, args.rows)?;
-    let roots = roots(args, &system)?;
+    // Behind `-f` there may be several files: a place is taken for what it is.
+    let is_place = |word: &&PathBuf| {
+        let said = word.to_str().filter(|word| word.parse::<pbx_manifest::ObjectRef>().is_ok());
+        said.is_some() && !word.exists()
+    };
+    let (behind, files): (Vec<&PathBuf>, Vec<&PathBuf>) = args.files.file.iter().partition(is_place);
+    let files: Vec<PathBuf> = files.into_iter().cloned().collect();
+    let behind = behind.into_iter().map(|place| place.display().to_string());
+    let places: Vec<String> = args.places.iter().cloned().chain(behind).collect();
+    let system = System::read(app, &files, args.rows)?;
+    let roots = roots(args.all, &places, &system)?;
     if roots.is_empty() {
         return Err(Failure::failed("empty", "there is no DID from which calls could come in")
             .help("`--all` begins wherever telephones can call, too"));
@@ -80,10 +90,10 @@ pub fn run(args: &Graph, app: &mut App) -> Result<Exit, Failure> {
 }
 
 /// Where the picture begins.
-fn roots(args: &Graph, system: &System) -> Result<Vec<NodeId>, Failure> {
+fn roots(all: bool, places: &[String], system: &System) -> Result<Vec<NodeId>, Failure> {
     let nodes = &system.graph.nodes;
-    if !args.places.is_empty() {
-        return args.places.iter().map(|place| find(place, system)).collect();
+    if !places.is_empty() {
+        return places.iter().map(|place| find(place, system)).collect();
     }
     let is_did = |id: &&NodeId| matches!(id, NodeId::Did(_));
     let numbered: BTreeSet<&NodeId> = system
@@ -97,7 +107,7 @@ fn roots(args: &Graph, system: &System) -> Result<Vec<NodeId>, Failure> {
         .collect();
     let is_called = |id: &&NodeId| matches!(id, NodeId::To(Destination::Extension(_))) || numbered.contains(*id);
     let dids = nodes.keys().filter(is_did);
-    if !args.all {
+    if !all {
         return Ok(dids.cloned().collect());
     }
     // What DIDs lead to is drawn there.

@@ -10,7 +10,7 @@ mod describe;
 mod diff;
 mod doctor;
 mod drift;
-mod edit;
+pub mod edit;
 mod explain;
 mod export;
 mod extension;
@@ -18,6 +18,7 @@ mod filter;
 mod get;
 mod graph;
 mod history;
+mod pin;
 mod plan;
 mod render;
 mod rollback;
@@ -51,6 +52,7 @@ pub enum Command {
     Export(export::Export),
     #[command(alias = "ext")]
     Extension(extension::Extension),
+    Pin(pin::Pin),
     Trace(Box<trace::TraceArgs>),
     Test(test::TestArgs),
     Graph(graph::Graph),
@@ -84,6 +86,7 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Failure> {
         Command::Delete(args) => delete::run(&args, app),
         Command::Export(args) => export::run(&args, app),
         Command::Extension(args) => extension::run(&args, app),
+        Command::Pin(args) => pin::run(&args, app),
         Command::Trace(args) => trace::run(&args, app),
         Command::Test(args) => test::run(&args, app),
         Command::Graph(args) => graph::run(&args, app),

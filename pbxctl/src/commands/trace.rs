@@ -223,10 +223,15 @@ fn shown(trace: &Trace<'_>, places: &mut Places<'_>, look: Look) -> String {
         line.truncate(line.trim_end().len());
         text.push_str(&line);
         text.push('\n');
-        let hears = (!step.heard.is_empty()).then(|| format!("hears {}", step.heard.join(", ")));
-        for what in step.happens.iter().chain(&hears) {
+        let mut tell = |what: &str| {
             text.push_str(&look.paint(Style::Faint, &format!("  {what}")));
             text.push('\n');
+        };
+        for (heard, what) in step.in_order() {
+            if !heard.is_empty() {
+                tell(&format!("hears {}", heard.join(", ")));
+            }
+            what.into_iter().for_each(&mut tell);
         }
     }
     let end = match &trace.end {

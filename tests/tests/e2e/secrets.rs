@@ -4,11 +4,14 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
-use pbx_lab::{Behaviour, Phone, PhoneSpec};
-use pbx_tests::{CommandOutput, System, extension, program, settings};
+use pbx_lab::{Behaviour, Phone, PhoneSpec, until};
+use pbx_tests::{CommandOutput, SOON, System, extension, manifest, program, settings};
+
+use crate::waiting::asked;
 
 /// Runs pbxctl with something to read.
 fn told(system: &System, args: &[&str], input: &str) -> Result<CommandOutput> {
@@ -21,7 +24,7 @@ fn told(system: &System, args: &[&str], input: &str) -> Result<CommandOutput> {
 /// Whether a telephone with this password may register.
 fn registers(system: &System, number: &str, password: &str) -> bool {
     let phone = PhoneSpec::new(number, password, system.ip());
-    Phone::register(&phone, &Behaviour::answer_after(std::time::Duration::ZERO)).is_ok()
+    Phone::register(&phone, &Behaviour::answer_after(Duration::ZERO)).is_ok()
 }
 
 const OFFICE: &str = "---\nkind: Extension\nmetadata: { name: \"1001\" }\nspec: { displayName: Ana Reyes, voicemail: { enabled: true } }\n\
@@ -174,5 +177,63 @@ fn pbxd_leaves_no_core_file() -> Result<()> {
     ensure!(status.success(), "kill: {status}");
     let ended = pbxd.wait()?;
     ensure!(ended.signal() == Some(6) && !ended.core_dumped(), "{ended}");
+    Ok(())
+}
+
+/// PINs that were made for many to share can be learnt: new ones, in a file.
+#[test]
+fn shared_pins_are_given_and_let_callers_in() -> Result<()> {
+    let system = System::start()?;
+    let parts = [
+        settings(""),
+        extension("1001", ", voicemail: { enabled: true }"),
+        manifest("Mailbox", "general", "number: \"790\""),
+        manifest("Conference", "8000", "pin: { generate: true }, adminPin: { generate: true }"),
+        manifest("Conference", "8001", ""),
+    ];
+    system.apply(&parts.concat())?;
+    let made = ["pin", "mailbox/general", "conference/8000", "--generate", "--out", "pins.csv", "--yes"];
+    let told_made = system.pbxctl(&made)?.expect(0)?;
+    let file = system.dir().join("manifests/pins.csv");
+    ensure!(fs::metadata(&file)?.permissions().mode() & 0o777 == 0o600, "others can read the file");
+    let rows = fs::read_to_string(&file)?;
+    let pin = |of: &str| -> Result<String> {
+        let row = rows.lines().find(|row| row.starts_with(of)).with_context(|| rows.clone())?;
+        Ok(row.rsplit(',').next().unwrap_or_default().to_owned())
+    };
+    let (shared, room) = (pin("Mailbox,general,")?, pin("Conference,8000,")?);
+    ensure!(!told_made.to_string().contains(&shared) && !told_made.to_string().contains(&room), "{told_made}");
+    let boxes = fs::read_to_string(system.asterisk().etc().join("pbx.d/current/voicemail.conf"))?;
+    ensure!(boxes.contains(&format!("general => {shared},")), "{boxes}");
+    // The PIN opens the conference; another one does not.
+    let enters = |pin: &str| -> Result<bool> {
+        let caller = system.caller("1001")?.hold();
+        let mut calling = caller.start("8000", system.ip())?;
+        calling.wait_answered(SOON)?;
+        std::thread::sleep(Duration::from_millis(500));
+        calling.keypad().press(&format!("{pin}#"));
+        let entered = until("somebody in the conference", Duration::from_secs(5), || {
+            Ok(asked(&system, "confbridge list")?.lines().any(|line| line.starts_with("8000")).then_some(()))
+        });
+        asked(&system, "channel request hangup all")?;
+        calling.wait()?;
+        Ok(entered.is_ok())
+    };
+    ensure!(enters(&room)?, "the new PIN opens nothing");
+    ensure!(!enters("00000000")?, "any PIN opens it");
+
+    told(&system, &["pin", "conference/8000", "--admin", "--yes"], "482913\n")?.expect(0)?;
+    told(&system, &["pin", "extension/1001", "--yes"], "482914\n")?.expect(0)?;
+    for (args, input, code, words) in [
+        (&["pin", "conference/8001", "--yes"][..], "482913\n", 1, "asks for no `pin`"),
+        (&["pin", "mailbox/general", "--admin", "--yes"], "482913\n", 64, "no PIN for those who lead it"),
+        (&["pin", "queue/sales", "--yes"], "482913\n", 64, "queue/sales has no PIN"),
+        (&["pin", "mailbox/nobody", "--yes"], "482913\n", 1, "there is no mailbox `nobody`"),
+        (&["pin", "mailbox/general", "--yes"], "12\n", 1, "4 to 10 digits"),
+        (&["pin", "mailbox/general", "conference/8000", "--yes"], "482913\n", 64, "cannot share one PIN"),
+    ] {
+        let refused = told(&system, args, input)?.expect(code)?;
+        ensure!(refused.to_string().contains(words), "{args:?}: {refused}");
+    }
     Ok(())
 }

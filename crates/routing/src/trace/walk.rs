@@ -80,13 +80,14 @@ impl<'g, 't> Walk<'g, 't> {
     /// Adds a step by its name.
     pub(super) fn say(&mut self, label: impl std::fmt::Display, why: impl Into<String>, decided: Option<Field>) {
         let (label, why) = (label.to_string(), why.into());
-        self.steps.push(Passed { label, why, decided, happens: Vec::new(), heard: Vec::new() });
+        self.steps.push(Passed { label, why, decided, happens: Vec::new(), heard: Vec::new(), before: Vec::new() });
     }
 
     /// Adds what happens at the step where the call is.
     pub(super) fn happens(&mut self, what: impl Into<String>) {
         if let Some(step) = self.steps.last_mut() {
             step.happens.push(what.into());
+            step.before.push(step.heard.len());
         }
     }
 

@@ -1,19 +1,14 @@
 //! `extension passwd`: new passwords, which are never printed.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::io::{BufRead as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use fs_err::os::unix::fs::OpenOptionsExt as _;
-use pbx_api::{NewSecrets, ObjectView, PlanRequest};
-use pbx_manifest::{make_secret, secret_error_at};
+use pbx_api::ObjectView;
 
-use super::{Choice, Which, carry_out, choose, plan, word};
+use super::{Choice, Which, choose, word};
 use crate::app::App;
 use crate::cli::Manner;
 use crate::failure::{Exit, Failure};
-use crate::random;
+use crate::new_secrets::{self, Asked};
 use crate::show::thousands;
 
 /// Give extensions new passwords
@@ -53,23 +48,8 @@ pub fn run(args: &Passwd, app: &mut App) -> Result<Exit, Failure> {
     if args.pin {
         have_a_mailbox(&chosen)?;
     }
-    if chosen.len() == 1 && !args.generate {
-        // Nobody is asked for what would be refused, whatever it is.
-        plan(request(&chosen, path, &made(&chosen, path)?), app)?;
-    }
-    args.manner.must_be_able_to_ask(app)?;
-    let values = if args.generate { made(&chosen, path)? } else { vec![given(&chosen, path, app)?] };
-    let kept = args
-        .out
-        .as_ref()
-        .filter(|_| !args.manner.dry_run)
-        .map(|file| Kept::write(file, path, &chosen, &values))
-        .transpose()?;
-    let ended = carry_out(request(&chosen, path, &values), &args.manner, "Apply", app);
-    if let Some(kept) = kept {
-        kept.settle(&ended, app);
-    }
-    ended
+    let chosen: Vec<Asked> = chosen.into_iter().map(|view| Asked { object: view.object, path }).collect();
+    new_secrets::give(&chosen, args.generate, args.out.as_deref(), &args.manner, app)
 }
 
 /// The extensions that are meant. Words that name none, and those behind a first one that is to be given a password, may be the
@@ -92,15 +72,6 @@ fn which(args: &Passwd) -> Result<Which, Failure> {
     ))
 }
 
-/// What gives each its own.
-fn request(chosen: &[ObjectView], path: &str, values: &[String]) -> PlanRequest {
-    let new_secrets = chosen.iter().zip(values).map(|(view, value)| NewSecrets {
-        object: view.object.clone(),
-        secrets: BTreeMap::from([(path.to_owned(), value.clone())]),
-    });
-    PlanRequest { new_secrets: new_secrets.collect(), ..PlanRequest::default() }
-}
-
 /// A PIN that opens no box is a slip.
 fn have_a_mailbox(chosen: &[ObjectView]) -> Result<(), Failure> {
     let none = |view: &&ObjectView| view.effective["voicemail"]["enabled"] != serde_json::json!(true);
@@ -113,84 +84,4 @@ fn have_a_mailbox(chosen: &[ObjectView]) -> Result<(), Failure> {
     Err(Failure::failed("mailbox", told)
         .help(format!("one is given by `pbxctl extension set {} voicemail.enabled=true`", first.object.name))
         .help("nothing was changed"))
-}
-
-/// A new one for each.
-fn made(chosen: &[ObjectView], path: &str) -> Result<Vec<String>, Failure> {
-    chosen.iter().map(|_| make_secret(path, random::fill)).collect()
-}
-
-/// The one that somebody has in mind.
-fn given(chosen: &[ObjectView], path: &str, app: &mut App) -> Result<String, Failure> {
-    let [view] = chosen else {
-        return Err(Failure::usage(format!("{} extensions cannot share one password", chosen.len()))
-            .help("`--generate --out FILE` makes one for each"));
-    };
-    let value = if app.ui.can_ask() {
-        app.ui.ask_hidden(&format!("New {} of {}", path.rsplit('.').next().unwrap_or(path), view.object))?
-    } else {
-        let mut line = String::new();
-        std::io::stdin()
-            .lock()
-            .read_line(&mut line)
-            .map_err(|error| Failure::failed("input", format!("standard input cannot be read: {error}")))?;
-        line.trim_end_matches(['\n', '\r']).to_owned()
-    };
-    match secret_error_at(path, &value) {
-        None => Ok(value),
-        Some(why) => {
-            let mut lines = why.lines();
-            let failure = Failure::failed("secret", lines.next().unwrap_or_default());
-            Err(lines.fold(failure, Failure::help).help("nothing was changed"))
-        }
-    }
-}
-
-/// The file with what was made. It is there before Asterisk has the passwords, so that none is ever lost.
-struct Kept<'a> {
-    file: &'a Path,
-}
-
-impl<'a> Kept<'a> {
-    fn write(file: &'a Path, path: &str, chosen: &[ObjectView], values: &[String]) -> Result<Self, Failure> {
-        let unwritable = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => {
-                Failure::failed("output", format!("`{}` is there already", file.display()))
-                    .help("name another file: passwords that may still be needed are not written over")
-            }
-            _ => Failure::failed("output", error.to_string()).help("nothing was changed"),
-        };
-        let mut text = format!("kind,name,{path}\n");
-        for (view, value) in chosen.iter().zip(values) {
-            let _ = writeln!(text, "Extension,{},{value}", view.object.name);
-        }
-        let mut options = fs_err::OpenOptions::new();
-        let mut out = options.write(true).create_new(true).mode(0o600).open(file).map_err(unwritable)?;
-        out.write_all(text.as_bytes()).and_then(|()| out.sync_all()).map_err(|error| {
-            // What is half written is of no use.
-            fs_err::remove_file(file).ok();
-            unwritable(error)
-        })?;
-        Ok(Self { file })
-    }
-
-    /// Passwords that were refused are forgotten; those that may have been taken stay, whatever else went wrong.
-    fn settle(&self, ended: &Result<Exit, Failure>, app: &mut App) {
-        let file = self.file.display();
-        match ended {
-            Ok(_) => app
-                .ui
-                .talk(&format!("The new ones are in {file}, which only you can read; remove it when nobody needs it.")),
-            Err(failure)
-                if failure.code == "unreachable" || failure.code == "interrupted" || failure.code == "failed" =>
-            {
-                app.ui.talk(&format!(
-                    "Whether they were taken is not known; they are in {file}, which only you can read."
-                ));
-            }
-            Err(_) => {
-                fs_err::remove_file(self.file).ok();
-            }
-        }
-    }
 }
