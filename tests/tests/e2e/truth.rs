@@ -1,15 +1,16 @@
 //! The trace tells the truth: systems and calls that nobody would think of are followed on paper, then made on a real Asterisk, and the
 //! steps that the real channel says are those of the trace, in order.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use pbx_lab::{Behaviour, Caller, Place};
-use pbx_manifest::{Catalog, Given, Source, parse};
+use pbx_manifest::{Catalog, Given, Source, TestCall, parse};
 use pbx_routing::CallGraph;
-use pbx_routing::trace::{Call, Entry, Tracer};
+use pbx_routing::trace::{Call, Tracer};
 use pbx_tests::{Random, SOON, System, Walk, carrier, samples, settings};
 use serde_json::json;
 
@@ -26,6 +27,12 @@ const PHONES: [&str; 4] = ["2001", "2002", "2003", "2004"];
 
 /// Who calls: some of them are in filters and rules.
 const CALLERS: [&str; 4] = ["+351911111111", "+351922222222", "+15550001111", "anonymous"];
+
+/// What the telephone of the house that calls may dial: a menu, a queue, a group, a tree, telephones, and nobody.
+const DIALLED: [&str; 7] = ["500", "600", "610", "620", "2001", "2003", "2999"];
+
+/// The telephone of the house that calls.
+const OWN: &str = "2005";
 
 /// When: in summer and in winter, beside midnight, on holidays that have a date, a rule, or Easter.
 const CLOCKS: [&str; 8] = [
@@ -112,8 +119,12 @@ impl Generator<'_> {
             if self.once_in(6) {
                 spec["doNotDisturb"] = json!(true);
             }
+            if self.once_in(8) {
+                spec["callForward"] = json!({ "always": self.way(1) });
+            }
             self.object("Extension", number, &spec);
         }
+        self.object("Extension", OWN, &json!({ "password": format!("secret-{OWN}"), "qualify": "0s" }));
         self.ways.extend(PHONES.iter().map(|number| (1, format!("extension/{number}"))));
     }
 
@@ -123,6 +134,9 @@ impl Generator<'_> {
             let mut spec = json!({ "strategy": strategy, "members": self.some(&PHONES), "timeout": "1s" });
             if self.once_in(2) {
                 spec["failover"] = json!(self.way(2));
+            }
+            if name == "g0" {
+                spec["number"] = json!("610");
             }
             self.object("ExtensionGroup", name, &spec);
         }
@@ -136,7 +150,7 @@ impl Generator<'_> {
                 .into_iter()
                 .map(|number| json!({ "extension": number, "autoLogin": self.random.below(4) > 0 }))
                 .collect();
-            let empty = self.one(&["nobodyLoggedIn", "nobodyAvailable"]);
+            let empty = self.one(&["nobodyLoggedIn", "nobodyAvailable", "never"]);
             let mut spec = json!({
                 "strategy": self.one(&["leastrecent", "rrmemory", "ringall"]), "members": members, "ringTimeout": "1s", "retry": "1s",
                 "maxWait": "7s", "joinEmpty": empty, "leaveEmpty": empty,
@@ -145,6 +159,9 @@ impl Generator<'_> {
                 if self.once_in(2) {
                     spec[field] = json!(self.way(3));
                 }
+            }
+            if name == "q0" {
+                spec["number"] = json!("600");
             }
             if self.once_in(3) {
                 spec["schedule"] = json!("s1");
@@ -185,6 +202,7 @@ impl Generator<'_> {
         if self.once_in(3) {
             spec["blockFilter"] = json!("f0");
         }
+        spec["number"] = json!("620");
         self.object("RingTree", "t0", &spec);
         self.ways.push((4, "tree/t0".to_owned()));
     }
@@ -210,11 +228,21 @@ impl Generator<'_> {
                             let way = if key == "2" && self.once_in(3) { "n0".to_owned() } else { next(self) };
                             keys.insert(key.to_owned(), json!(way));
                         }
-                        let menu = json!({ "prompt": beep, "timeout": "1s", "retries": self.random.below(2), "invalidPrompt": beep });
+                        let menu = json!({
+                            "prompt": beep, "timeout": "1s", "retries": self.random.below(2), "invalidPrompt": beep,
+                            "bargeIn": self.random.below(3) > 0,
+                        });
                         json!({ "menu": menu, "keys": keys, "invalid": next(self), "timedOut": next(self) })
                     }
                     2 => {
-                        let collect = json!({ "prompt": beep, "digits": 1 + self.random.below(2), "least": 1, "into": "account", "timeout": "1s", "retries": self.random.below(2) });
+                        let digits = 1 + self.random.below(2);
+                        let mut collect = json!({
+                            "prompt": beep, "digits": digits, "least": 1 + self.random.below(digits), "into": "account",
+                            "timeout": "1s", "retries": self.random.below(2),
+                        });
+                        if self.once_in(2) {
+                            collect["invalidPrompt"] = json!(beep);
+                        }
                         json!({ "collect": collect, "next": next(self), "timedOut": next(self) })
                     }
                     3 => {
@@ -223,12 +251,16 @@ impl Generator<'_> {
                         json!({ "route": variable, "cases": [{ "match": value, "to": next(self) }], "otherwise": next(self) })
                     }
                     4 => json!({ "time": "s0", "open": next(self), "closed": next(self) }),
-                    5 => json!({ "set": { "variables": { "account": "12" } }, "next": next(self) }),
+                    5 => json!({ "set": { "language": "en", "variables": { "account": "12" } }, "next": next(self) }),
                     _ => json!({ "play": beep, "next": next(self) }),
                 };
                 nodes.insert(format!("n{at}"), node);
             }
-            self.object("Ivr", name, &json!({ "start": "n0", "nodes": nodes }));
+            let mut spec = json!({ "start": "n0", "nodes": nodes });
+            if name == "i0" {
+                spec["number"] = json!("500");
+            }
+            self.object("Ivr", name, &spec);
             self.ways.push((rank, format!("ivr/{name}")));
         }
     }
@@ -253,11 +285,13 @@ impl Generator<'_> {
 /// A system that is valid, whatever the dice say.
 fn system(random: &mut Random, carrier_ip: Ipv4Addr) -> String {
     let text = settings("") + &carrier("main", carrier_ip, "");
-    let ends = ["hangup", "hangup/busy", "hangup/congestion", "voicemail/general", "conference/8000"];
+    let ends = ["hangup", "hangup/busy", "hangup/congestion", "voicemail/general", "conference/8000", "parking/main"];
     let ways = ends.iter().map(|end| (0, (*end).to_owned())).collect();
     let mut generator = Generator { random, text, ways };
     generator.object("Mailbox", "general", &json!({ "pin": "4711" }));
     generator.object("Conference", "8000", &json!({}));
+    let lot = json!({ "number": "700", "slots": "701-709", "comeback": "hangup" });
+    generator.object("ParkingLot", "main", &lot);
     generator.schedules();
     generator.filters();
     generator.extensions();
@@ -274,8 +308,22 @@ fn system(random: &mut Random, carrier_ip: Ipv4Addr) -> String {
     generator.text
 }
 
+/// A call: who dials what, pressing which keys, while somebody has turned a schedule over.
+struct Dialling<'d> {
+    to: &'d str,
+    from: String,
+    press: Vec<&'d str>,
+    turned: Option<(&'d str, &'d str)>,
+}
+
+impl fmt::Display for Dialling<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} dials {}, presses {:?}, {:?}", self.from, self.to, self.press, self.turned)
+    }
+}
+
 /// Follows a call on paper.
-fn on_paper(text: &str, ip: Ipv4Addr, caller: &str, clock: &str, press: &[&str]) -> Result<Vec<String>> {
+fn on_paper(text: &str, ip: Ipv4Addr, clock: &str, dialling: &Dialling<'_>) -> Result<Vec<String>> {
     let text = text.replace("{ip}", &ip.to_string());
     let parsed = parse(&[Source::new("system.yaml", text)]);
     ensure!(parsed.diagnostics.iter().all(|found| !found.is_error()), "{:#?}", parsed.diagnostics);
@@ -284,23 +332,28 @@ fn on_paper(text: &str, ip: Ipv4Addr, caller: &str, clock: &str, press: &[&str])
         catalog.insert(document.object.name, document.meta.labels, document.spec);
     }
     let graph = CallGraph::new(&catalog);
+    let turned: BTreeMap<_, _> = dialling.turned.into_iter().collect();
     let given: Given = serde_json::from_value(json!({
-        "busy": ["2002"], "noAnswer": ["2003"], "unregistered": ["2004"], "press": press,
+        "busy": ["2002"], "noAnswer": ["2003"], "unregistered": ["2004"], "press": dialling.press, "schedules": turned,
     }))?;
     let at: jiff::civil::DateTime = clock.parse()?;
-    let call = Call {
-        entry: Entry::Outside { number: LINE[1..].to_owned(), carrier: Some("main".parse()?) },
-        caller: caller.strip_prefix('+').map(str::to_owned),
-        at: Some(at.to_zoned(jiff::tz::TimeZone::get("UTC")?)?.timestamp()),
-    };
-    let trace = Tracer::new(&catalog, &graph).trace(&call, &given);
+    let at = at.to_zoned(jiff::tz::TimeZone::get("UTC")?)?.timestamp();
+    let wanted: TestCall = serde_json::from_value(json!({ "to": dialling.to, "from": dialling.from }))?;
+    let trace = Tracer::new(&catalog, &graph).trace(&Call::new(&catalog, &wanted, Some(at)), &given);
     Ok(trace.labels().map(str::to_owned).collect())
 }
 
 /// Makes a call, presses what is to be pressed at each prompt, and ends it when it has come where it should, or goes no further.
-fn really(watch: &Walk, system: &System, caller: &Caller, press: &[&str], expected: &[String]) -> Result<Vec<String>> {
+fn really(
+    watch: &Walk,
+    system: &System,
+    caller: &Caller,
+    dialling: &Dialling<'_>,
+    expected: &[String],
+) -> Result<Vec<String>> {
     let since = watch.len();
-    let calling = caller.start(LINE, system.ip())?;
+    let press = &dialling.press;
+    let calling = caller.start(dialling.to, system.ip())?;
     let keypad = calling.keypad();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(move || calling.wait());
@@ -340,9 +393,10 @@ fn systems() -> Result<()> {
     let pbx = System::builder().clock(clock).start()?;
     let watch = Walk::watch(pbx.asterisk())?;
     let mut phones = Vec::new();
-    let mut caller = Caller::at(place).hold();
+    let mut outside = Caller::at(place).hold();
+    let own = pbx.caller(OWN)?.hold();
     for number in 0..samples(SYSTEMS) {
-        let text = system(&mut random, caller.ip());
+        let text = system(&mut random, outside.ip());
         pbx.apply(&text)?;
         if phones.is_empty() {
             phones.push(pbx.phone("2001", &Behaviour::answer_after(Duration::ZERO))?);
@@ -350,17 +404,34 @@ fn systems() -> Result<()> {
             phones.push(pbx.phone("2003", &Behaviour::Ignore)?);
         }
         for _ in 0..CALLS {
-            let from = CALLERS[random.below(CALLERS.len())];
             let keys = ["1", "2", "#", "7", ""];
             let press: Vec<&str> = (0..random.below(5)).map(|_| keys[random.below(keys.len())]).collect();
-            caller = caller.from(from);
-            let expected = on_paper(&text, pbx.ip(), from, clock, &press)?;
-            let steps = really(&watch, &pbx, &caller, &press, &expected)
-                .with_context(|| format!("system {number}, {from} pressing {press:?}:\n{text}"))?;
+            let turned = (random.below(4) == 0)
+                .then(|| (["s0", "s1", "s2"][random.below(3)], ["open", "closed"][random.below(2)]));
+            let dialling = if random.below(3) == 0 {
+                Dialling { to: DIALLED[random.below(DIALLED.len())], from: format!("extension/{OWN}"), press, turned }
+            } else {
+                Dialling { to: LINE, from: CALLERS[random.below(CALLERS.len())].to_owned(), press, turned }
+            };
+            if let Some((schedule, state)) = turned {
+                let verb = if state == "open" { "open" } else { "close" };
+                pbx.pbxctl(&["schedule", verb, schedule])?.expect(0)?;
+            }
+            let expected = on_paper(&text, pbx.ip(), clock, &dialling)?;
+            let steps = if dialling.to == LINE {
+                outside = outside.from(&dialling.from);
+                really(&watch, &pbx, &outside, &dialling, &expected)
+            } else {
+                really(&watch, &pbx, &own, &dialling, &expected)
+            };
+            let steps = steps.with_context(|| format!("system {number}, {dialling}:\n{text}"))?;
             ensure!(
                 steps == expected,
-                "system {number} at {clock}, {from} pressing {press:?} went\n{steps:?}, and not\n{expected:?}\n{text}"
+                "system {number} at {clock}: {dialling} went\n{steps:?}, and not\n{expected:?}\n{text}"
             );
+            if let Some((schedule, _)) = turned {
+                pbx.pbxctl(&["schedule", "auto", schedule])?.expect(0)?;
+            }
         }
     }
     Ok(())
