@@ -167,6 +167,26 @@ fn a_dialled_number_means_one_thing() {
 }
 
 #[test]
+fn a_menu_does_not_say_who_calls() {
+    let menu = |nodes: Json| found(&[("ivr", "m", json!({ "start": "a", "nodes": nodes }))]);
+    assert_eq!(
+        menu(json!({
+            "a": { "set": { "variables": { "caller": "5555", "tier": "1" } }, "next": "b" },
+            "b": { "collect": { "digits": 3, "into": "caller" }, "next": "hangup", "timedOut": "hangup" },
+        })),
+        ["conflict ivr/m spec.nodes.a.set.variables.caller", "conflict ivr/m spec.nodes.b.collect.into"]
+    );
+    // A slip in a node's name is told, and not that nothing leads to the node that was meant.
+    assert_eq!(
+        menu(json!({
+            "a": { "menu": {}, "keys": { "1": "salse" }, "invalid": "hangup", "timedOut": "hangup" },
+            "sales": { "go": "hangup" },
+        })),
+        ["missing-node ivr/m spec.nodes.a.keys.1"]
+    );
+}
+
+#[test]
 fn numbers_of_carriers_stay_in_range() {
     let all = found(&[(
         "carrier",
