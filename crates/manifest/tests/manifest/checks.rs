@@ -187,6 +187,28 @@ fn a_menu_does_not_say_who_calls() {
 }
 
 #[test]
+fn pins_in_the_open_are_checked() {
+    let all = found(&[
+        ("mailbox", "b", json!({ "pin": "12" })),
+        ("conference", "1", json!({ "pin": "12ab", "adminPin": "123" })),
+        ("conference", "2", json!({ "pin": "4711", "adminPin": "4711" })),
+        ("conference", "3", json!({ "pin": "4711", "adminPin": "4712" })),
+        ("conference", "4", json!({ "pin": { "generate": true }, "adminPin": { "generate": true } })),
+        ("extension", "5", json!({ "voicemail": { "pin": "12ab" } })),
+    ]);
+    assert_eq!(
+        all,
+        [
+            "conflict conference/2 spec.adminPin",
+            "range conference/1 spec.adminPin",
+            "range conference/1 spec.pin",
+            "range extension/5 spec.voicemail.pin",
+            "range mailbox/b spec.pin",
+        ]
+    );
+}
+
+#[test]
 fn numbers_of_carriers_stay_in_range() {
     let all = found(&[(
         "carrier",
