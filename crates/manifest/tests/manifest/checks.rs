@@ -209,6 +209,18 @@ fn pins_in_the_open_are_checked() {
 }
 
 #[test]
+fn many_entries_that_are_tried_one_by_one_are_told() {
+    let filter = |patterns: usize, rest: Json| {
+        let many = |count: usize, of: &dyn Fn(usize) -> Json| (0..count).map(of).collect::<Vec<_>>();
+        let mut deny = many(patterns, &|at| json!({ "caller": format!("_{at:04}XX") }));
+        deny.extend(many(200, &|at| json!({ "caller": format!("+{}*", 1000 + at) })));
+        found(&[("filter", "f", json!({ "deny": deny, "allow": rest }))])
+    };
+    assert_eq!(filter(100, json!([{ "caller": "+1" }])), Vec::<String>::new());
+    assert_eq!(filter(100, json!([{ "regex": "^\\+44" }])), ["slow-filter filter/f spec"]);
+}
+
+#[test]
 fn numbers_of_carriers_stay_in_range() {
     let all = found(&[(
         "carrier",
