@@ -209,6 +209,21 @@ fn pins_in_the_open_are_checked() {
 }
 
 #[test]
+fn a_level_of_a_tree_rings_no_more_than_a_group() {
+    let names: Vec<String> = (100..160).map(|name: u32| name.to_string()).collect();
+    let rings = |second: &[String]| {
+        let mut all: Vec<_> = names.iter().map(|name| ("extension", name.as_str(), json!({}))).collect();
+        all.push(("group", "a", json!({ "members": names[..30] })));
+        all.push(("group", "b", json!({ "members": second })));
+        let level = json!(["group/a", "group/b", "extension/100"]);
+        all.push(("tree", "t", json!({ "ring": ["extension/100"], "noAnswer": { "ring": level } })));
+        found(&all)
+    };
+    assert_eq!(rings(&names[10..50]), Vec::<String>::new(), "each counts once");
+    assert_eq!(rings(&names[30..51]), ["range tree/t spec.noAnswer.ring"]);
+}
+
+#[test]
 fn many_entries_that_are_tried_one_by_one_are_told() {
     let filter = |patterns: usize, rest: Json| {
         let many = |count: usize, of: &dyn Fn(usize) -> Json| (0..count).map(of).collect::<Vec<_>>();
