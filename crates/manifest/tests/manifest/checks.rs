@@ -224,6 +224,28 @@ fn a_level_of_a_tree_rings_no_more_than_a_group() {
 }
 
 #[test]
+fn a_lot_that_calls_are_sent_to_knows_where_they_go_then() {
+    let lot = |spec: Json| {
+        let mut lot = json!({ "number": "700", "slots": "701-709" });
+        lot.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        ("parking", "p", lot)
+    };
+    let carrier = ("carrier", "c", json!({ "hosts": ["10.0.0.1"] }));
+    let did = ("did", "+351210001000", json!({ "destination": "parking/p" }));
+    let nodes = json!({ "a": { "go": "parking/p" } });
+    let menu = ("ivr", "m", json!({ "start": "a", "nodes": nodes }));
+    let extension = ("extension", "1", json!({}));
+    let told = found(&[carrier.clone(), extension.clone(), lot(json!({})), did.clone(), menu.clone()]);
+    assert_eq!(told, ["no-comeback did/+351210001000 spec.destination", "no-comeback ivr/m spec.nodes.a.go"]);
+    assert_eq!(
+        found(&[carrier, extension, lot(json!({ "comeback": "extension/1" })), did, menu]),
+        Vec::<String>::new()
+    );
+    // What is transferred there comes back to the telephone that did so.
+    assert_eq!(found(&[lot(json!({}))]), Vec::<String>::new());
+}
+
+#[test]
 fn many_entries_that_are_tried_one_by_one_are_told() {
     let filter = |patterns: usize, rest: Json| {
         let many = |count: usize, of: &dyn Fn(usize) -> Json| (0..count).map(of).collect::<Vec<_>>();
