@@ -187,6 +187,24 @@ fn a_menu_does_not_say_who_calls() {
 }
 
 #[test]
+fn a_number_does_not_call_itself() {
+    let all = found(&[
+        ("carrier", "c", json!({ "hosts": ["10.0.0.1"] })),
+        ("route", "r", json!({ "order": 1, "patterns": ["_+X."], "carriers": ["c"] })),
+        ("did", "351210001000", json!({ "destination": "external/+351210001000" })),
+        (
+            "did",
+            "+351210001001",
+            json!({ "destination": "external/+351210001000", "callers": [
+            { "from": "anonymous", "destination": "external/+351210001001" },
+        ] }),
+        ),
+    ]);
+    let loops: Vec<_> = all.iter().filter(|one| one.starts_with("loop")).collect();
+    assert_eq!(loops, ["loop did/+351210001001 spec.callers[0].destination", "loop did/351210001000 spec.destination"]);
+}
+
+#[test]
 fn pins_in_the_open_are_checked() {
     let all = found(&[
         ("mailbox", "b", json!({ "pin": "12" })),
