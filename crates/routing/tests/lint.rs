@@ -25,7 +25,7 @@ fn told(more: &[(&str, &str, Json)]) -> Vec<String> {
         ("carrier", "main", json!({ "hosts": ["10.0.0.1"] })),
         ("extension", "1", json!({ "callForward": { "busy": "extension/2", "noAnswer": "extension/2" } })),
         // Two that ring on the way round are no circle.
-        ("extension", "2", json!({ "callForward": { "busy": "extension/1", "noAnswer": "extension/1" } })),
+        ("extension", "2", json!({ "callForward": { "noAnswer": "extension/1" } })),
         ("extension", "3", json!({ "doNotDisturb": true })),
         ("extension", "4", json!({ "enabled": false })),
     ];
@@ -97,7 +97,56 @@ fn a_silent_caller_is_not_asked_for_ever() {
     // Who waits in a queue, or hears it ring, has somebody to wait for.
     let found = told(&[
         did("queue/q"),
-        ("queue", "q", json!({ "members": [{ "extension": "1" }], "maxWait": "1m", "onTimeout": "queue/q" })),
+        (
+            "queue",
+            "q",
+            json!({ "members": [{ "extension": "1" }], "maxWait": "1m", "onTimeout": "queue/q", "onEmpty": "hangup" }),
+        ),
+    ]);
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn circles_where_nobody_is_free_are_told() {
+    let found = told(&[
+        ("extension", "5", json!({ "callForward": { "unavailable": "extension/6" } })),
+        ("extension", "6", json!({ "noAnswer": "extension/5" })),
+        ("queue", "a", json!({ "number": "80", "members": [{ "extension": "1" }], "onEmpty": "queue/b" })),
+        (
+            "queue",
+            "b",
+            json!({ "members": [{ "extension": "1" }], "onEmpty": "hangup", "maxWaiting": 9, "onFull": "queue/a" }),
+        ),
+        ("group", "g", json!({ "number": "60", "members": ["1"], "failover": "tree/t" })),
+        ("tree", "t", json!({ "ring": ["extension/1"], "noAnswer": { "go": "hangup" }, "busy": { "go": "group/g" } })),
+    ]);
+    assert_eq!(
+        found,
+        [
+            "extension/5 → extension/6 → extension/5 (extension/5 spec.callForward.unavailable)",
+            "group/g → tree/t → group/g (group/g spec.failover)",
+            "queue/a → queue/b → queue/a (queue/a spec.onEmpty)",
+        ]
+        .map(|at| format!("warning: calls would go round without end while nobody is free to take them: {at}"))
+    );
+    // What takes time is meant, and a queue that never counts as empty sends nobody away.
+    let found = told(&[
+        (
+            "queue",
+            "a",
+            json!({ "number": "80", "members": [{ "extension": "1" }], "maxWait": "1m", "onTimeout": "queue/b", "onEmpty": "hangup" }),
+        ),
+        (
+            "queue",
+            "b",
+            json!({ "members": [{ "extension": "1" }], "maxWait": "1m", "onTimeout": "queue/a", "onEmpty": "hangup" }),
+        ),
+        (
+            "tree",
+            "t",
+            json!({ "number": "60", "ring": ["queue/c"], "noAnswer": { "go": "tree/t" }, "otherwise": { "go": "tree/t" } }),
+        ),
+        ("queue", "c", json!({ "members": [{ "extension": "1" }], "joinEmpty": "never", "leaveEmpty": "never" })),
     ]);
     assert_eq!(found, Vec::<String>::new());
 }
@@ -112,7 +161,7 @@ fn what_nothing_leads_to_is_told() {
         (
             "queue",
             "q",
-            json!({ "members": [{ "extension": "1" }], "announce": { "comfort": { "every": "1m", "play": "announcement/c" } } }),
+            json!({ "members": [{ "extension": "1" }], "onEmpty": "hangup", "announce": { "comfort": { "every": "1m", "play": "announcement/c" } } }),
         ),
         ("mailbox", "b", json!({ "email": "a@example.com" })),
         ("announcement", "n", json!({ "file": "a.mp3" })),
@@ -132,7 +181,7 @@ fn what_nothing_leads_to_is_told() {
     off["enabled"] = json!(false);
     assert_eq!(whole(("did", "+351", off)), Vec::<String>::new());
     assert_eq!(
-        told(&[("queue", "q", json!({ "number": "80", "members": [{ "extension": "1" }] }))]),
+        told(&[("queue", "q", json!({ "number": "80", "members": [{ "extension": "1" }], "onEmpty": "hangup" }))]),
         Vec::<String>::new()
     );
 }
@@ -199,7 +248,7 @@ fn rules_that_an_earlier_one_takes_are_told() {
         (
             "queue",
             "q",
-            json!({ "number": "80", "blockFilter": "f", "members": [{ "extension": "1" }], "vip": [
+            json!({ "number": "80", "blockFilter": "f", "members": [{ "extension": "1" }], "onEmpty": "hangup", "vip": [
                 { "caller": "+491", "priority": 1 }, { "caller": "+495", "priority": 1 }, { "caller": "+441", "priority": 1 },
             ] }),
         ),
