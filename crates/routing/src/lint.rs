@@ -1,6 +1,7 @@
 //! What is allowed and probably not meant: circles, objects that nothing leads to, rules that an earlier one takes. Each in time that
 //! grows with the system and no faster.
 
+mod denied;
 mod hours;
 mod loops;
 mod outbound;
@@ -12,6 +13,7 @@ use pbx_manifest::{Catalog, Diagnostic};
 
 use crate::CallGraph;
 
+pub(crate) use denied::denied;
 pub use loops::circles;
 pub(crate) use loops::loops;
 

@@ -152,6 +152,29 @@ fn circles_where_nobody_is_free_are_told() {
 }
 
 #[test]
+fn a_denied_caller_gets_to_nobody_by_a_second_step() {
+    let denied = |denied: &str| {
+        told(&[
+            ("did", "+351", json!({ "carrier": "main", "destination": "announcement/on", "blockFilter": "f" })),
+            ("filter", "f", json!({ "deny": [{ "caller": "anonymous" }], "denied": denied })),
+            ("announcement", "off", json!({ "file": "a.mp3", "then": "hangup" })),
+            ("announcement", "on", json!({ "file": "a.mp3", "then": "announcement/far" })),
+            ("announcement", "far", json!({ "file": "a.mp3", "then": "voicemail/b" })),
+            ("mailbox", "b", json!({ "operator": "extension/1" })),
+        ])
+    };
+    assert_eq!(
+        denied("announcement/on"),
+        ["error: `announcement/on` would let a denied caller through, to `extension/1` (filter/f spec.denied)"]
+    );
+    assert_eq!(
+        denied("voicemail/b"),
+        ["error: `voicemail/b` would let a denied caller through, to `extension/1` (filter/f spec.denied)"]
+    );
+    assert_eq!(denied("announcement/off"), Vec::<String>::new());
+}
+
+#[test]
 fn what_nothing_leads_to_is_told() {
     let objects = [
         ("schedule", "s", json!({ "open": [{ "days": "daily", "hours": ["09:00-18:00"] }] })),
