@@ -8,6 +8,7 @@ mod outbound;
 mod people;
 mod reach;
 mod rules;
+mod waiting;
 
 use pbx_manifest::{Catalog, Diagnostic};
 
@@ -23,6 +24,7 @@ pub(crate) fn all(catalog: &Catalog, graph: &CallGraph) -> Vec<Diagnostic> {
     hours::check(catalog, &mut found);
     people::check(catalog, graph, &mut found);
     rules::check(catalog, &mut found);
+    waiting::check(catalog, graph, &mut found);
     outbound::check(catalog, graph, &mut found);
     reach::check(catalog, graph, &mut found);
     found

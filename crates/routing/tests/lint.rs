@@ -175,6 +175,33 @@ fn a_denied_caller_gets_to_nobody_by_a_second_step() {
 }
 
 #[test]
+fn a_queue_that_ends_calls_says_so() {
+    let queue = |more: Json| {
+        let mut spec = json!({ "members": [{ "extension": "1" }], "maxWaiting": 5, "maxWait": "5m" });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ("queue", "q", spec)
+    };
+    let called = |more: Json| told(&[did("queue/q"), queue(more)]);
+    assert_eq!(
+        called(json!({})),
+        [
+            "warning: queue `q` ends the call when nobody is there, or while `maxWaiting` wait, or after `maxWait` (queue/q spec)"
+        ]
+    );
+    assert_eq!(
+        called(json!({ "onEmpty": "hangup", "onFull": "hangup/busy" })),
+        ["warning: queue `q` ends the call after `maxWait` (queue/q spec)"]
+    );
+    let rest = json!({ "joinEmpty": "never", "leaveEmpty": "never", "onFull": "hangup", "onTimeout": "extension/1" });
+    assert_eq!(called(rest), Vec::<String>::new());
+    // At a tree's level, the tree says what follows.
+    assert_eq!(
+        told(&[("tree", "t", json!({ "number": "60", "ring": ["queue/q"] })), queue(json!({}))]),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
 fn what_nothing_leads_to_is_told() {
     let objects = [
         ("schedule", "s", json!({ "open": [{ "days": "daily", "hours": ["09:00-18:00"] }] })),
