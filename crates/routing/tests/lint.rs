@@ -202,6 +202,42 @@ fn a_queue_that_ends_calls_says_so() {
 }
 
 #[test]
+fn minutes_that_were_meant_to_be_open_are_told() {
+    let holes = |open: Json| {
+        told(&[
+            ("schedule", "s", json!({ "open": open })),
+            (
+                "did",
+                "+351",
+                json!({ "carrier": "main", "schedule": "s", "destination": "extension/1", "afterHours": "hangup" }),
+            ),
+        ])
+    };
+    assert_eq!(
+        holes(json!([
+            { "days": "mon-fri", "hours": ["09:00-12:59", "13:00-18:00"] },
+            { "days": "sat", "hours": ["00:00-23:59"] },
+            { "days": "wed-thu", "hours": ["18:01-20:00"] },
+        ])),
+        [
+            "warning: `09:00-12:59` and `13:00-18:00` leave a minute closed between them (schedule/s spec.open[0].hours[0])",
+            "warning: `13:00-18:00` and `18:01-20:00` leave a minute closed between them (schedule/s spec.open[0].hours[1])",
+            "warning: `00:00-23:59` leaves the last minute of the day closed (schedule/s spec.open[1].hours[0])",
+        ]
+    );
+    assert_eq!(
+        holes(json!([
+            { "days": "mon", "hours": ["09:00-12:59", "13:30-24:00"] },
+            { "days": "tue", "hours": ["09:00-12:59"] },
+            { "days": "wed", "hours": ["13:00-18:00"] },
+            { "days": "thu", "hours": ["18:00-23:59"] },
+            { "days": "thu,fri", "hours": ["22:00-02:00"] },
+        ])),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
 fn what_nothing_leads_to_is_told() {
     let objects = [
         ("schedule", "s", json!({ "open": [{ "days": "daily", "hours": ["09:00-18:00"] }] })),
