@@ -4,6 +4,7 @@
 mod denied;
 mod hours;
 mod loops;
+mod menus;
 mod outbound;
 mod people;
 mod reach;
@@ -24,6 +25,7 @@ pub(crate) fn all(catalog: &Catalog, graph: &CallGraph) -> Vec<Diagnostic> {
     hours::check(catalog, &mut found);
     people::check(catalog, graph, &mut found);
     rules::check(catalog, &mut found);
+    menus::check(catalog, &mut found);
     waiting::check(catalog, graph, &mut found);
     outbound::check(catalog, graph, &mut found);
     reach::check(catalog, graph, &mut found);

@@ -238,6 +238,49 @@ fn minutes_that_were_meant_to_be_open_are_told() {
 }
 
 #[test]
+fn cases_of_a_menu_that_no_value_comes_to_are_told() {
+    let cases = |collect: Json, timed_out: &str| {
+        told(&[
+            did("ivr/m"),
+            menu(json!({
+                "a": { "collect": collect, "next": "b", "timedOut": timed_out },
+                "b": { "route": "acc", "otherwise": "hangup", "cases": [
+                    { "match": "12*", "to": "extension/1" }, { "match": "123", "to": "hangup" }, { "match": "_1XX", "to": "hangup" },
+                    { "match": "_XXXX", "to": "hangup" }, { "match": "34", "to": "hangup" }, { "match": "5555*", "to": "hangup" },
+                    { "match": "_67.", "to": "hangup" }, { "match": "anonymous", "to": "hangup" },
+                ] },
+            })),
+        ])
+    };
+    let at = |case: usize| format!("(ivr/m spec.nodes.b.cases[{case}].match)");
+    assert_eq!(
+        cases(json!({ "digits": 3, "into": "acc" }), "hangup"),
+        [
+            format!("warning: an earlier rule, `12*`, already takes `123` {}", at(1)),
+            format!("warning: `_XXXX` never matches: `acc` has 3 digits {}", at(3)),
+            format!("warning: `34` never matches: `acc` has 3 digits {}", at(4)),
+            format!("warning: `5555*` never matches: `acc` has 3 digits {}", at(5)),
+            format!("warning: `anonymous` never matches: `acc` always has digits {}", at(7)),
+        ]
+    );
+    // Who gave too few digits comes there without any.
+    assert_eq!(
+        cases(json!({ "digits": 4, "least": 2, "into": "acc" }), "b"),
+        [format!("warning: an earlier rule, `12*`, already takes `123` {}", at(1))]
+    );
+    // Another menu may have set it, of any length.
+    let other = json!({ "start": "x", "number": "60", "nodes": { "x": { "set": { "variables": { "acc": "1234" } }, "next": "ivr/m" } } });
+    let found = told(&[
+        ("ivr", "n", other),
+        menu(json!({
+            "a": { "collect": { "digits": 3, "into": "acc" }, "next": "b", "timedOut": "hangup" },
+            "b": { "route": "acc", "otherwise": "hangup", "cases": [{ "match": "1234", "to": "extension/1" }] },
+        })),
+    ]);
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
 fn what_nothing_leads_to_is_told() {
     let objects = [
         ("schedule", "s", json!({ "open": [{ "days": "daily", "hours": ["09:00-18:00"] }] })),
