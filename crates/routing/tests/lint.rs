@@ -202,6 +202,35 @@ fn a_queue_that_ends_calls_says_so() {
 }
 
 #[test]
+fn what_is_turned_off_still_says_what_its_objects_are_for() {
+    let named = [
+        ("schedule", "s", json!({ "open": [{ "days": "daily", "hours": ["09:00-18:00"] }] })),
+        ("filter", "f", json!({ "deny": [{ "caller": "anonymous" }], "denied": "announcement/n" })),
+        ("mailbox", "b", json!({})),
+        ("announcement", "n", json!({ "file": "a.mp3" })),
+    ];
+    let with = |more: (&'static str, &'static str, Json)| {
+        let found = told(&[&named[..], &[more]].concat());
+        found.into_iter().filter(|one| one.contains("nothing leads to")).count()
+    };
+    let queue = json!({ "enabled": false, "members": [{ "extension": "1" }], "schedule": "s", "outOfOffice": "voicemail/b", "blockFilter": "f" });
+    assert_eq!(with(("queue", "q", queue)), 0);
+    let nodes = json!({ "a": { "play": "announcement/n", "next": "b" }, "b": { "time": "s", "open": "voicemail/b", "closed": "hangup" } });
+    assert_eq!(with(("ivr", "m", json!({ "enabled": false, "start": "a", "nodes": nodes }))), 1, "the filter alone");
+    let forward = |rest: Json| {
+        let mut spec = json!({ "callForward": { "noAnswer": "voicemail/b", "busy": "announcement/n" } });
+        spec.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        ("extension", "9", spec)
+    };
+    assert_eq!(with(forward(json!({ "doNotDisturb": true }))), 2);
+    assert_eq!(with(forward(json!({ "enabled": false }))), 2);
+    let mut always = forward(json!({}));
+    always.2["callForward"]["always"] = json!("hangup");
+    assert_eq!(with(always), 2);
+    assert_eq!(with(("mailbox", "c", json!({ "enabled": false, "operator": "voicemail/b" }))), 3);
+}
+
+#[test]
 fn minutes_that_were_meant_to_be_open_are_told() {
     let holes = |open: Json| {
         told(&[
