@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use pbx_manifest::{Diagnostic, ObjectRef, Record, Secret, make_secret, secret_error_at, secret_weakness};
+use pbx_manifest::{
+    Diagnostic, ObjectRef, Record, Secret, make_secret, secret_clash, secret_error_at, secret_weakness,
+};
 use pbx_store::Store;
 use serde_json::Value as Json;
 
@@ -86,7 +88,7 @@ pub(crate) fn settle(
                 value.clone()
             }
             (None, Some(value), _) => value.clone(),
-            (None, None, Secret::Generate) => make_secret(path, fill_random)?,
+            (None, None, Secret::Generate) => made(path, &values)?,
             (None, None, Secret::Stored) => {
                 complain(
                     "no secret is stored here yet",
@@ -101,8 +103,19 @@ pub(crate) fn settle(
         };
         values.insert(path.clone(), value);
     }
+    found.extend(secret_clash(object, &values));
     record.secrets = values.iter().map(|(path, value)| (path.clone(), store.fingerprint(value.as_bytes()))).collect();
     Ok(values)
+}
+
+/// A new secret, unlike those that its object has already: of a million PINs, two may be drawn alike.
+fn made(path: &str, others: &BTreeMap<String, String>) -> anyhow::Result<String> {
+    loop {
+        let value = make_secret(path, fill_random)?;
+        if !others.values().any(|other| *other == value) {
+            return Ok(value);
+        }
+    }
 }
 
 #[cfg(test)]

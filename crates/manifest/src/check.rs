@@ -142,6 +142,19 @@ impl<'c> Checker<'c> {
                         .help(format!("add `destination: …` and `afterHours: …` to schedule/{name}")),
                 );
             }
+            Destination::Parking(name)
+                if self.catalog.parking.get(name).is_some_and(|object| object.spec.comeback.is_none()) =>
+            {
+                self.add(
+                    path,
+                    Diagnostic::error(
+                        "no-comeback",
+                        format!("parking lot `{name}` does not say where calls go that nobody has taken"),
+                    )
+                    .labelled("no telephone parks these, to which they could come back")
+                    .help(format!("add `comeback: extension/…` to parking/{name}")),
+                );
+            }
             Destination::External(number) if self.carried.first_match(number.as_str()).is_none() => {
                 self.add(
                     path,

@@ -43,7 +43,7 @@ pub use record::{
 };
 pub use schema::{Explanation, Field, explain, explain_test, schema, schema_of_all, test_schema};
 pub use secret::{
-    Secret, make as make_secret, value_error as secret_error, value_error_at as secret_error_at,
+    Secret, clash as secret_clash, make as make_secret, value_error as secret_error, value_error_at as secret_error_at,
     weakness as secret_weakness,
 };
 pub use sound::{Audio, CONTENT_DIGITS, Prompt};

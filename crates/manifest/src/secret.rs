@@ -1,5 +1,6 @@
 //! Secrets: what a manifest says of them, never their value in the open.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{MapAccess, Visitor};
@@ -193,6 +194,19 @@ pub fn weakness(object: &ObjectRef, path: &str, value: &str) -> Option<Diagnosti
     let why = if path == "password" { "makes calls at your cost" } else { "hears the messages" };
     let help = format!("whoever guesses it {why}; `{{ generate: true }}` makes one that nobody guesses");
     Some(Diagnostic::warning("weak-secret", message).at(object.clone(), format!("spec.{path}")).help(help))
+}
+
+/// What is said of a conference whose two PINs are one: the PIN that is typed decides who is an admin.
+pub(crate) fn same_pins() -> Diagnostic {
+    Diagnostic::error("conflict", "`adminPin` is the same as `pin`: nobody could come in as an admin")
+        .help("choose another one; `{ generate: true }` makes one")
+}
+
+/// What is wrong between the secrets of an object, once their values are known. Never repeats one.
+pub fn clash(object: &ObjectRef, values: &BTreeMap<String, String>) -> Option<Diagnostic> {
+    let pins = values.get("pin").zip(values.get("adminPin"));
+    let same = object.kind == Kind::Conference && pins.is_some_and(|(pin, admin)| pin == admin);
+    same.then(|| same_pins().at(object.clone(), "spec.adminPin"))
 }
 
 /// Letters of a secret that is made: none that people confuse, none that any format escapes.

@@ -10,9 +10,9 @@ use crate::{CallGraph, lint};
 /// once. What is merely odd is looked for where nothing is wrong: a reference to nothing makes half a system look unreachable.
 pub fn check_system(catalog: &Catalog, graph: &CallGraph) -> Vec<Diagnostic> {
     let mut found = pbx_manifest::check(catalog);
-    let circles = check(catalog, graph);
     let told: HashSet<_> = found.iter().filter(|one| one.code == "loop").map(|one| one.object.clone()).collect();
-    found.extend(circles.into_iter().filter(|circle| !told.contains(&circle.object)));
+    let ways = check(catalog, graph).into_iter();
+    found.extend(ways.filter(|way| way.code != "loop" || !told.contains(&way.object)));
     if !found.iter().any(Diagnostic::is_error) {
         let odd = lint::all(catalog, graph);
         // What a kind says of its own field is not said again.
@@ -22,7 +22,9 @@ pub fn check_system(catalog: &Catalog, graph: &CallGraph) -> Vec<Diagnostic> {
     found
 }
 
-/// Circles that a call would run through without end.
+/// Circles that a call would run through without end, and denied callers who get to somebody all the same.
 pub fn check(catalog: &Catalog, graph: &CallGraph) -> Vec<Diagnostic> {
-    lint::loops(catalog, graph)
+    let mut found = lint::loops(catalog, graph);
+    found.extend(lint::denied(catalog, graph));
+    found
 }

@@ -25,7 +25,7 @@ fn told(more: &[(&str, &str, Json)]) -> Vec<String> {
         ("carrier", "main", json!({ "hosts": ["10.0.0.1"] })),
         ("extension", "1", json!({ "callForward": { "busy": "extension/2", "noAnswer": "extension/2" } })),
         // Two that ring on the way round are no circle.
-        ("extension", "2", json!({ "callForward": { "busy": "extension/1", "noAnswer": "extension/1" } })),
+        ("extension", "2", json!({ "callForward": { "noAnswer": "extension/1" } })),
         ("extension", "3", json!({ "doNotDisturb": true })),
         ("extension", "4", json!({ "enabled": false })),
     ];
@@ -97,7 +97,214 @@ fn a_silent_caller_is_not_asked_for_ever() {
     // Who waits in a queue, or hears it ring, has somebody to wait for.
     let found = told(&[
         did("queue/q"),
-        ("queue", "q", json!({ "members": [{ "extension": "1" }], "maxWait": "1m", "onTimeout": "queue/q" })),
+        (
+            "queue",
+            "q",
+            json!({ "members": [{ "extension": "1" }], "maxWait": "1m", "onTimeout": "queue/q", "onEmpty": "hangup" }),
+        ),
+    ]);
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn circles_where_nobody_is_free_are_told() {
+    let found = told(&[
+        ("extension", "5", json!({ "callForward": { "unavailable": "extension/6" } })),
+        ("extension", "6", json!({ "noAnswer": "extension/5" })),
+        ("queue", "a", json!({ "number": "80", "members": [{ "extension": "1" }], "onEmpty": "queue/b" })),
+        (
+            "queue",
+            "b",
+            json!({ "members": [{ "extension": "1" }], "onEmpty": "hangup", "maxWaiting": 9, "onFull": "queue/a" }),
+        ),
+        ("group", "g", json!({ "number": "60", "members": ["1"], "failover": "tree/t" })),
+        ("tree", "t", json!({ "ring": ["extension/1"], "noAnswer": { "go": "hangup" }, "busy": { "go": "group/g" } })),
+    ]);
+    assert_eq!(
+        found,
+        [
+            "extension/5 → extension/6 → extension/5 (extension/5 spec.callForward.unavailable)",
+            "group/g → tree/t → group/g (group/g spec.failover)",
+            "queue/a → queue/b → queue/a (queue/a spec.onEmpty)",
+        ]
+        .map(|at| format!("warning: calls would go round without end while nobody is free to take them: {at}"))
+    );
+    // What takes time is meant, and a queue that never counts as empty sends nobody away.
+    let found = told(&[
+        (
+            "queue",
+            "a",
+            json!({ "number": "80", "members": [{ "extension": "1" }], "maxWait": "1m", "onTimeout": "queue/b", "onEmpty": "hangup" }),
+        ),
+        (
+            "queue",
+            "b",
+            json!({ "members": [{ "extension": "1" }], "maxWait": "1m", "onTimeout": "queue/a", "onEmpty": "hangup" }),
+        ),
+        (
+            "tree",
+            "t",
+            json!({ "number": "60", "ring": ["queue/c"], "noAnswer": { "go": "tree/t" }, "otherwise": { "go": "tree/t" } }),
+        ),
+        ("queue", "c", json!({ "members": [{ "extension": "1" }], "joinEmpty": "never", "leaveEmpty": "never" })),
+    ]);
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn a_denied_caller_gets_to_nobody_by_a_second_step() {
+    let denied = |denied: &str| {
+        told(&[
+            ("did", "+351", json!({ "carrier": "main", "destination": "announcement/on", "blockFilter": "f" })),
+            ("filter", "f", json!({ "deny": [{ "caller": "anonymous" }], "denied": denied })),
+            ("announcement", "off", json!({ "file": "a.mp3", "then": "hangup" })),
+            ("announcement", "on", json!({ "file": "a.mp3", "then": "announcement/far" })),
+            ("announcement", "far", json!({ "file": "a.mp3", "then": "voicemail/b" })),
+            ("mailbox", "b", json!({ "operator": "extension/1" })),
+        ])
+    };
+    assert_eq!(
+        denied("announcement/on"),
+        ["error: `announcement/on` would let a denied caller through, to `extension/1` (filter/f spec.denied)"]
+    );
+    assert_eq!(
+        denied("voicemail/b"),
+        ["error: `voicemail/b` would let a denied caller through, to `extension/1` (filter/f spec.denied)"]
+    );
+    assert_eq!(denied("announcement/off"), Vec::<String>::new());
+}
+
+#[test]
+fn a_queue_that_ends_calls_says_so() {
+    let queue = |more: Json| {
+        let mut spec = json!({ "members": [{ "extension": "1" }], "maxWaiting": 5, "maxWait": "5m" });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ("queue", "q", spec)
+    };
+    let called = |more: Json| told(&[did("queue/q"), queue(more)]);
+    assert_eq!(
+        called(json!({})),
+        [
+            "warning: queue `q` ends the call when nobody is there, or while `maxWaiting` wait, or after `maxWait` (queue/q spec)"
+        ]
+    );
+    assert_eq!(
+        called(json!({ "onEmpty": "hangup", "onFull": "hangup/busy" })),
+        ["warning: queue `q` ends the call after `maxWait` (queue/q spec)"]
+    );
+    let rest = json!({ "joinEmpty": "never", "leaveEmpty": "never", "onFull": "hangup", "onTimeout": "extension/1" });
+    assert_eq!(called(rest), Vec::<String>::new());
+    // At a tree's level, the tree says what follows.
+    assert_eq!(
+        told(&[("tree", "t", json!({ "number": "60", "ring": ["queue/q"] })), queue(json!({}))]),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn what_is_turned_off_still_says_what_its_objects_are_for() {
+    let named = [
+        ("schedule", "s", json!({ "open": [{ "days": "daily", "hours": ["09:00-18:00"] }] })),
+        ("filter", "f", json!({ "deny": [{ "caller": "anonymous" }], "denied": "announcement/n" })),
+        ("mailbox", "b", json!({})),
+        ("announcement", "n", json!({ "file": "a.mp3" })),
+    ];
+    let with = |more: (&'static str, &'static str, Json)| {
+        let found = told(&[&named[..], &[more]].concat());
+        found.into_iter().filter(|one| one.contains("nothing leads to")).count()
+    };
+    let queue = json!({ "enabled": false, "members": [{ "extension": "1" }], "schedule": "s", "outOfOffice": "voicemail/b", "blockFilter": "f" });
+    assert_eq!(with(("queue", "q", queue)), 0);
+    let nodes = json!({ "a": { "play": "announcement/n", "next": "b" }, "b": { "time": "s", "open": "voicemail/b", "closed": "hangup" } });
+    assert_eq!(with(("ivr", "m", json!({ "enabled": false, "start": "a", "nodes": nodes }))), 1, "the filter alone");
+    let forward = |rest: Json| {
+        let mut spec = json!({ "callForward": { "noAnswer": "voicemail/b", "busy": "announcement/n" } });
+        spec.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        ("extension", "9", spec)
+    };
+    assert_eq!(with(forward(json!({ "doNotDisturb": true }))), 2);
+    assert_eq!(with(forward(json!({ "enabled": false }))), 2);
+    let mut always = forward(json!({}));
+    always.2["callForward"]["always"] = json!("hangup");
+    assert_eq!(with(always), 2);
+    assert_eq!(with(("mailbox", "c", json!({ "enabled": false, "operator": "voicemail/b" }))), 3);
+}
+
+#[test]
+fn minutes_that_were_meant_to_be_open_are_told() {
+    let holes = |open: Json| {
+        told(&[
+            ("schedule", "s", json!({ "open": open })),
+            (
+                "did",
+                "+351",
+                json!({ "carrier": "main", "schedule": "s", "destination": "extension/1", "afterHours": "hangup" }),
+            ),
+        ])
+    };
+    assert_eq!(
+        holes(json!([
+            { "days": "mon-fri", "hours": ["09:00-12:59", "13:00-18:00"] },
+            { "days": "sat", "hours": ["00:00-23:59"] },
+            { "days": "wed-thu", "hours": ["18:01-20:00"] },
+        ])),
+        [
+            "warning: `09:00-12:59` and `13:00-18:00` leave a minute closed between them (schedule/s spec.open[0].hours[0])",
+            "warning: `13:00-18:00` and `18:01-20:00` leave a minute closed between them (schedule/s spec.open[0].hours[1])",
+            "warning: `00:00-23:59` leaves the last minute of the day closed (schedule/s spec.open[1].hours[0])",
+        ]
+    );
+    assert_eq!(
+        holes(json!([
+            { "days": "mon", "hours": ["09:00-12:59", "13:30-24:00"] },
+            { "days": "tue", "hours": ["09:00-12:59"] },
+            { "days": "wed", "hours": ["13:00-18:00"] },
+            { "days": "thu", "hours": ["18:00-23:59"] },
+            { "days": "thu,fri", "hours": ["22:00-02:00"] },
+        ])),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn cases_of_a_menu_that_no_value_comes_to_are_told() {
+    let cases = |collect: Json, timed_out: &str| {
+        told(&[
+            did("ivr/m"),
+            menu(json!({
+                "a": { "collect": collect, "next": "b", "timedOut": timed_out },
+                "b": { "route": "acc", "otherwise": "hangup", "cases": [
+                    { "match": "12*", "to": "extension/1" }, { "match": "123", "to": "hangup" }, { "match": "_1XX", "to": "hangup" },
+                    { "match": "_XXXX", "to": "hangup" }, { "match": "34", "to": "hangup" }, { "match": "5555*", "to": "hangup" },
+                    { "match": "_67.", "to": "hangup" }, { "match": "anonymous", "to": "hangup" },
+                ] },
+            })),
+        ])
+    };
+    let at = |case: usize| format!("(ivr/m spec.nodes.b.cases[{case}].match)");
+    assert_eq!(
+        cases(json!({ "digits": 3, "into": "acc" }), "hangup"),
+        [
+            format!("warning: an earlier rule, `12*`, already takes `123` {}", at(1)),
+            format!("warning: `_XXXX` never matches: `acc` has 3 digits {}", at(3)),
+            format!("warning: `34` never matches: `acc` has 3 digits {}", at(4)),
+            format!("warning: `5555*` never matches: `acc` has 3 digits {}", at(5)),
+            format!("warning: `anonymous` never matches: `acc` always has digits {}", at(7)),
+        ]
+    );
+    // Who gave too few digits comes there without any.
+    assert_eq!(
+        cases(json!({ "digits": 4, "least": 2, "into": "acc" }), "b"),
+        [format!("warning: an earlier rule, `12*`, already takes `123` {}", at(1))]
+    );
+    // Another menu may have set it, of any length.
+    let other = json!({ "start": "x", "number": "60", "nodes": { "x": { "set": { "variables": { "acc": "1234" } }, "next": "ivr/m" } } });
+    let found = told(&[
+        ("ivr", "n", other),
+        menu(json!({
+            "a": { "collect": { "digits": 3, "into": "acc" }, "next": "b", "timedOut": "hangup" },
+            "b": { "route": "acc", "otherwise": "hangup", "cases": [{ "match": "1234", "to": "extension/1" }] },
+        })),
     ]);
     assert_eq!(found, Vec::<String>::new());
 }
@@ -112,7 +319,7 @@ fn what_nothing_leads_to_is_told() {
         (
             "queue",
             "q",
-            json!({ "members": [{ "extension": "1" }], "announce": { "comfort": { "every": "1m", "play": "announcement/c" } } }),
+            json!({ "members": [{ "extension": "1" }], "onEmpty": "hangup", "announce": { "comfort": { "every": "1m", "play": "announcement/c" } } }),
         ),
         ("mailbox", "b", json!({ "email": "a@example.com" })),
         ("announcement", "n", json!({ "file": "a.mp3" })),
@@ -132,7 +339,7 @@ fn what_nothing_leads_to_is_told() {
     off["enabled"] = json!(false);
     assert_eq!(whole(("did", "+351", off)), Vec::<String>::new());
     assert_eq!(
-        told(&[("queue", "q", json!({ "number": "80", "members": [{ "extension": "1" }] }))]),
+        told(&[("queue", "q", json!({ "number": "80", "members": [{ "extension": "1" }], "onEmpty": "hangup" }))]),
         Vec::<String>::new()
     );
 }
@@ -199,7 +406,7 @@ fn rules_that_an_earlier_one_takes_are_told() {
         (
             "queue",
             "q",
-            json!({ "number": "80", "blockFilter": "f", "members": [{ "extension": "1" }], "vip": [
+            json!({ "number": "80", "blockFilter": "f", "members": [{ "extension": "1" }], "onEmpty": "hangup", "vip": [
                 { "caller": "+491", "priority": 1 }, { "caller": "+495", "priority": 1 }, { "caller": "+441", "priority": 1 },
             ] }),
         ),

@@ -181,6 +181,24 @@ async fn a_secret_in_the_open_is_not_kept_in_the_open() {
 }
 
 #[tokio::test]
+async fn two_pins_of_a_conference_are_two() {
+    let mut place = Place::new().await;
+    let room = |pin: Json, secrets: &[(&str, &str)]| {
+        let spec = json!({ "pin": pin, "adminPin": { "env": "ADMIN" } });
+        wants(vec![declared("conference/8000", spec, secrets)])
+    };
+    let both = room(json!({ "file": "/pin" }), &[("pin", "471147"), ("adminPin", "471147")]);
+    let refused = place.plan(both).await.unwrap_err();
+    let [one] = &refused.diagnostics[..] else { panic!("{:?}", refused.diagnostics) };
+    assert_eq!((one.path.as_str(), one.code.as_str()), ("spec.adminPin", "conflict"));
+    assert!(!format!("{one:?}").contains("471147"));
+    // So is one that becomes the same as the one that is kept.
+    place.apply(room(json!({ "generate": true }), &[("adminPin", "471147")])).await;
+    let kept = place.secret("conference/8000", "pin").to_owned();
+    assert!(place.plan(room(json!({ "generate": true }), &[("adminPin", &kept)])).await.is_err());
+}
+
+#[tokio::test]
 async fn names_are_checked_whoever_sends_them() {
     let place = Place::new().await;
     let refused = place.plan(wants(vec![declared("extension/sales", json!({}), &[])])).await.unwrap_err();
@@ -193,8 +211,10 @@ fn of_office(seed: u64, size: usize) -> PlanRequest {
     let declared = |document: pbx_manifest::Document| {
         let given =
             document.spec.secrets().into_iter().filter(|(_, secret)| **secret != pbx_manifest::Secret::Generate);
-        let value = |path: &str| {
-            if path.to_lowercase().ends_with("pin") { "471147".to_owned() } else { format!("value of {path};--") }
+        let value = |path: &str| match path {
+            "adminPin" => "114711".to_owned(),
+            path if path.ends_with("pin") => "471147".to_owned(),
+            path => format!("value of {path};--"),
         };
         let secrets = given.map(|(path, _)| (path.clone(), value(&path))).collect();
         let declaration = Declaration {

@@ -3,11 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::mailbox::pin;
 use super::yes;
 use crate::check::Checker;
 use crate::diagnostic::Diagnostic;
 use crate::kind::{Kind, Spec};
-use crate::secret::Secret;
+use crate::secret::{Secret, same_pins};
 use crate::text::{DisplayName, Name, Refused, Text, refuse};
 
 /// A room in which callers speak with each other. Its name is the number that telephones dial.
@@ -67,6 +68,16 @@ impl Spec for Conference {
         }
         if let Some(music) = &self.hold_music {
             checker.reference("spec.holdMusic", Kind::HoldMusic, music);
+        }
+        for (path, secret) in [("spec.pin", &self.pin), ("spec.adminPin", &self.admin_pin)] {
+            if let Some(secret) = secret {
+                pin(checker, path, secret);
+            }
+        }
+        if let (Some(Secret::Literal(own)), Some(Secret::Literal(admin))) = (&self.pin, &self.admin_pin)
+            && own == admin
+        {
+            checker.add("spec.adminPin", same_pins());
         }
         if self.admin_pin.is_some() && self.pin.is_none() {
             checker.add(

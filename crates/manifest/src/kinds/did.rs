@@ -50,6 +50,27 @@ pub struct Did {
     pub after_hours: Option<Destination>,
 }
 
+impl Did {
+    /// Where its calls go, by field.
+    fn ways(&self) -> impl Iterator<Item = (String, &Destination)> {
+        let rules = self.callers.iter().enumerate();
+        let rules = rules.map(|(at, rule)| (format!("callers[{at}].destination"), &rule.destination));
+        let late = self.after_hours.iter().map(|way| ("afterHours".to_owned(), way));
+        rules.chain([("destination".to_owned(), &self.destination)]).chain(late)
+    }
+}
+
+/// A carrier brings back what goes out to a number of one's own.
+fn to_itself(checker: &mut Checker<'_>, path: &str, name: &Name, destination: &Destination) {
+    if matches!(destination, Destination::External(number) if number.digits() == name.digits()) {
+        checker.add(
+            path,
+            Diagnostic::warning("loop", format!("calls to `{name}` would go out to it, and come in again"))
+                .help("send them elsewhere, as to `extension/…`"),
+        );
+    }
+}
+
 impl Spec for Did {
     fn check_name(name: &Name) -> Result<(), Refused> {
         if (3..=20).contains(&name.digits().len()) && name.digits().bytes().all(|b| b.is_ascii_digit()) {
@@ -61,7 +82,7 @@ impl Spec for Did {
         )
     }
 
-    fn check(&self, _: &Name, checker: &mut Checker<'_>) {
+    fn check(&self, name: &Name, checker: &mut Checker<'_>) {
         if let Some(carrier) = &self.carrier {
             checker.reference("spec.carrier", Kind::Carrier, carrier);
             if checker.catalog().carriers.get(carrier).is_some_and(|carrier| !carrier.spec.direction.inbound()) {
@@ -83,6 +104,9 @@ impl Spec for Did {
         }
         for (at, rule) in self.callers.iter().enumerate() {
             checker.destination(&format!("spec.callers[{at}].destination"), &rule.destination);
+        }
+        for (field, way) in self.ways() {
+            to_itself(checker, &format!("spec.{field}"), name, way);
         }
         for at in repeated(self.callers.iter().map(|rule| &rule.from)) {
             let from = &self.callers[at].from;

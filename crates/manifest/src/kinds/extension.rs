@@ -6,13 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::mailbox::{Greetings, limits};
+use super::mailbox::{Greetings, limits, pin};
 use super::{Transport, yes};
 use crate::check::Checker;
 use crate::dest::Destination;
 use crate::diagnostic::Diagnostic;
 use crate::kind::{Catalog, Kind, Spec};
-use crate::secret::{Secret, value_error_at};
+use crate::secret::Secret;
 use crate::sound::Audio;
 use crate::text::{
     Codec, DisplayName, Duration, Email, Name, Network, Number, Permission, Refused, Text, TimeZone, refuse,
@@ -503,14 +503,7 @@ impl Spec for Extension {
         if let Some(operator) = &self.voicemail.operator {
             checker.destination("spec.voicemail.operator", operator);
         }
-        if let Secret::Literal(pin) = &self.voicemail.pin
-            && value_error_at("pin", pin).is_some()
-        {
-            checker.add(
-                "spec.voicemail.pin",
-                Diagnostic::error("range", "a PIN has 4 to 10 digits").help("it is typed on a telephone"),
-            );
-        }
+        pin(checker, "spec.voicemail.pin", &self.voicemail.pin);
         let Some(phone) = checker.catalog().phone(name) else { return };
         if phone.webrtc && phone.transport.is_some_and(|transport| !matches!(transport, Transport::Ws | Transport::Wss))
         {

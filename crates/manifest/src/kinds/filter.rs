@@ -121,6 +121,12 @@ impl FromStr for CallerRegex {
                 "of digits and `^ $ . + * ? [ ] ( ) | { } , -`, at most 200, as in `\"^\\\\+44(70|90)\"`; `\\\\+` is the number's plus",
             );
         }
+        if repeats_nothing(text) {
+            return refuse(
+                format!("`{}` repeats nothing", text.escape_debug()),
+                "`* + ? {` repeat what stands before them; a number's plus is written `\\+`, as in `\"^\\\\+44\"`",
+            );
+        }
         match regex_lite::Regex::new(text) {
             Ok(compiled) => Ok(Self { text: text.into(), compiled }),
             Err(why) => refuse(
@@ -129,6 +135,27 @@ impl FromStr for CallerRegex {
             ),
         }
     }
+}
+
+/// Whether a repetition stands where there is nothing to repeat. Asterisk refuses such an expression or reads another one in it, and
+/// who has written it has mostly meant the plus.
+fn repeats_nothing(text: &str) -> bool {
+    let (mut nothing, mut in_set, mut letters) = (true, false, text.bytes());
+    while let Some(letter) = letters.next() {
+        if !in_set && nothing && b"*+?{".contains(&letter) {
+            return true;
+        }
+        match letter {
+            b'\\' => {
+                letters.next();
+            }
+            b'[' => in_set = true,
+            b']' => in_set = false,
+            _ => {}
+        }
+        nothing = !in_set && b"^$(|".contains(&letter);
+    }
+    false
 }
 
 impl fmt::Display for CallerRegex {
@@ -205,7 +232,7 @@ pub struct BlockFilter {
     /// Who is let through all the same: an entry here wins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<FilterEntry>,
-    /// Where denied calls go: `hangup`, `hangup/busy`, `announcement/…`, `voicemail/…`.
+    /// Where denied calls go: `hangup`, `hangup/busy`, or an `announcement/…` or `voicemail/…` that leads to nobody.
     #[serde(default = "rejected")]
     pub denied: Destination,
 }
@@ -213,6 +240,9 @@ pub struct BlockFilter {
 fn rejected() -> Destination {
     Destination::Hangup(Hangup::Normal)
 }
+
+/// So many entries may be such as each call is compared with: beyond it, callers wait for it.
+const MOST_COMPARED: usize = 100;
 
 /// The lists of a filter's spec.
 const LISTS: [&str; 2] = ["deny", "allow"];
@@ -278,6 +308,22 @@ impl BlockFilter {
         self.enabled && matches!(self.entries_for(digits, at, zone), (Some(_), None))
     }
 
+    /// Numbers and prefixes are looked up, however many there are; all else is compared with each caller, one after another.
+    fn check_cost(&self, checker: &mut Checker<'_>) {
+        let slow = |entry: &&FilterEntry| entry.regex.is_some() || matches!(entry.caller, Some(Caller::Pattern(_)));
+        let count = self.deny.iter().chain(&self.allow).filter(slow).count();
+        if count > MOST_COMPARED {
+            let message =
+                format!("{count} entries are patterns or expressions: each call is compared with each of them");
+            checker.add(
+                "spec",
+                Diagnostic::warning("slow-filter", message).help(
+                    "write them as prefixes, as `+44*`, or as numbers: those are looked up, however many there are",
+                ),
+            );
+        }
+    }
+
     fn check_entries(checker: &mut Checker<'_>, field: &str, entries: &[FilterEntry]) {
         for (at, entry) in entries.iter().enumerate() {
             let wrong = match (&entry.caller, &entry.regex) {
@@ -305,6 +351,7 @@ impl Spec for BlockFilter {
     fn check(&self, _: &Name, checker: &mut Checker<'_>) {
         Self::check_entries(checker, "deny", &self.deny);
         Self::check_entries(checker, "allow", &self.allow);
+        self.check_cost(checker);
         checker.destination("spec.denied", &self.denied);
         if !matches!(self.denied, Destination::Hangup(_) | Destination::Announcement(_) | Destination::Voicemail(_)) {
             checker.add(

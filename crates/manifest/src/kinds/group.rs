@@ -54,6 +54,9 @@ pub struct ExtensionGroup {
     pub failover: Option<Destination>,
 }
 
+/// So many telephones ring at once.
+pub(super) const MOST_MEMBERS: usize = 50;
+
 fn twenty() -> Duration {
     Duration(20)
 }
@@ -77,11 +80,11 @@ impl Spec for ExtensionGroup {
                 Diagnostic::error("empty", "a group needs a member").help("as in `members: [\"1001\"]`"),
             );
         }
-        if self.members.len() > 50 {
+        if self.members.len() > MOST_MEMBERS {
             checker.add(
                 "spec.members",
                 Diagnostic::error("range", format!("{} members are too many", self.members.len()))
-                    .help("at most 50: more telephones than that do not fit into one Dial"),
+                    .help(format!("at most {MOST_MEMBERS}: more telephones than that do not fit into one Dial")),
             );
         }
         if !(1..=600).contains(&self.timeout.seconds()) {

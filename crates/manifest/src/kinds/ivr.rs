@@ -543,12 +543,10 @@ impl Ivr {
                         .help("`digits` from 1 to 20, `least` at most as many"),
                 );
             }
-            if collect.into.is_caller() {
-                checker.add(
-                    &format!("{path}.collect.into"),
-                    Diagnostic::error("conflict", "`caller` is who calls").help("choose another name, as `account`"),
-                );
-            }
+            not_the_caller(checker, &format!("{path}.collect.into"), &collect.into);
+        }
+        for variable in node.set.iter().flat_map(|set| set.variables.keys()) {
+            not_the_caller(checker, &format!("{path}.set.variables.{variable}"), variable);
         }
         if let Some(schedule) = &node.time {
             checker.reference(&format!("{path}.time"), Kind::Schedule, schedule);
@@ -592,6 +590,13 @@ impl Ivr {
         checker.add(path, Diagnostic::error("missing-node", format!("there is no node `{name}` here")).help(help));
     }
 
+    /// Whether every node that is named is there.
+    fn is_whole(&self) -> bool {
+        let ways = self.nodes.values().flat_map(IvrNode::ways).map(|(_, next)| next);
+        let mut named = ways.filter_map(|next| if let Next::Node(name) = next { Some(name) } else { None });
+        self.nodes.contains_key(&self.start) && named.all(|name| self.nodes.contains_key(name))
+    }
+
     /// The nodes that can be come to from the first.
     fn reached(&self) -> BTreeSet<&Name> {
         let mut reached = BTreeSet::new();
@@ -619,6 +624,16 @@ fn retries(checker: &mut Checker<'_>, path: &str, retries: u32) {
     }
 }
 
+/// Who calls is not for a menu to say: filters and rules would take the caller for somebody else.
+fn not_the_caller(checker: &mut Checker<'_>, path: &str, variable: &Variable) {
+    if variable.is_caller() {
+        checker.add(
+            path,
+            Diagnostic::error("conflict", "`caller` is who calls").help("choose another name, as `account`"),
+        );
+    }
+}
+
 impl Spec for Ivr {
     fn check(&self, _: &Name, checker: &mut Checker<'_>) {
         dialled(checker, self.number.as_ref());
@@ -643,7 +658,8 @@ impl Spec for Ivr {
             self.check_node(name, node, checker);
         }
         let reached = self.reached();
-        if self.nodes.contains_key(&self.start) {
+        // A slip in a way's name makes the node that was meant look unreachable.
+        if self.is_whole() {
             for name in self.nodes.keys().filter(|name| !reached.contains(name)) {
                 checker.add(
                     &format!("spec.nodes.{name}"),

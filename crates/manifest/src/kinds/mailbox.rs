@@ -8,7 +8,7 @@ use crate::check::{Checker, repeated};
 use crate::dest::Destination;
 use crate::diagnostic::Diagnostic;
 use crate::kind::{Kind, Spec};
-use crate::secret::Secret;
+use crate::secret::{Secret, value_error_at};
 use crate::sound::Audio;
 use crate::text::{DisplayName, Duration, Email, Name, Refused, Text, TimeZone, refuse};
 
@@ -100,6 +100,15 @@ pub(super) fn dialled(checker: &mut Checker<'_>, number: Option<&Name>) {
     }
 }
 
+/// A PIN that stands in the manifest; what others become is seen when they are read.
+pub(super) fn pin(checker: &mut Checker<'_>, path: &str, secret: &Secret) {
+    if let Secret::Literal(value) = secret
+        && value_error_at(path, value).is_some()
+    {
+        checker.add(path, Diagnostic::error("range", "a PIN has 4 to 10 digits").help("it is typed on a telephone"));
+    }
+}
+
 /// The limits of a box.
 pub(super) fn limits(checker: &mut Checker<'_>, below: &str, messages: Option<u32>, length: Option<Duration>) {
     if let Some(messages) = messages.filter(|messages| !(1..=9999).contains(messages)) {
@@ -129,6 +138,7 @@ impl Spec for Mailbox {
 
     fn check(&self, _: &Name, checker: &mut Checker<'_>) {
         dialled(checker, self.number.as_ref());
+        pin(checker, "spec.pin", &self.pin);
         limits(checker, "spec", self.max_messages, self.max_length);
         if let Some(operator) = &self.operator {
             checker.destination("spec.operator", operator);

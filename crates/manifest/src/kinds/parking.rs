@@ -66,7 +66,8 @@ pub struct ParkingLot {
     /// How long a call stays parked, `5s` to `1d`.
     #[serde(default = "minute")]
     pub timeout: Duration,
-    /// Where calls go that nobody has taken by then. Default: back to the telephone that parked them.
+    /// Where calls go that nobody has taken by then. Default: back to the telephone that parked them;
+    /// a lot that calls are sent to needs it, for there is no such telephone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comeback: Option<Destination>,
     /// What is played to those who are parked. Default: Asterisk's own music.

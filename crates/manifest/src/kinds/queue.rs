@@ -336,6 +336,11 @@ impl Queue {
             .filter_map(|(field, way)| Some((field, way.as_ref()?)))
     }
 
+    /// Whether it ever counts as empty.
+    pub fn can_be_empty(&self) -> bool {
+        self.join_empty != Emptiness::Never || self.leave_empty != Emptiness::Never
+    }
+
     fn check_members(&self, checker: &mut Checker<'_>) {
         for (at, member) in self.members.iter().enumerate() {
             let path = format!("spec.members[{at}].extension");
@@ -438,7 +443,7 @@ impl Spec for Queue {
                     .help("add `maxWaiting: 50`"),
             );
         }
-        if self.on_empty.is_some() && self.join_empty == Emptiness::Never && self.leave_empty == Emptiness::Never {
+        if self.on_empty.is_some() && !self.can_be_empty() {
             checker.add(
                 "spec.onEmpty",
                 Diagnostic::warning("never", "`onEmpty` never happens: callers wait for members to come")

@@ -1,15 +1,18 @@
 //! Ring trees: what rings, and what then, three levels deep.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::group::MOST_MEMBERS;
 use super::mailbox::dialled;
 use super::queue::within;
 use super::yes;
 use crate::check::{Checker, repeated};
 use crate::dest::Destination;
 use crate::diagnostic::Diagnostic;
-use crate::kind::{Kind, Spec};
+use crate::kind::{Catalog, Kind, Spec};
 use crate::text::{Duration, Name, Text};
 
 /// Declares a level of a tree and the branches that leave it.
@@ -131,8 +134,27 @@ fn rings(checker: &mut Checker<'_>, path: &str, ring: &[Destination], timeout: D
                 .help("give the queue a level of its own"),
         );
     }
+    let telephones = telephones(checker.catalog(), ring);
+    if telephones > MOST_MEMBERS {
+        checker.add(
+            &format!("{path}.ring"),
+            Diagnostic::error("range", format!("{telephones} telephones are too many for one level")).help(format!(
+                "at most {MOST_MEMBERS}, members of groups included: more do not fit into one Dial; ring some of them at the next level"
+            )),
+        );
+    }
     let longest = Duration(if queues > 0 { 24 * 3600 } else { 600 });
     within(checker, &format!("{path}.timeout"), timeout, Duration(1), longest);
+}
+
+/// How many extensions ring together, each counted once.
+fn telephones<'a>(catalog: &'a Catalog, ring: &'a [Destination]) -> usize {
+    let members = |one: &'a Destination| match one {
+        Destination::Extension(name) => std::slice::from_ref(name),
+        Destination::Group(name) => catalog.groups.get(name).map_or(&[][..], |group| &group.spec.members),
+        _ => &[],
+    };
+    ring.iter().flat_map(members).collect::<BTreeSet<&Name>>().len()
 }
 
 /// A branch either rings or goes.

@@ -167,6 +167,115 @@ fn a_dialled_number_means_one_thing() {
 }
 
 #[test]
+fn a_menu_does_not_say_who_calls() {
+    let menu = |nodes: Json| found(&[("ivr", "m", json!({ "start": "a", "nodes": nodes }))]);
+    assert_eq!(
+        menu(json!({
+            "a": { "set": { "variables": { "caller": "5555", "tier": "1" } }, "next": "b" },
+            "b": { "collect": { "digits": 3, "into": "caller" }, "next": "hangup", "timedOut": "hangup" },
+        })),
+        ["conflict ivr/m spec.nodes.a.set.variables.caller", "conflict ivr/m spec.nodes.b.collect.into"]
+    );
+    // A slip in a node's name is told, and not that nothing leads to the node that was meant.
+    assert_eq!(
+        menu(json!({
+            "a": { "menu": {}, "keys": { "1": "salse" }, "invalid": "hangup", "timedOut": "hangup" },
+            "sales": { "go": "hangup" },
+        })),
+        ["missing-node ivr/m spec.nodes.a.keys.1"]
+    );
+}
+
+#[test]
+fn a_number_does_not_call_itself() {
+    let all = found(&[
+        ("carrier", "c", json!({ "hosts": ["10.0.0.1"] })),
+        ("route", "r", json!({ "order": 1, "patterns": ["_+X."], "carriers": ["c"] })),
+        ("did", "351210001000", json!({ "destination": "external/+351210001000" })),
+        (
+            "did",
+            "+351210001001",
+            json!({ "destination": "external/+351210001000", "callers": [
+            { "from": "anonymous", "destination": "external/+351210001001" },
+        ] }),
+        ),
+    ]);
+    let loops: Vec<_> = all.iter().filter(|one| one.starts_with("loop")).collect();
+    assert_eq!(loops, ["loop did/+351210001001 spec.callers[0].destination", "loop did/351210001000 spec.destination"]);
+}
+
+#[test]
+fn pins_in_the_open_are_checked() {
+    let all = found(&[
+        ("mailbox", "b", json!({ "pin": "12" })),
+        ("conference", "1", json!({ "pin": "12ab", "adminPin": "123" })),
+        ("conference", "2", json!({ "pin": "4711", "adminPin": "4711" })),
+        ("conference", "3", json!({ "pin": "4711", "adminPin": "4712" })),
+        ("conference", "4", json!({ "pin": { "generate": true }, "adminPin": { "generate": true } })),
+        ("extension", "5", json!({ "voicemail": { "pin": "12ab" } })),
+    ]);
+    assert_eq!(
+        all,
+        [
+            "conflict conference/2 spec.adminPin",
+            "range conference/1 spec.adminPin",
+            "range conference/1 spec.pin",
+            "range extension/5 spec.voicemail.pin",
+            "range mailbox/b spec.pin",
+        ]
+    );
+}
+
+#[test]
+fn a_level_of_a_tree_rings_no_more_than_a_group() {
+    let names: Vec<String> = (100..160).map(|name: u32| name.to_string()).collect();
+    let rings = |second: &[String]| {
+        let mut all: Vec<_> = names.iter().map(|name| ("extension", name.as_str(), json!({}))).collect();
+        all.push(("group", "a", json!({ "members": names[..30] })));
+        all.push(("group", "b", json!({ "members": second })));
+        let level = json!(["group/a", "group/b", "extension/100"]);
+        all.push(("tree", "t", json!({ "ring": ["extension/100"], "noAnswer": { "ring": level } })));
+        found(&all)
+    };
+    assert_eq!(rings(&names[10..50]), Vec::<String>::new(), "each counts once");
+    assert_eq!(rings(&names[30..51]), ["range tree/t spec.noAnswer.ring"]);
+}
+
+#[test]
+fn a_lot_that_calls_are_sent_to_knows_where_they_go_then() {
+    let lot = |spec: Json| {
+        let mut lot = json!({ "number": "700", "slots": "701-709" });
+        lot.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        ("parking", "p", lot)
+    };
+    let carrier = ("carrier", "c", json!({ "hosts": ["10.0.0.1"] }));
+    let did = ("did", "+351210001000", json!({ "destination": "parking/p" }));
+    let nodes = json!({ "a": { "go": "parking/p" } });
+    let menu = ("ivr", "m", json!({ "start": "a", "nodes": nodes }));
+    let extension = ("extension", "1", json!({}));
+    let told = found(&[carrier.clone(), extension.clone(), lot(json!({})), did.clone(), menu.clone()]);
+    assert_eq!(told, ["no-comeback did/+351210001000 spec.destination", "no-comeback ivr/m spec.nodes.a.go"]);
+    assert_eq!(
+        found(&[carrier, extension, lot(json!({ "comeback": "extension/1" })), did, menu]),
+        Vec::<String>::new()
+    );
+    // What is transferred there comes back to the telephone that did so.
+    assert_eq!(found(&[lot(json!({}))]), Vec::<String>::new());
+}
+
+#[test]
+fn many_entries_that_are_tried_one_by_one_are_told() {
+    let filter = |patterns: usize, rest: Json| {
+        let many = |count: usize, of: &dyn Fn(usize) -> Json| (0..count).map(of).collect::<Vec<_>>();
+        let mut deny = many(patterns, &|at| json!({ "caller": format!("_{at:04}XX") }));
+        deny.extend(many(200, &|at| json!({ "caller": format!("+{}*", 1000 + at) })));
+        found(&[("filter", "f", json!({ "deny": deny, "allow": rest }))])
+    };
+    assert_eq!(filter(100, json!([{ "caller": "+1" }])), Vec::<String>::new());
+    assert_eq!(filter(100, json!([{ "regex": "^\\+44" }])), ["slow-filter filter/f spec"]);
+}
+
+#[test]
 fn numbers_of_carriers_stay_in_range() {
     let all = found(&[(
         "carrier",

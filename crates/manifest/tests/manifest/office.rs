@@ -566,7 +566,8 @@ impl Office {
             spec.insert("number".into(), json!(format!("96000{at}")));
             spec.insert("slots".into(), json!(format!("9610{at}1-9610{at}9")));
             self.maybe(&mut spec, 2, "timeout", |o| json!(format!("{}s", 5 + o.dice.below(86_000))));
-            self.maybe(&mut spec, 2, "comeback", Self::destination);
+            // Anything may lead there.
+            spec.insert("comeback".into(), self.destination());
             self.maybe_named(&mut spec, "holdMusic", "music");
             self.maybe(&mut spec, 6, "enabled", |_| json!(false));
             self.add("ParkingLot", &name, &spec);

@@ -4,6 +4,7 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use jiff::civil::Weekday;
+use pbx_manifest::kinds::CallerRegex;
 use pbx_manifest::{
     Caller, Date, Days, Destination, DisplayName, Duration, Email, Endpoint, FeatureCode, FilePath, Host, Hours, Name,
     Network, Number, ObjectRef, Pattern, Prefix, Text, TimeZone, Yearly,
@@ -206,6 +207,16 @@ fn days_of_the_year_are_found() {
         "last mo may",
         "last mon may 2026",
     ]);
+}
+
+#[test]
+fn an_expression_repeats_something() {
+    refused::<CallerRegex>(&["^*44", "^+44", "+44", "(^+44)|55", "44|*5", "44$+", "(?44)", "^{2}4", "|?4"]);
+    for good in ["^\\+44", "^[+*]44", "^\\(+4", "^.*44", "(44)+$", "4{2}|5?", "\\^+1", "^[(|]*4"] {
+        assert!(good.parse::<CallerRegex>().is_ok(), "{good}");
+    }
+    let Err(refusal) = "^+44".parse::<CallerRegex>() else { panic!("it is read") };
+    assert!(refusal.to_string().contains("a number's plus is written `\\+`"), "{refusal}");
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Hours that never come.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Weekday;
 use pbx_manifest::kinds::Schedule;
-use pbx_manifest::{Catalog, Diagnostic, Kind, Name, ObjectRef};
+use pbx_manifest::{Catalog, Diagnostic, Hours, Kind, Name, ObjectRef};
 
 pub(super) fn check(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
     let mut never: BTreeSet<&Name> = BTreeSet::new();
@@ -13,6 +13,7 @@ pub(super) fn check(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
             never.insert(name);
         }
         covered(name, &object.spec, found);
+        holes(name, &object.spec, found);
     }
     let mut closed = |kind: Kind, name: &Name, schedule: Option<&Name>, field: &str| {
         if let Some(schedule) = schedule.filter(|schedule| never.contains(schedule)) {
@@ -33,6 +34,12 @@ pub(super) fn check(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
     }
 }
 
+/// A schedule of a hundred items is nobody's, and would be compared with itself.
+const MOST: usize = 100;
+
+/// The last minute of a day.
+const LAST_MINUTE: u16 = 1439;
+
 const WEEK: [Weekday; 7] = [
     Weekday::Monday,
     Weekday::Tuesday,
@@ -45,8 +52,7 @@ const WEEK: [Weekday; 7] = [
 
 /// Hours that other hours of the same days already hold: whoever changes them changes nothing. Those of one item are told by the kind.
 fn covered(name: &Name, schedule: &Schedule, found: &mut Vec<Diagnostic>) {
-    // A schedule of a hundred items is nobody's, and would be compared with itself.
-    let items: Vec<_> = schedule.open.iter().enumerate().take(100).collect();
+    let items: Vec<_> = schedule.open.iter().enumerate().take(MOST).collect();
     for (at, open) in &items {
         let days: Vec<Weekday> = WEEK.into_iter().filter(|day| open.days.contains(*day)).collect();
         for (index, own) in open.hours.iter().enumerate() {
@@ -65,6 +71,33 @@ fn covered(name: &Name, schedule: &Schedule, found: &mut Vec<Diagnostic>) {
                     )
                     .at(ObjectRef::new(Kind::Schedule, name.clone()), format!("spec.open[{at}].hours[{index}]"))
                     .help("remove it, or make the other one shorter"),
+                );
+            }
+        }
+    }
+}
+
+/// Minutes that are closed because whoever wrote the hours took their end for the last minute that is open.
+fn holes(name: &Name, schedule: &Schedule, found: &mut Vec<Diagnostic>) {
+    let mut told = BTreeSet::new();
+    for day in WEEK {
+        let of_day = schedule.open.iter().enumerate().take(MOST).filter(|(_, open)| open.days.contains(day));
+        let hours: Vec<(usize, usize, Hours)> = of_day
+            .flat_map(|(at, open)| open.hours.iter().enumerate().map(move |(index, own)| (at, index, *own)))
+            .collect();
+        let begin: BTreeMap<u16, Hours> = hours.iter().map(|(_, _, own)| (own.from, *own)).collect();
+        for (at, index, own) in &hours {
+            let end = own.end();
+            let why = match begin.get(&(end + 1)) {
+                Some(next) => format!("`{own}` and `{next}` leave a minute closed between them"),
+                None if end == LAST_MINUTE => format!("`{own}` leaves the last minute of the day closed"),
+                None => continue,
+            };
+            if !hours.iter().any(|(_, _, other)| other.contains(end)) && told.insert((*at, *index)) {
+                found.push(
+                    Diagnostic::warning("hole", why)
+                        .at(ObjectRef::new(Kind::Schedule, name.clone()), format!("spec.open[{at}].hours[{index}]"))
+                        .help("ranges end where the next begins; `24:00` is the day's end"),
                 );
             }
         }

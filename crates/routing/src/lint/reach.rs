@@ -1,8 +1,11 @@
 //! Objects that nothing leads to.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use pbx_manifest::kinds::{Did, Queue, RingTree};
+use pbx_manifest::kinds::{
+    Announcement, BlockFilter, Did, Extension, ExtensionGroup, Ivr, Mailbox, ParkingLot, Queue, RingTree, Schedule,
+};
 use pbx_manifest::{Catalog, Destination, Diagnostic, Kind, Name, ObjectRef, Prompt};
 
 use crate::{CallGraph, Dialled, Heard, NodeId, Step, When};
@@ -20,36 +23,24 @@ const WATCHED: [Kind; 8] = [
 ];
 
 pub(super) fn check(catalog: &Catalog, graph: &CallGraph, found: &mut Vec<Diagnostic>) {
-    let mut reach = Reach { catalog, graph, seen: BTreeSet::new(), next: Vec::new(), used: BTreeSet::new() };
-    for id in graph.nodes.keys() {
-        // Every telephone can be dialled, and so can every DID.
-        if matches!(id, NodeId::Did(_) | NodeId::To(Destination::Extension(_))) {
-            reach.next.push(id);
-        }
+    let used = used(catalog, graph, &[]);
+    let watched = WATCHED.into_iter().flat_map(|kind| catalog.names(kind).into_iter().map(move |name| (kind, name)));
+    let mut unused: Vec<(Kind, &Name)> = watched
+        .filter(|(kind, name)| catalog.enabled(*kind, name.as_str()) == Some(true) && !used.contains(&(*kind, *name)))
+        .collect();
+    if !unused.is_empty() {
+        // What is turned off for a while still says what its objects are for.
+        let (on, off) = turned_on(catalog);
+        let graph = CallGraph::new(&on);
+        let meant = self::used(&on, &graph, &off);
+        unused.retain(|one| !meant.contains(one));
     }
-    for dialled in graph.numbers.values() {
-        match dialled {
-            Dialled::Node(id) => reach.next.push(id),
-            Dialled::Messages(name) => reach.uses(Kind::Mailbox, name),
-            Dialled::Slot(_) | Dialled::Service(_) => {}
-        }
-    }
-    // A number that is turned off for a while still says what its objects are for.
-    for did in catalog.dids.values().filter(|did| !did.spec.enabled) {
-        reach.did(&did.spec);
-    }
-    reach.walk();
-    let used = reach.used;
-    for kind in WATCHED {
-        for name in catalog.names(kind) {
-            if catalog.enabled(kind, name.as_str()) == Some(true) && !used.contains(&(kind, name)) {
-                found.push(
-                    Diagnostic::warning("unused", format!("nothing leads to {kind} `{name}`"))
-                        .at(ObjectRef::new(kind, name.clone()), "")
-                        .help(help(kind)),
-                );
-            }
-        }
+    for (kind, name) in unused {
+        found.push(
+            Diagnostic::warning("unused", format!("nothing leads to {kind} `{name}`"))
+                .at(ObjectRef::new(kind, name.clone()), "")
+                .help(help(kind)),
+        );
     }
 }
 
@@ -59,6 +50,62 @@ fn help(kind: Kind) -> &'static str {
         Kind::Announcement => "play it somewhere, send calls to it, or remove it",
         _ => "send calls to it, give it a `number`, or remove it",
     }
+}
+
+/// A system in which everything that is turned off is on, and every telephone rings; and where calls would come to in it.
+fn turned_on(catalog: &Catalog) -> (Catalog, Vec<Destination>) {
+    let (mut on, mut off) = (catalog.clone(), Vec::new());
+    macro_rules! turn_on {
+        ($($field:ident $come_to:expr;)*) => {$(
+            for (name, object) in on.$field.iter_mut().filter(|(_, object)| !object.spec.enabled) {
+                let spec = &mut Arc::make_mut(object).spec;
+                spec.enabled = true;
+                off.extend($come_to(name.clone(), &*spec));
+            }
+        )*};
+    }
+    turn_on! {
+        dids |_, _: &Did| None;
+        extensions |_, _: &Extension| None;
+        groups |name, _: &ExtensionGroup| Some(Destination::Group(name));
+        trees |name, _: &RingTree| Some(Destination::Tree(name));
+        queues |name, _: &Queue| Some(Destination::Queue(name));
+        ivrs |name, _: &Ivr| Some(Destination::Ivr(name));
+        announcements |name, _: &Announcement| Some(Destination::Announcement(name));
+        schedules |name, _: &Schedule| Some(Destination::Schedule(name));
+        parking |name, _: &ParkingLot| Some(Destination::Parking(name));
+        mailboxes |_, mailbox: &Mailbox| mailbox.operator.clone();
+        filters |_, filter: &BlockFilter| Some(filter.denied.clone());
+    }
+    for object in on.extensions.values_mut() {
+        if object.spec.do_not_disturb || object.spec.call_forward.always.is_some() {
+            let spec = &mut Arc::make_mut(object).spec;
+            spec.do_not_disturb = false;
+            spec.call_forward.always = None;
+        }
+    }
+    (on, off)
+}
+
+/// What calls come to, and what is named on their way. They come from outside, from telephones, and to whatever else is given.
+fn used<'g>(catalog: &'g Catalog, graph: &'g CallGraph, also: &'g [Destination]) -> BTreeSet<(Kind, &'g Name)> {
+    let mut reach = Reach { catalog, graph, seen: BTreeSet::new(), next: Vec::new(), used: BTreeSet::new() };
+    // Every telephone can be dialled, and so can every DID.
+    let dialled = |id: &&NodeId| matches!(id, NodeId::Did(_) | NodeId::To(Destination::Extension(_)));
+    reach.next.extend(graph.nodes.keys().filter(dialled));
+    for dialled in graph.numbers.values() {
+        match dialled {
+            Dialled::Node(id) => reach.next.push(id),
+            Dialled::Messages(name) => reach.uses(Kind::Mailbox, name),
+            Dialled::Slot(_) | Dialled::Service(_) => {}
+        }
+    }
+    for destination in also {
+        reach.used.extend(destination.target());
+        reach.next.extend(graph.nodes.get_key_value(&NodeId::To(destination.clone())).map(|(id, _)| id));
+    }
+    reach.walk();
+    reach.used
 }
 
 struct Reach<'g> {
@@ -72,19 +119,6 @@ struct Reach<'g> {
 impl<'g> Reach<'g> {
     fn uses(&mut self, kind: Kind, name: &'g Name) {
         self.used.insert((kind, name));
-    }
-
-    fn did(&mut self, did: &'g Did) {
-        self.used.extend(did.schedule.iter().map(|name| (Kind::Schedule, name)));
-        self.used.extend(did.block_filter.iter().map(|name| (Kind::BlockFilter, name)));
-        let callers = did.callers.iter().map(|rule| &rule.destination);
-        let filter = did.block_filter.as_ref().and_then(|name| Some(&self.catalog.filters.get(name)?.spec.denied));
-        for destination in callers.chain([&did.destination]).chain(&did.after_hours).chain(filter) {
-            self.used.extend(destination.target());
-            if let Some((id, _)) = self.graph.nodes.get_key_value(&NodeId::To(destination.clone())) {
-                self.next.push(id);
-            }
-        }
     }
 
     fn hears(&mut self, heard: Option<&'g Heard>) {

@@ -39,7 +39,8 @@ pub(super) fn check(catalog: &Catalog, found: &mut Vec<Diagnostic>) {
     same_numbers(catalog, found);
 }
 
-fn told(object: ObjectRef, path: String, rule: &Caller, earlier: &Caller, found: &mut Vec<Diagnostic>) {
+/// What is said of a rule that an earlier one takes.
+pub(super) fn told(object: ObjectRef, path: String, rule: &Caller, earlier: &Caller, found: &mut Vec<Diagnostic>) {
     found.push(
         Diagnostic::warning("unreachable", format!("an earlier rule, `{earlier}`, already takes `{rule}`"))
             .at(object, path)
@@ -48,7 +49,7 @@ fn told(object: ObjectRef, path: String, rule: &Caller, earlier: &Caller, found:
 }
 
 /// A caller as a pattern; nothing for an anonymous one.
-fn pattern(caller: &Caller) -> Option<Pattern> {
+pub(super) fn pattern(caller: &Caller) -> Option<Pattern> {
     match caller {
         Caller::Anonymous => None,
         Caller::Number(number) => number.digits().parse().ok(),
@@ -58,10 +59,16 @@ fn pattern(caller: &Caller) -> Option<Pattern> {
 }
 
 /// The rules that an earlier one takes wholly, with which.
-fn taken<'r>(rules: impl Iterator<Item = &'r Caller>, mut tell: impl FnMut(usize, usize)) {
+pub(super) fn taken<'r>(rules: impl Iterator<Item = &'r Caller>, mut tell: impl FnMut(usize, usize)) {
     let mut index = PatternIndex::default();
-    for (at, rank) in rules.enumerate().zip(0_u32..) {
-        let (at, Some(pattern)) = (at.0, pattern(at.1)) else { continue };
+    let mut anonymous = None;
+    for ((at, rule), rank) in rules.enumerate().zip(0_u32..) {
+        let Some(pattern) = pattern(rule) else {
+            if let Some(earlier) = anonymous.replace(at) {
+                tell(at, earlier);
+            }
+            continue;
+        };
         if let Some(earlier) = index.first_cover(&pattern) {
             tell(at, earlier as usize);
         }
