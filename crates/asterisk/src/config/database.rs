@@ -131,7 +131,7 @@ fn add(entries: &mut Entries, name: &Name, filter: &BlockFilter, at: Timestamp, 
         }
         if !lengths.is_empty() {
             // Two digits each.
-            let all: String = lengths.iter().rev().map(|length| format!("{length:02}")).collect();
+            let all = lengths.iter().rev().fold(String::new(), |all, length| format!("{all}{length:02}"));
             entries.insert(format!("{name}/{list}/lengths"), all);
         }
         for (at, (until, text)) in expressions.iter().enumerate() {
