@@ -1,6 +1,6 @@
 //! Where real calls go: Asterisk tells of each step over AMI, and the dialplan names those that are nodes of the call graph.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 use fs_err as fs;
-use pbx_lab::Asterisk;
+use pbx_lab::{Asterisk, until};
 
 /// One step of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +85,8 @@ fn takes(pattern: &str, extension: &str) -> bool {
 #[derive(Debug, Default)]
 struct Seen {
     visits: Mutex<Vec<Visit>>,
+    /// The channels that are gone: whatever they did is told before that.
+    gone: Mutex<HashSet<String>>,
     more: Condvar,
 }
 
@@ -101,7 +103,7 @@ impl Walk {
     pub fn watch(asterisk: &Asterisk) -> Result<Self> {
         let mut stream = TcpStream::connect((asterisk.address(), asterisk.ports().ami))?;
         let secret = asterisk.secret();
-        write!(stream, "Action: Login\r\nUsername: pbxd\r\nSecret: {secret}\r\nEvents: dialplan\r\n\r\n")?;
+        write!(stream, "Action: Login\r\nUsername: pbxd\r\nSecret: {secret}\r\nEvents: dialplan,call\r\n\r\n")?;
         let mut lines = BufReader::new(stream.try_clone()?).lines();
         let answer = lines.by_ref().find(|line| line.as_ref().map_or(true, |line| line.starts_with("Response:")));
         let answer = answer.context("the manager interface closed")??;
@@ -117,10 +119,14 @@ impl Walk {
                     event.insert(key.to_owned(), value.to_owned());
                 } else if line.is_empty() {
                     let event = std::mem::take(&mut event);
-                    if event.get("Event").is_none_or(|name| name != "Newexten") {
+                    let said = |key: &str| event.get(key).map(String::as_str).unwrap_or_default();
+                    if said("Event") == "Hangup" {
+                        let channel = said("Uniqueid").to_owned();
+                        into.gone.lock().unwrap_or_else(PoisonError::into_inner).insert(channel);
+                    }
+                    if said("Event") != "Newexten" {
                         continue;
                     }
-                    let said = |key: &str| event.get(key).map(String::as_str).unwrap_or_default();
                     let step = names.step(&dialplan, &said);
                     if step.is_some() || said("Application") == "Read" {
                         let visit = Visit { channel: said("Uniqueid").to_owned(), step };
@@ -149,6 +155,17 @@ impl Walk {
         let visits = &visits[since.min(visits.len())..];
         let Some(first) = visits.first() else { return Vec::new() };
         visits.iter().filter(|visit| visit.channel == first.channel).filter_map(|visit| visit.step.clone()).collect()
+    }
+
+    /// Waits until the first call since `since` is over, and gives its steps.
+    pub fn whole(&self, since: usize, timeout: Duration) -> Result<Vec<String>> {
+        let visits = || self.seen.visits.lock().unwrap_or_else(PoisonError::into_inner);
+        until("the end of a call", timeout, || {
+            let channel = visits().get(since).map(|visit| visit.channel.clone());
+            let gone = self.seen.gone.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(channel.filter(|channel| gone.contains(channel)))
+        })?;
+        Ok(self.since(since))
     }
 
     /// How often the first call since `since` was listened to.

@@ -43,7 +43,7 @@ pub(crate) fn walk(
         });
         calling.wait()?;
         pressing.join().map_err(|_| anyhow::anyhow!("the presser panicked"))??;
-        Ok(walk.since(since))
+        walk.whole(since, SOON)
     })
 }
 
