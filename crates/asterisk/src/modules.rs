@@ -53,7 +53,7 @@ pub const NEEDED: [Module; 33] = [
     module("func_global.so", "the dialplan's memory", &["GLOBAL"]),
     module("func_groupcount.so", "limits of carriers' channels", &["GROUP", "GROUP_COUNT"]),
     module("func_hangupcause.so", "why a call was refused", &["HANGUPCAUSE", "HANGUPCAUSE_KEYS", "HangupCauseClear"]),
-    module("func_logic.so", "the dialplan's conditions", &["IF"]),
+    module("func_logic.so", "the dialplan's conditions", &["IF", "IFTIME"]),
     module("func_pjsip_aor.so", "calling telephones", &["PJSIP_AOR"]),
     module("func_pjsip_contact.so", "calling telephones", &["PJSIP_CONTACT"]),
     module("func_strings.so", "the dialplan's conditions", &["FILTER", "LEN", "REGEX", "SHIFT", "STRFTIME"]),

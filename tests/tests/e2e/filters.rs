@@ -229,7 +229,7 @@ fn killed_between_entries() -> Result<()> {
     assert!(trap.is_sprung() && told.code == 4, "{told}");
     until("what was before", SOON, || Ok((held(&system, "pbx-filter")? == before).then_some(())))?;
     system.pbxctl(&["apply", "-f", "change.yaml", "--yes"])?.expect(0)?;
-    let after = ["deny/lengths 02", "deny/number/351933333333 9999999999", "deny/prefix/44 9999999999"];
+    let after = ["deny/number/351933333333 9999999999", "deny/order 02", "deny/prefix/44 9999999999"];
     assert_eq!(held(&system, "pbx-filter")?, after.map(|line| format!("/pbx-filter/spam/{line}")));
     Ok(())
 }

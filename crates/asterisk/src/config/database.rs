@@ -129,10 +129,11 @@ fn add(entries: &mut Entries, name: &Name, filter: &BlockFilter, at: Timestamp, 
                 Some(Caller::Pattern(_)) | None => expressions.extend(expression(entry).map(|text| (until, text))),
             }
         }
-        if !lengths.is_empty() {
-            // Two digits each.
-            let all = lengths.iter().rev().fold(String::new(), |all, length| format!("{all}{length:02}"));
-            entries.insert(format!("{name}/{list}/lengths"), all);
+        // What a call looks up besides numbers: lengths of two digits each, and the word for expressions.
+        let order = lengths.iter().rev().fold(String::new(), |all, length| format!("{all}{length:02}"));
+        let order = if expressions.is_empty() { order } else { order + "rest" };
+        if !order.is_empty() {
+            entries.insert(format!("{name}/{list}/order"), order);
         }
         for (at, (until, text)) in expressions.iter().enumerate() {
             entries.insert(format!("{name}/{list}/regex/{}", at + 1), format!("{until}/{text}"));
@@ -257,10 +258,10 @@ mod tests {
             [
                 "spam/allow/number/44870111222 9999999999",
                 "spam/deny/anonymous 9999999999",
-                "spam/deny/lengths 0501",
                 // Midnight in Lisbon, in summer.
                 "spam/deny/number/351210001000 1782860400",
                 "spam/deny/number/351912345678 9999999999",
+                "spam/deny/order 0501rest",
                 "spam/deny/prefix/1 9999999999",
                 "spam/deny/prefix/44870 1798358400",
                 "spam/deny/regex/1 9999999999/^[+]1900[23456789][0123456789][0123456789][2345][0123456789]$",
@@ -272,7 +273,7 @@ mod tests {
         assert_eq!(next_expiry(&catalog, at("2026-06-01T00:00:00Z")), Some(at("2026-06-30T23:00:00Z")));
         // At its instant an entry no longer counts, and what is made of all of them follows.
         let later = filters(&catalog, at("2026-12-27T08:00:00Z"));
-        assert_eq!(later["spam/deny/lengths"], "01");
+        assert_eq!(later["spam/deny/order"], "01rest");
         assert_eq!(later["spam/deny/regexes"], "2");
         assert_eq!(later["spam/deny/regex/2"], "9999999999/^[+]882.");
         assert!(!later.contains_key("spam/deny/number/351210001000"));
@@ -293,7 +294,7 @@ mod tests {
         let (old, new) = changed(&from, &to, at("2026-06-01T00:00:00Z"));
         let steps = Steps::between(&old, &new);
         let puts: Vec<&str> = steps.puts.iter().map(|(key, _)| key.as_str()).collect();
-        assert_eq!(puts, ["more/deny/number/351912345678", "spam/deny/lengths", "spam/deny/prefix/1"]);
+        assert_eq!(puts, ["more/deny/number/351912345678", "spam/deny/order", "spam/deny/prefix/1"]);
         assert_eq!(steps.deletes, ["other/deny/anonymous"]);
         assert!(Steps::between(&new, &new).is_empty());
         let (old, new) = changed(&to, &to.clone(), at("2026-06-01T00:00:00Z"));

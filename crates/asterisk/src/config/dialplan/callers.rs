@@ -51,22 +51,23 @@ impl Writer<'_> {
         let file = &mut self.file;
         let counts = |key: &str| format!("$[0${{DB({family}/{key})}} > ${{EPOCH}}]");
         let whole = counts("${IF($[\"${PBX_CALLER}\"=\"\"]?anonymous:number/${PBX_CALLER})}");
-        file.exten("s", &[format!("GotoIf({whole}?{yes}:${{DB({family}/lengths)}}rest,1)")]);
-        // The lengths that prefixes have, two digits each, are the extension: those that are left are the next one.
+        file.exten("s", &[format!("GotoIf({whole}?{yes}:${{DB({family}/order)}}none,1)")]);
+        // What there is to look up besides is the extension, and what is left of it is the next one: the lengths that prefixes have, two
+        // digits each, then the expressions, if there are any.
         let prefix = counts("prefix/${PBX_CALLER:0:${EXTEN:0:2}}");
         file.exten("_XX!", &[format!("GotoIf({prefix}?{yes}:${{EXTEN:2}},1)")]);
+        file.exten("none", &[format!("Return({no})")]);
         file.exten(
-            "rest",
+            "restnone",
             &[
-                format!("GotoIf($[\"${{DB({family}/regexes)}}\"=\"\" | \"${{PBX_CALLER}}\"=\"\"]?none)"),
+                "GotoIf($[\"${PBX_CALLER}\"=\"\"]?none,1)".to_owned(),
                 format!("Set(LOCAL(left)=${{DB({family}/regexes)}})"),
-                "(regex)GotoIf($[${left} <= 0]?none)".to_owned(),
+                "(regex)GotoIf($[${left} <= 0]?none,1)".to_owned(),
                 format!("Set(LOCAL(entry)=${{DB({family}/regex/${{MATH(${{left}}+0,i)}})}})"),
                 "Set(LOCAL(left)=$[${left} - 1])".to_owned(),
                 "GotoIf($[0${CUT(entry,/,1)} <= ${EPOCH}]?regex)".to_owned(),
                 "Set(LOCAL(expression)=${CUT(entry,/,2-)})".to_owned(),
                 format!("GotoIf(${{REGEX(\"${{expression}}\" +${{PBX_CALLER}})}}?{yes}:regex)"),
-                format!("(none)Return({no})"),
             ],
         );
     }

@@ -54,6 +54,13 @@ impl Writer<'_> {
             // It is never open.
             None => steps.push("(hours)NoOp()".to_owned()),
         }
+        // The last hours say it both ways.
+        if let Some(hours) =
+            steps.pop_if(|last| !over_midnight && last.contains("GotoIfTime(") && last.ends_with("?open)"))
+        {
+            let told = hours.replacen("GotoIfTime(", "Return(${IFTIME(", 1);
+            steps.push(format!("{}?open:closed)}})", told.trim_end_matches("?open)")));
+        }
         steps.push("(closed)Return(closed)".into());
         if over_midnight {
             // What has begun yesterday goes on, unless yesterday was closed. Its noon is found by the hours of today that have gone, for

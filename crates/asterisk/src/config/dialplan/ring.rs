@@ -16,12 +16,17 @@ impl Writer<'_> {
                 contexts.entry(tail(name.digits(), self.did_digits)).or_default().push((name, node));
             }
         }
+        let carriers = self.catalog.carriers.values().map(|object| &object.spec);
+        let several = carriers.filter(|carrier| carrier.enabled && carrier.direction.inbound()).count() > 1;
         for (digits, entries) in contexts {
             self.file.mark(None);
             self.file.context(&format!("pbx-did-{digits}"));
             for (name, node) in entries {
                 let mut steps = Vec::new();
-                if let Step::Inbound { carrier: Some(carrier) } = &node.step {
+                // Where calls come in by one carrier alone, they come by that one.
+                if let Step::Inbound { carrier: Some(carrier) } = &node.step
+                    && several
+                {
                     steps.push(format!("GotoIf($[\"${{PBX_CARRIER}}\"!=\"{carrier}\"]?pbx-hangup,unknown,1)"));
                 }
                 steps.extend(self.decide(&node.edges));
