@@ -1,11 +1,12 @@
 //! Recordings: brought by whoever applies, converted once, never missing.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use fs_err as fs;
 use pbx_lab::{Caller, Place};
-use pbx_tests::{Injection, SOON, System, carrier, did, settings};
+use pbx_tests::{Injection, SOON, System, carrier, did, extension, manifest, settings};
 
 use super::faults::as_user;
 
@@ -13,6 +14,17 @@ use super::faults::as_user;
 fn tone(ending: &str) -> Result<Vec<u8>> {
     let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../crates/audio/tests/data");
     Ok(fs::read(data.join(format!("tone.{ending}")))?)
+}
+
+/// Two seconds of 880 Hz as a WAV of 44.1 kHz.
+fn high() -> Result<Vec<u8>> {
+    let samples = (0..88_200).map(|at| (f64::from(at) / 44_100.0 * 880.0 * std::f64::consts::TAU).sin() * 3000.0);
+    let samples: Vec<u8> = samples.flat_map(|sample| (sample as i16).to_le_bytes()).collect();
+    let size = u32::try_from(samples.len())?;
+    let mut wav = [b"RIFF", &(36 + size).to_le_bytes()[..], b"WAVEfmt \x10\0\0\0\x01\0\x01\0"].concat();
+    wav.extend([44_100_u32, 88_200].iter().flat_map(|rate| rate.to_le_bytes()));
+    wav.extend([b"\x02\0\x10\0data", &size.to_le_bytes()[..], &samples].concat());
+    Ok(wav)
 }
 
 fn place(system: &System, name: &str, bytes: &[u8]) -> Result<()> {
@@ -258,14 +270,8 @@ fn callers_hear_it() -> Result<()> {
     let heard = caller.call(LINE, system.ip())?;
     ensure!(heard.expect_answer()?.heard.has_tone(440), "{} s heard", heard.heard.seconds());
 
-    // A higher one under the same name: two seconds of 880 Hz as a WAV of 44.1 kHz.
-    let samples = (0..88_200).map(|at| (f64::from(at) / 44_100.0 * 880.0 * std::f64::consts::TAU).sin() * 3000.0);
-    let samples: Vec<u8> = samples.flat_map(|sample| (sample as i16).to_le_bytes()).collect();
-    let size = u32::try_from(samples.len())?;
-    let mut wav = [b"RIFF", &(36 + size).to_le_bytes()[..], b"WAVEfmt \x10\0\0\0\x01\0\x01\0"].concat();
-    wav.extend([44_100_u32, 88_200].iter().flat_map(|rate| rate.to_le_bytes()));
-    wav.extend([b"\x02\0\x10\0data", &size.to_le_bytes()[..], &samples].concat());
-    place(&system, "audio/welcome.mp3", &wav)?;
+    // A higher one under the same name.
+    place(&system, "audio/welcome.mp3", &high()?)?;
     system.pbxctl(&["apply", "-f", "office.yaml", "--yes"])?.expect(0)?;
     let heard = caller.call(LINE, system.ip())?;
     ensure!(
@@ -278,5 +284,35 @@ fn callers_hear_it() -> Result<()> {
         caller.call(LINE, system.ip())?.expect_answer()?.heard.has_tone(440),
         "what was gone back to plays something else"
     );
+    Ok(())
+}
+
+/// Whoever waits in a queue hears its music, and whoever a filter denies hears what it says of that.
+#[test]
+fn whoever_waits_hears_music_and_whoever_is_denied_why() -> Result<()> {
+    const LINE: &str = "+351210001000";
+    let system = System::start()?;
+    let place_of_carrier = Place::take()?;
+    let queue =
+        "members: [{ extension: \"1001\" }], joinEmpty: never, leaveEmpty: never, holdMusic: jazz, blockFilter: spam";
+    let parts = [
+        settings(""),
+        extension("1001", ""),
+        carrier("main", place_of_carrier.ip(), ""),
+        WELCOME.to_owned(),
+        JAZZ.to_owned(),
+        manifest("BlockFilter", "spam", "deny: [{ caller: \"+44*\" }], denied: announcement/welcome"),
+        manifest("Queue", "support", queue),
+        did(LINE, "carrier: main, destination: queue/support"),
+    ];
+    system.write("office.yaml", &parts.concat())?;
+    place(&system, "audio/welcome.mp3", &high()?)?;
+    place(&system, "audio/jazz/one.mp3", &tone("mp3")?)?;
+    system.pbxctl(&["apply", "-f", "office.yaml", "--yes"])?.expect(0)?;
+    let caller = Caller::at(place_of_carrier).from("+351912345678").hold_for(Duration::from_secs(3));
+    let heard = caller.call(LINE, system.ip())?.expect_answer()?.heard.clone();
+    ensure!(heard.has_tone(440) && !heard.has_tone(880), "{} s of another music", heard.seconds());
+    let denied = caller.from("+44123456789").hold().call(LINE, system.ip())?.expect_answer()?.heard.clone();
+    ensure!(denied.has_tone(880) && !denied.has_tone(440), "{} s of something else", denied.seconds());
     Ok(())
 }

@@ -193,6 +193,46 @@ fn a_schedule_that_is_turned_over() -> Result<()> {
     Ok(())
 }
 
+/// An entry of each kind ends at its second, whoever is there to see it.
+#[test]
+fn entries_end_while_pbxd_is_down() -> Result<()> {
+    let place = Place::take()?;
+    let mut system = System::start()?;
+    let filter = "---
+kind: BlockFilter
+metadata: { name: spam }
+spec:
+  deny:
+    - { caller: \"+351911111111\", expires: 12s }
+    - { caller: \"+35192*\", expires: 12s }
+    - { caller: \"_+35193ZXXXXXX\", expires: 12s }
+    - { regex: \"^\\\\+44(70|90)\", expires: 12s }
+    - { caller: anonymous, expires: 12s }
+    - { caller: \"+351961111111\", expires: 30d }
+";
+    system.apply(&office(place.ip(), filter))?;
+    let begun = Instant::now();
+    let phone = system.phone("1001", &Behaviour::answer_after(Duration::ZERO))?;
+    let all = ["+351911111111", "+351921234567", "+351931234567", "+447012345678", "anonymous"];
+    let mut caller = Caller::at(place);
+    system.kill_pbxd();
+    let before = held(&system, "pbx-filter")?;
+    for from in all {
+        caller = caller.from(from);
+        ensure!(!rings(&system, &phone, &caller)?, "{from} is not denied");
+    }
+    ensure!(begun.elapsed() < Duration::from_secs(11), "too slow to tell: {:?}", begun.elapsed());
+    std::thread::sleep(Duration::from_secs(14).saturating_sub(begun.elapsed()));
+    for from in all {
+        caller = caller.from(from);
+        ensure!(rings(&system, &phone, &caller)?, "{from} is still denied");
+    }
+    caller = caller.from("+351961111111");
+    ensure!(!rings(&system, &phone, &caller)?, "what counts for thirty days is over");
+    ensure!(held(&system, "pbx-filter")? == before, "somebody has taken the entries away");
+    Ok(())
+}
+
 /// pbxd killed while it writes entries, or while it deletes them: what the store says is what Asterisk has.
 #[test]
 fn killed_between_entries() -> Result<()> {
