@@ -402,6 +402,8 @@ fn what_needs_no_pbxd_needs_none() {
     assert_snapshot!("explain-secret", place.run(&["explain", "extension.password"]));
     assert_snapshot!("explain-permission", place.run(&["explain", "route.permission"]));
     assert_snapshot!("explain-nested", place.run(&["explain", "carrier.registration"]));
+    assert_snapshot!("explain-values", place.run(&["explain", "queue.joinEmpty"]));
+    assert_snapshot!("explain-names", place.run(&["explain", "ivr.nodes"]));
     assert!(place.run(&["schema", "extension"]).contains("\"const\": \"Extension\""));
     assert!(place.run(&["schema", "--all"]).contains("\"oneOf\""));
     assert!(place.run(&["completion", "bash"]).contains("pbxctl"));

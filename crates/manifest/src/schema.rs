@@ -93,6 +93,8 @@ pub struct Explanation {
     pub about: String,
     /// What its values are.
     pub values: String,
+    /// What each of its words means, where it takes words that are told.
+    pub meanings: Vec<(String, String)>,
     /// Its default, where the schema knows one.
     pub default: Option<Json>,
     /// Values that it takes, for example.
@@ -146,7 +148,15 @@ fn explain_in(schema: &Json, own: &str, path: &str) -> Result<Explanation, Vec<S
         .collect();
     let examples = item["examples"].as_array().into_iter().flatten().filter_map(Json::as_str).map(str::to_owned);
     let values = values(&at, definitions);
-    Ok(Explanation { about, values, default: default_of(&at), examples: examples.collect(), fields })
+    let meanings = meanings(item, definitions);
+    Ok(Explanation { about, values, meanings, default: default_of(&at), examples: examples.collect(), fields })
+}
+
+/// What the words of a schema mean.
+fn meanings(schema: &Json, definitions: &Json) -> Vec<(String, String)> {
+    let all = resolve(schema, definitions)["oneOf"].as_array().into_iter().flatten();
+    let told = all.filter_map(|one| Some((one["const"].as_str()?.to_owned(), words(one, definitions))));
+    told.filter(|(_, meaning)| !meaning.is_empty()).collect()
 }
 
 fn default_of(schema: &Json) -> Option<Json> {
@@ -213,7 +223,10 @@ fn values(schema: &Json, definitions: &Json) -> String {
     }
     match (named, schema["type"].as_str().or_else(|| schema["type"][0].as_str())) {
         (Some("Secret"), _) => "secret".into(),
-        (_, Some("object")) if schema["properties"].is_null() => "map of words".into(),
+        (_, Some("object")) if schema["properties"].is_null() => match any_property(schema, definitions) {
+            Some(any) if !properties(any, definitions).is_empty() => "map of fields".into(),
+            _ => "map of words".into(),
+        },
         (_, Some("object")) => "fields".into(),
         (_, Some("boolean")) => "true|false".into(),
         (_, Some("integer")) => "number".into(),

@@ -1,5 +1,6 @@
 //! `explain`: the language of manifests, without leaving the terminal.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use clap_complete::engine::ArgValueCompleter;
@@ -54,6 +55,7 @@ pub fn run(args: &Explain, app: &mut App) -> Result<Exit, Failure> {
             "path": path,
             "description": explanation.about,
             "values": explanation.values,
+            "meanings": explanation.meanings.iter().cloned().collect::<BTreeMap<_, _>>(),
             "default": explanation.default,
             "examples": explanation.examples,
             "fields": fields(&explanation.fields),
@@ -193,6 +195,15 @@ fn print(app: &mut App, kind: Subject, path: &str, explanation: &Explanation, ar
     let width = look.width.unwrap_or(100).clamp(40, 100);
     let text = wrapped(&explanation.about, width, "");
     app.ui.text(&text);
+    if !explanation.meanings.is_empty() {
+        app.ui.line("");
+        app.ui.line(&look.paint(Style::Heading, "VALUES"));
+        for (word, meaning) in &explanation.meanings {
+            app.ui.line(&format!("  {}", look.paint(Style::Heading, word)));
+            let text = wrapped(meaning, width, "      ");
+            app.ui.text(&text);
+        }
+    }
     if explanation.values == "secret" {
         app.ui.line("");
         app.ui.line(&look.paint(Style::Heading, "FORMS"));
@@ -257,6 +268,7 @@ fn takes(values: &str) -> String {
     match values {
         "fields" => "fields of its own".into(),
         "list of fields" => "a list, each item with fields of its own".into(),
+        "map of fields" => "names, each with fields of its own".into(),
         other => other.into(),
     }
 }
