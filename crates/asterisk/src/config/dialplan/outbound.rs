@@ -79,11 +79,16 @@ impl Writer<'_> {
             }
         };
         let inbound = &carrier.inbound;
-        let number = rewrite(&inbound.number, "FILTER(0-9,${EXTEN})");
         // A caller who withholds the number is anonymous, even where the network knows better.
         let caller = "${IF($[\"${CALLERID(num-pres):0:6}\"=\"prohib\"]?:${FILTER(0-9,${CALLERID(num)})})}";
-        let mut steps =
-            vec![format!("MSet(PBX_CARRIER={name},PBX_NUMBER={number},PBX_CALLER={caller},GROUP(pbx-in)={name})")];
+        let mut set = format!("PBX_CARRIER={name},PBX_CALLER={caller},GROUP(pbx-in)={name}");
+        // What is dialled is kept only where it is not what the carrier says.
+        let mut dialled = "FILTER(0-9,${EXTEN})";
+        if inbound.number != pbx_manifest::kinds::Rewrite::default() {
+            let _ = write!(set, ",PBX_NUMBER={}", rewrite(&inbound.number, dialled));
+            dialled = "PBX_NUMBER";
+        }
+        let mut steps = vec![format!("MSet({set})")];
         if inbound.caller != pbx_manifest::kinds::Rewrite::default() {
             steps.push(format!(
                 "ExecIf($[\"${{PBX_CALLER}}\"!=\"\"]?Set(PBX_CALLER={}))",
@@ -94,7 +99,7 @@ impl Writer<'_> {
             steps.push(format!("GotoIf($[{} > {most}]?pbx-hangup,congestion,1)", in_use(name)));
         }
         let digits = self.did_digits;
-        let did = format!("pbx-did-${{PBX_NUMBER:-{digits}}},${{PBX_NUMBER}},1");
+        let did = format!("pbx-did-${{{dialled}:-{digits}}},${{{dialled}}},1");
         steps.push(format!("GotoIf(${{DIALPLAN_EXISTS({did})}}?{did}:pbx-hangup,unknown,1)"));
         self.file.exten("_[0-9+]!", &steps);
     }
