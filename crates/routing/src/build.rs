@@ -4,7 +4,7 @@ mod menu;
 mod tree;
 
 use pbx_manifest::kinds::{Announcement, Did, Extension, ExtensionGroup, Greetings, Phone, Queue};
-use pbx_manifest::{Audio, Catalog, Destination, Hangup, Kind, Name, ObjectRef, Prompt};
+use pbx_manifest::{Audio, Catalog, Destination, Duration, Hangup, Kind, Name, ObjectRef, Prompt};
 
 use crate::outbound::Outbound;
 use crate::{CallGraph, Dialled, Edge, Greeting, Heard, Node, NodeId, Service, Step, When, hangup};
@@ -208,14 +208,7 @@ impl CallGraph {
                 edges.push(Edge { when: When::TimedOut, to: late });
             }
             edges.extend(self.keys_of(catalog, queue));
-            let step = Step::Queue {
-                queue: name.clone(),
-                vip: queue.vip.iter().map(|vip| (vip.caller.clone(), vip.priority)).collect(),
-                longest: queue.max_wait,
-                record: queue.record,
-                prefix: queue.display_name.as_ref().map(ToString::to_string),
-            };
-            Node { gates, step, edges }
+            Node { gates, step: waits(name, queue, queue.max_wait), edges }
         } else {
             Node::new(Step::Pass, vec![Edge { when: When::Otherwise, to: empty }])
         };
@@ -320,6 +313,17 @@ impl CallGraph {
 pub fn rings(catalog: &Catalog, name: &Name) -> bool {
     let takes_part = |spec: &Extension| spec.enabled && !spec.do_not_disturb && spec.call_forward.always.is_none();
     catalog.extensions.get(name).is_some_and(|object| takes_part(&object.spec))
+}
+
+/// Waiting in a queue, at most so long.
+fn waits(name: &Name, queue: &Queue, longest: Option<Duration>) -> Step {
+    Step::Queue {
+        queue: name.clone(),
+        vip: queue.vip.iter().map(|vip| (vip.caller.clone(), vip.priority)).collect(),
+        longest,
+        record: queue.record,
+        prefix: queue.display_name.as_ref().map(ToString::to_string),
+    }
 }
 
 /// What a prompt plays; nothing where it is turned off.

@@ -1,8 +1,8 @@
 //! Follows a call through the graph, on paper: which steps it takes, why, what the caller hears, and how it ends.
 //!
 //! What a trace names its steps is what the dialplan names them in its comments, in the order in which a real call comes to them, so
-//! that the two can be compared. Every step that is entered says its name. A filter that is asked says `filter/NAME=denied` or `=passed`, a schedule
-//! `schedule/NAME=open` or `=closed`; a `schedule/NAME` that calls are sent to says nothing else of itself.
+//! that the two can be compared. Every step that is entered says its name. A filter that is asked says `filter/NAME=denied` or
+//! `=passed`, a schedule `schedule/NAME=open` or `=closed`; a `schedule/NAME` that calls are sent to says nothing else of itself.
 
 mod call;
 mod check;

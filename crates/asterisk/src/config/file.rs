@@ -8,6 +8,9 @@ use pbx_manifest::ObjectRef;
 /// What stands for a secret wherever a file is shown.
 pub const MASK: &str = "********";
 
+/// What stands between a step of the dialplan and a remark for people. Values have no such thing: their semicolons are escaped.
+pub(crate) const REMARK: &str = " ; ";
+
 /// A section of a file and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
@@ -155,7 +158,7 @@ impl ConfigFile {
 
     /// Writes an extension that is a node of the call graph, with the node's name behind its first step.
     pub(super) fn node(&mut self, name: impl Display, pattern: &str, steps: &[String]) {
-        self.extension(pattern, &format!(" ; {name}"), steps);
+        self.extension(pattern, &format!("{REMARK}{name}"), steps);
     }
 
     fn extension(&mut self, pattern: &str, comment: &str, steps: &[String]) {

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use pbx_manifest::{Catalog, Kind, Name, ObjectRef};
 use pbx_routing::CallGraph;
 
+pub(crate) use file::REMARK;
 pub use file::{ConfigFile, MASK, Section};
 pub(crate) use music::FFMPEG;
 pub(crate) use queue::keeps_order;

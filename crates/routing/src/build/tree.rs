@@ -3,7 +3,7 @@
 use pbx_manifest::kinds::{LastBranch, RingTree, SecondLevel, ThirdLevel};
 use pbx_manifest::{Catalog, Destination, Duration, Hangup, Name};
 
-use super::rings;
+use super::{rings, waits};
 use crate::{CallGraph, Edge, Node, NodeId, Step, When, hangup};
 
 /// A level of a tree, whichever of the three it is.
@@ -80,13 +80,7 @@ impl CallGraph {
                 Some(object) => {
                     gates = self.gates_of(catalog, &object.spec);
                     edges.splice(0..0, self.keys_of(catalog, &object.spec));
-                    Step::Queue {
-                        queue: queue.clone(),
-                        vip: object.spec.vip.iter().map(|vip| (vip.caller.clone(), vip.priority)).collect(),
-                        longest: Some(level.timeout),
-                        record: object.spec.record,
-                        prefix: object.spec.display_name.as_ref().map(ToString::to_string),
-                    }
+                    waits(queue, &object.spec, Some(level.timeout))
                 }
                 None => Step::RingTogether { members: Vec::new(), timeout: level.timeout },
             },

@@ -20,49 +20,42 @@ impl Writer<'_> {
     fn schedule(&mut self, name: &Name, schedule: &Schedule) {
         let settings = self.catalog.settings();
         let zone = schedule.time_zone.as_ref().unwrap_or(&settings.time_zone);
-        let mut steps = vec![format!("GotoIf($[\"${{DB(pbx-schedule/{name})}}\"!=\"\"]?set)")];
         let closed = closed_days(schedule);
         let day = |at: &str| format!("Set(LOCAL(day)=${{STRFTIME({at},{zone},{DAY})}})");
-        if !closed.is_empty() {
-            steps.push(day(""));
-        }
-        steps.extend(closed.iter().cloned());
         // Asterisk's ranges hold their last minute too.
-        let times = |from: u16, until: u16| {
+        let times = |from: u16, until: u16, days: &str| {
             let last = until - 1;
-            format!("{:02}:{:02}-{:02}:{:02}", from / 60, from % 60, last / 60, last % 60)
+            format!("{:02}:{:02}-{:02}:{:02},{days},*,*,{zone}", from / 60, from % 60, last / 60, last % 60)
         };
-        let mut begun = Vec::new();
+        let (mut today, mut begun) = (Vec::new(), Vec::new());
         for open in &schedule.open {
             for hours in &open.hours {
                 let over = hours.over_midnight();
-                let today = times(hours.from, over.map_or(hours.until, |_| 1440));
-                for days in runs(open.days) {
-                    steps.push(format!("GotoIfTime({today},{days},*,*,{zone}?open)"));
-                }
-                if let Some(until) = over {
-                    for days in runs(open.days.next_days()) {
-                        begun.push(format!("GotoIfTime({},{days},*,*,{zone}?begun)", times(0, until)));
-                    }
-                }
+                let until = over.map_or(hours.until, |_| 1440);
+                today.extend(runs(open.days).iter().map(|days| times(hours.from, until, days)));
+                let next = over.map(|until| (until, runs(open.days.next_days())));
+                begun.extend(next.iter().flat_map(|(until, runs)| runs.iter().map(|days| times(0, *until, days))));
             }
         }
-        let over_midnight = !begun.is_empty();
-        steps.extend(begun);
-        match steps.get_mut(1) {
-            Some(first) => first.insert_str(0, "(hours)"),
+        // Where nothing has begun yesterday, the last hours say it both ways.
+        let last = if begun.is_empty() { today.pop() } else { None };
+        let mut hours = Vec::new();
+        if !closed.is_empty() {
+            hours.push(day(""));
+        }
+        hours.extend(closed.iter().cloned());
+        hours.extend(today.iter().map(|times| format!("GotoIfTime({times}?open)")));
+        hours.extend(begun.iter().map(|times| format!("GotoIfTime({times}?begun)")));
+        hours.extend(last.iter().map(|times| format!("Return(${{IFTIME({times}?open:closed)}})")));
+        if hours.is_empty() {
             // It is never open.
-            None => steps.push("(hours)NoOp()".to_owned()),
+            hours.push("NoOp()".to_owned());
         }
-        // The last hours say it both ways.
-        if let Some(hours) =
-            steps.pop_if(|last| !over_midnight && last.contains("GotoIfTime(") && last.ends_with("?open)"))
-        {
-            let told = hours.replacen("GotoIfTime(", "Return(${IFTIME(", 1);
-            steps.push(format!("{}?open:closed)}})", told.trim_end_matches("?open)")));
-        }
+        hours[0].insert_str(0, "(hours)");
+        let mut steps = vec![format!("GotoIf($[\"${{DB(pbx-schedule/{name})}}\"!=\"\"]?set)")];
+        steps.extend(hours);
         steps.push("(closed)Return(closed)".into());
-        if over_midnight {
+        if !begun.is_empty() {
             // What has begun yesterday goes on, unless yesterday was closed. Its noon is found by the hours of today that have gone, for
             // a day may have 23 of them, or 25.
             if closed.is_empty() {

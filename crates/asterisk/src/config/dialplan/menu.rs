@@ -153,16 +153,15 @@ impl Writer<'_> {
             return Vec::new();
         }
         let context = dial_context(menu);
-        let mut steps = vec![format!("GotoIf($[\"${{FILTER({first},${{PBX_KEY}})}}\"=\"\"]?key)")];
-        steps.extend([
+        vec![
+            format!("GotoIf($[\"${{FILTER({first},${{PBX_KEY}})}}\"=\"\"]?key)"),
             format!("Read(PBX_MORE,,{},,1,{BETWEEN})", longest - 1),
             "Set(PBX_KEY=${FILTER(0-9,${PBX_KEY}${PBX_MORE})})".to_owned(),
             format!(
                 "GotoIf($[${{LEN(${{PBX_KEY}})}} > 1 & ${{DIALPLAN_EXISTS({context},${{PBX_KEY}},1)}}]?{context},${{PBX_KEY}},1)"
             ),
             "(key)NoOp()".to_owned(),
-        ]);
-        steps
+        ]
     }
 
     /// The extensions that callers of a menu may dial, spread over contexts by their last digits.

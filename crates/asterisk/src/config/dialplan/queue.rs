@@ -62,12 +62,7 @@ impl Writer<'_> {
     /// The first steps of a node that waits in a queue.
     pub(super) fn join(&self, id: &NodeId) -> Vec<String> {
         // Whoever was served first elsewhere is not so here.
-        self.counted(id, if self.serves_first() { &["QUEUE_PRIO=0"] } else { &[] })
-    }
-
-    /// Whether some queue serves some callers before others.
-    fn serves_first(&self) -> bool {
-        self.catalog.queues.values().any(|object| !object.spec.vip.is_empty())
+        self.counted(id, if self.serves_first { &["QUEUE_PRIO=0"] } else { &[] })
     }
 
     /// Waits in a queue, behind [`Self::join`], and goes on by how that ended.

@@ -30,11 +30,11 @@ impl Writer<'_> {
         file.exten(
             "s",
             &[
+                // What its owner has dialled: to be called elsewhere, which is counted there, or to be left alone.
+                "GotoIf($[\"${DB(pbx-dnd/${ARG1})}\"=\"\" & \"${DB(pbx-forward/${ARG1})}\"!=\"\"]?pbx-forwarded,${ARG1},1)".into(),
                 format!("Set({PASS})"),
                 PASSED.into(),
-                // What its owner has dialled: to be left alone, or to be called elsewhere.
                 "GotoIf($[\"${DB(pbx-dnd/${ARG1})}\"!=\"\"]?busy)".into(),
-                "GotoIf($[\"${DB(pbx-forward/${ARG1})}\"!=\"\"]?pbx-forwarded,${ARG1},1)".into(),
                 "GotoIf($[\"${DEVICE_STATE(PJSIP/${ARG1})}\"=\"BUSY\"]?busy)".into(),
                 "Gosub(pbx-contacts,s,1(${ARG1}))".into(),
                 "Set(LOCAL(contacts)=${GOSUB_RETVAL})".into(),

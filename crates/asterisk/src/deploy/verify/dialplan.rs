@@ -7,6 +7,7 @@ use futures_util::stream::TryStreamExt;
 use super::{ChangedSection, Rejection, Verification, ask, read};
 use crate::ami::action::ShowDialPlan;
 use crate::ami::{AmiError, Client};
+use crate::config::REMARK;
 
 /// One line of a context, as Asterisk lists it: extension, priority (a number or `hint`), application, arguments; an include has
 /// its context as arguments.
@@ -37,8 +38,7 @@ fn meant(text: &str) -> Vec<(DialplanLine, usize)> {
         } else {
             continue;
         };
-        // What stands behind it is for people: a semicolon of its own is escaped.
-        let step = read(step.split_once(" ; ").map_or(step, |(step, _)| step));
+        let step = read(step.split_once(REMARK).map_or(step, |(step, _)| step));
         let (application, arguments) = step.split_once('(').unwrap_or((&step, ""));
         let arguments = arguments.strip_suffix(')').unwrap_or(arguments);
         lines.push(((extension.clone(), priority.to_string(), application.to_owned(), arguments.to_owned()), at));
