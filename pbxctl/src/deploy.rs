@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::cli::{Format, Manner};
 use crate::failure::{Exit, Failure};
+use crate::input;
 use crate::show;
 use crate::snippet;
 
@@ -59,12 +60,15 @@ pub fn must_be_able_to_ask(app: &App, yes: bool, shows: &str) -> Result<(), Fail
         .help(format!("{shows} shows what would change; then add `--yes`")))
 }
 
-/// Asks pbxd for a plan of what somebody does by hand.
-pub fn plan_by_hand(mut request: PlanRequest, app: &mut App) -> Result<Plan, Failure> {
-    request.set = crate::commands::edit::BY_HAND.into();
-    request.source = crate::input::origin(app);
+/// The set that owns what people change one by one.
+pub const BY_HAND: &str = "manual";
+
+/// Asks pbxd for a plan of what somebody changes by hand, and no file says.
+pub fn plan_by_hand(app: &mut App, mut request: PlanRequest, documents: &[Document]) -> Result<Plan, Failure> {
+    request.set = BY_HAND.into();
+    request.source = input::origin(app);
     request.source.files.clear();
-    plan(app, &request, &[])
+    plan(app, &request, documents)
 }
 
 /// Asks pbxd for a plan. Findings come back with the places of the files at hand.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use pbx_api::{NewSecrets, PlanRequest};
@@ -23,23 +23,31 @@ pub struct Asked {
     pub path: &'static str,
 }
 
+/// Where new secrets come from.
+#[derive(Debug, clap::Args)]
+pub struct Making {
+    /// Make new ones, one for each
+    #[arg(long, requires = "out")]
+    pub generate: bool,
+    /// Where made ones are written, as CSV; the file must not be there yet
+    #[arg(long, value_name = "FILE", requires = "generate", value_hint = clap::ValueHint::FilePath)]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    manner: Manner,
+}
+
 /// Gives each its own: one that somebody has in mind, or made ones that a file keeps.
-pub fn give(
-    asked: &[Asked],
-    generate: bool,
-    out: Option<&Path>,
-    manner: &Manner,
-    app: &mut App,
-) -> Result<Exit, Failure> {
+pub fn give(asked: &[Asked], making: &Making, app: &mut App) -> Result<Exit, Failure> {
+    let Making { generate, out, manner } = making;
+    let plan = |values: &[String], app: &mut App| deploy::plan_by_hand(app, request(asked, values), &[]);
     if asked.len() == 1 && !generate {
         // Nobody is asked for what would be refused, whatever it is.
-        deploy::plan_by_hand(request(asked, &made(asked)?), app)?;
+        plan(&made(asked)?, app)?;
     }
     manner.must_be_able_to_ask(app)?;
-    let values = if generate { made(asked)? } else { vec![given(asked, app)?] };
-    let kept = out.filter(|_| !manner.dry_run).map(|file| Kept::write(file, asked, &values)).transpose()?;
-    let plan = deploy::plan_by_hand(request(asked, &values), app);
-    let ended = plan.and_then(|plan| deploy::carry_out(app, &plan, &manner.how("Apply")));
+    let values = if *generate { made(asked)? } else { vec![given(asked, app)?] };
+    let kept = out.as_ref().filter(|_| !manner.dry_run).map(|file| Kept::write(file, asked, &values)).transpose()?;
+    let ended = plan(&values, app).and_then(|plan| deploy::carry_out(app, &plan, &manner.how("Apply")));
     if let Some(kept) = kept {
         kept.settle(&ended, app);
     }

@@ -52,7 +52,7 @@ pub fn run(args: &Delete, app: &mut App) -> Result<Exit, Failure> {
     }
     args.manner.must_be_able_to_ask(app)?;
     let request = PlanRequest {
-        set: super::edit::BY_HAND.into(),
+        set: deploy::BY_HAND.into(),
         deletes,
         allow_deletes: args.allow_deletes,
         source: input::origin(app),

@@ -17,10 +17,7 @@ use crate::cli::Manner;
 use crate::deploy;
 use crate::failure::{Exit, Failure};
 use crate::ui::Look;
-use crate::{audio, complete, input, nouns, objects, snippet};
-
-/// The set that owns what people change one by one.
-pub const BY_HAND: &str = "manual";
+use crate::{audio, complete, nouns, objects, snippet};
 
 /// What starts a line that was put there for the reader.
 const NOTE: &str = "#!";
@@ -107,17 +104,13 @@ fn attempt(app: &mut App, args: &Edit, view: &ObjectView, text: &str) -> Result<
         app.ui.line("Nothing was changed.");
         return Ok(Exit::Done);
     }
-    let mut source = input::origin(app);
-    source.files.clear();
     let request = PlanRequest {
-        set: BY_HAND.into(),
         patches: vec![patch],
         // By hand means now: whoever edits has seen the value that is there.
         force_conflicts: true,
-        source,
         ..PlanRequest::default()
     };
-    let plan = deploy::plan(app, &request, &parsed.documents)?;
+    let plan = deploy::plan_by_hand(app, request, &parsed.documents)?;
     deploy::carry_out(app, &plan, &args.manner.how("Apply"))
 }
 

@@ -191,7 +191,7 @@ fn delete(args: &Delete, app: &mut App) -> Result<Exit, Failure> {
 }
 
 fn carry_out(request: PlanRequest, manner: &Manner, verb: &'static str, app: &mut App) -> Result<Exit, Failure> {
-    let plan = deploy::plan_by_hand(request, app)?;
+    let plan = deploy::plan_by_hand(app, request, &[])?;
     deploy::carry_out(app, &plan, &manner.how(verb))
 }
 

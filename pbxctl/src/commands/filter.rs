@@ -14,7 +14,7 @@ use crate::cli::{Format, Manner, formats};
 use crate::clock::now;
 use crate::failure::{Exit, Failure};
 use crate::table::Table;
-use crate::{complete, deploy, input, show};
+use crate::{complete, deploy, show};
 
 /// See and change who may not call
 ///
@@ -285,14 +285,7 @@ impl Who {
             .into_iter()
             .filter(|patch| !patch.set.is_empty())
             .collect();
-        let mut request = PlanRequest {
-            set: super::edit::BY_HAND.into(),
-            patches,
-            source: input::origin(app),
-            ..PlanRequest::default()
-        };
-        request.source.files.clear();
-        let plan = deploy::plan(app, &request, &[])?;
+        let plan = deploy::plan_by_hand(app, PlanRequest { patches, ..PlanRequest::default() }, &[])?;
         let fields = plan.changes.iter().flat_map(|change| &change.fields);
         if fields.into_iter().any(|field| field.path == path && field.before.as_ref() != before) {
             return Err(Failure::new(

@@ -10,7 +10,7 @@ mod describe;
 mod diff;
 mod doctor;
 mod drift;
-pub mod edit;
+mod edit;
 mod explain;
 mod export;
 mod extension;

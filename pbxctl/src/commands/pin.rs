@@ -1,15 +1,12 @@
 //! `pin`: new PINs of boxes and conferences, which are never printed.
 
-use std::path::PathBuf;
-
 use clap_complete::engine::ArgValueCompleter;
 use pbx_manifest::{Kind, ObjectRef};
 use serde_json::Value as Json;
 
 use crate::app::App;
-use crate::cli::Manner;
 use crate::failure::{Exit, Failure};
-use crate::new_secrets::{self, Asked};
+use crate::new_secrets::{self, Asked, Making};
 use crate::{complete, nouns};
 
 /// Give mailboxes and conferences new PINs
@@ -31,14 +28,8 @@ pub struct Pin {
     /// The PIN of those who lead a conference instead
     #[arg(long)]
     admin: bool,
-    /// Make new ones, one for each
-    #[arg(long, requires = "out")]
-    generate: bool,
-    /// Where made ones are written, as CSV; the file must not be there yet
-    #[arg(long, value_name = "FILE", requires = "generate", value_hint = clap::ValueHint::FilePath)]
-    out: Option<PathBuf>,
     #[command(flatten)]
-    manner: Manner,
+    making: Making,
 }
 
 /// Runs it.
@@ -50,10 +41,10 @@ pub fn run(args: &Pin, app: &mut App) -> Result<Exit, Failure> {
         has_one(&object, path, &view.effective)?;
         asked.push(Asked { object, path });
     }
-    if asked.len() > 1 && !args.generate {
+    if asked.len() > 1 && !args.making.generate {
         return Err(Failure::usage("several cannot share one PIN").help("`--generate --out FILE` makes one for each"));
     }
-    new_secrets::give(&asked, args.generate, args.out.as_deref(), &args.manner, app)
+    new_secrets::give(&asked, &args.making, app)
 }
 
 /// The field of an object's PIN.

@@ -6,7 +6,6 @@ use crate::app::App;
 use crate::cli::Manner;
 use crate::deploy::{self, How};
 use crate::failure::{Exit, Failure};
-use crate::input;
 
 /// Go back to what an earlier revision held
 ///
@@ -32,14 +31,9 @@ pub struct Rollback {
 
 /// Runs it.
 pub fn run(args: &Rollback, app: &mut App) -> Result<Exit, Failure> {
-    let request = PlanRequest {
-        set: super::edit::BY_HAND.into(),
-        rollback: Some(args.revision),
-        allow_deletes: args.allow_deletes,
-        source: input::origin(app),
-        ..PlanRequest::default()
-    };
-    let plan = deploy::plan(app, &request, &[])?;
+    let request =
+        PlanRequest { rollback: Some(args.revision), allow_deletes: args.allow_deletes, ..PlanRequest::default() };
+    let plan = deploy::plan_by_hand(app, request, &[])?;
     args.manner.must_be_able_to_ask(app)?;
     let mut how = args.manner.how("Carry out");
     how.request.message.get_or_insert_with(|| format!("rollback to {}", args.revision));

@@ -44,7 +44,7 @@ use write::Written;
   sudo pbxctl setup                Show it, ask, do it, prove it
   sudo pbxctl setup --yes          In a script
 
-Exit status: 0 done or nothing to do, 1 something is in the way, 2 something would change (--dry-run), 3 run it as root,
+Exit status: 0 done, nothing to do, or shown (--dry-run), 1 something is in the way, 3 run it as root,
 4 Asterisk did not take it and everything was put back, 64 there is nobody to ask")]
 pub struct Setup {
     #[command(flatten)]

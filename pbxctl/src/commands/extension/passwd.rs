@@ -1,14 +1,11 @@
 //! `extension passwd`: new passwords, which are never printed.
 
-use std::path::PathBuf;
-
 use pbx_api::ObjectView;
 
 use super::{Choice, Which, choose, word};
 use crate::app::App;
-use crate::cli::Manner;
 use crate::failure::{Exit, Failure};
-use crate::new_secrets::{self, Asked};
+use crate::new_secrets::{self, Asked, Making};
 use crate::show::thousands;
 
 /// Give extensions new passwords
@@ -30,14 +27,8 @@ pub struct Passwd {
     /// The PIN of the voicemail box instead
     #[arg(long)]
     pin: bool,
-    /// Make new ones, one for each extension
-    #[arg(long, requires = "out")]
-    generate: bool,
-    /// Where made ones are written, as CSV; the file must not be there yet
-    #[arg(long, value_name = "FILE", requires = "generate", value_hint = clap::ValueHint::FilePath)]
-    out: Option<PathBuf>,
     #[command(flatten)]
-    manner: Manner,
+    making: Making,
 }
 
 /// Runs it.
@@ -49,7 +40,7 @@ pub fn run(args: &Passwd, app: &mut App) -> Result<Exit, Failure> {
         have_a_mailbox(&chosen)?;
     }
     let chosen: Vec<Asked> = chosen.into_iter().map(|view| Asked { object: view.object, path }).collect();
-    new_secrets::give(&chosen, args.generate, args.out.as_deref(), &args.manner, app)
+    new_secrets::give(&chosen, &args.making, app)
 }
 
 /// The extensions that are meant. Words that name none, and those behind a first one that is to be given a password, may be the
@@ -57,7 +48,7 @@ pub fn run(args: &Passwd, app: &mut App) -> Result<Exit, Failure> {
 fn which(args: &Passwd) -> Result<Which, Failure> {
     let Choice { which, selector } = &args.choice;
     let words = || which.iter().flat_map(|words| words.split(','));
-    if words().all(|text| word(text).is_ok()) && (args.generate || words().count() < 2) {
+    if words().all(|text| word(text).is_ok()) && (args.making.generate || words().count() < 2) {
         return choose(which, &selector.label);
     }
     let failure = if words().all(|text| word(text).is_ok()) {
