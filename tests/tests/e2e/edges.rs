@@ -8,6 +8,7 @@ use pbx_lab::{Behaviour, Caller, Place, until};
 use pbx_tests::{SOON, System, Walk, carrier, did, extension, manifest, settings};
 
 use crate::menus::walk;
+use crate::queues::{dial, member};
 use crate::waiting::asked;
 
 const LINE: &str = "+351210001000";
@@ -177,17 +178,6 @@ fn large_groups_are_no_circle() -> Result<()> {
     let went = walk(&watch, &system, &Caller::at(place).from(FROM).hold(), LINE, &[])?;
     let expected = [&format!("did/{LINE}"), "group/first", "group/second", "queue/last", "hangup/busy"];
     ensure!(went == expected, "{went:?}");
-    Ok(())
-}
-
-/// How a queue has a member, if it has.
-fn member(system: &System, queue: &str, interface: &str) -> Result<Option<String>> {
-    let text = asked(system, &format!("queue show {queue}"))?;
-    Ok(text.lines().find(|line| line.contains(interface)).map(str::to_owned))
-}
-
-fn dial(system: &System, number: &str, code: &str) -> Result<()> {
-    system.caller(number)?.hold().call(code, system.ip())?.expect_answer()?;
     Ok(())
 }
 

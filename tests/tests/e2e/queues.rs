@@ -28,8 +28,14 @@ fn waiting(system: &System, queue: &str) -> Result<Vec<(String, u32)>> {
 }
 
 /// Dials a code, and stays until Asterisk has said what it did. When it was answered is returned.
-fn dial(system: &System, number: &str, code: &str) -> Result<SystemTime> {
+pub(crate) fn dial(system: &System, number: &str, code: &str) -> Result<SystemTime> {
     Ok(system.caller(number)?.hold().call(code, system.ip())?.expect_answer()?.decided)
+}
+
+/// How a queue has a member, if it has: a line of Asterisk's about what is called for it.
+pub(crate) fn member(system: &System, queue: &str, interface: &str) -> Result<Option<String>> {
+    let text = asked(system, &format!("queue show {queue}"))?;
+    Ok(text.lines().find(|line| line.contains(interface)).map(str::to_owned))
 }
 
 #[test]
@@ -117,10 +123,7 @@ fn a_break_outlasts_applies_and_a_restart() -> Result<()> {
     };
     system.apply(&office(1, ""))?;
     let phone = system.phone("1001", &Behaviour::answer_after(Duration::from_millis(100)))?;
-    let member = |system: &System, queue: &str| -> Result<Option<String>> {
-        let text = asked(system, &format!("queue show {queue}"))?;
-        Ok(text.lines().find(|line| line.contains("PJSIP/1001")).map(str::to_owned))
-    };
+    let member = |system: &System, queue: &str| member(system, queue, "PJSIP/1001");
     let on_break = |system: &System| -> Result<()> {
         for (queue, penalty) in [("support", 2), ("sales", 5)] {
             let line = member(system, queue)?.with_context(|| format!("nobody is logged in to {queue}"))?;
